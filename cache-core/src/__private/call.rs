@@ -1,0 +1,206 @@
+//! What `#[cacheable]` expands to: probe, and hand the rest to the engine.
+
+use std::{any::Any, future::Future, sync::Arc, time::Duration};
+
+use super::{kind::Kind, site::Site};
+use crate::{
+    cache::{AsCache, Cache, Call, Judge, Rules, ShareOps, record_bypass},
+    key::Key,
+    outcome::Bypass,
+    policy::Overrides,
+    value::{CacheValue, ValueOps},
+};
+
+/// A call that the nearest tier could not answer.
+pub struct Plan<K: Kind>
+where
+    K::Value: 'static,
+    K::Error: 'static,
+{
+    cache: Cache,
+    call: Call<K::Value, K::Error>,
+}
+
+/// What can be done with the value of a result. The only place that asks anything of the type, so that one that can't be
+/// cached is one error.
+#[inline]
+pub fn ops<K: Kind>(_: K) -> &'static ValueOps<K::Value>
+where
+    K::Value: CacheValue,
+{
+    ValueOps::of()
+}
+
+/// The cache that an expression leads to.
+#[inline]
+pub fn reach(from: &(impl AsCache + ?Sized)) -> Option<&Cache> {
+    let cache = from.as_cache();
+    if cache.is_none() {
+        record_bypass(None, Bypass::Disabled);
+    }
+    cache
+}
+
+/// The installed cache.
+#[inline]
+pub fn reach_installed(from: &(impl AsCache + ?Sized)) -> Option<&Cache> {
+    let cache = from.as_cache();
+    if cache.is_none() {
+        record_bypass(None, Bypass::NotInstalled);
+    }
+    cache
+}
+
+/// `when` said no.
+pub fn stand_aside(cache: &Cache) {
+    record_bypass(Some(cache), Bypass::When);
+}
+
+/// The hit: nothing is allocated, spawned or moved.
+#[inline]
+pub fn probe<K: Kind>(cache: &Cache, key: &Key, ops: &'static ValueOps<K::Value>, _: K) -> Option<K::Returned>
+where
+    K::Value: 'static,
+{
+    cache.probe(key, ops, K::NONE).map(|value| K::join(Ok(value)))
+}
+
+/// An error on its way to those who waited.
+pub type SharedError = Arc<dyn Any + Send + Sync>;
+
+/// A copy of an error, with the function that copies it again for each who waited.
+struct Copied<E> {
+    error: E,
+    copy: fn(&E) -> E,
+}
+
+/// A copy of `error` that more copies can be made of.
+pub fn shared<E: Send + Sync + 'static>(error: &E, copy: fn(&E) -> E) -> SharedError {
+    Arc::new(Copied { error: copy(error), copy })
+}
+
+fn copy_of<E: Send + Sync + 'static>(shared: &(dyn Any + Send + Sync)) -> Option<E> {
+    shared.downcast_ref::<Copied<E>>().map(|copied| (copied.copy)(&copied.error))
+}
+
+// === impl Plan ===
+
+impl<K: Kind> Plan<K>
+where
+    K::Value: 'static,
+    K::Error: 'static,
+{
+    /// A call of `site` for `key`.
+    pub fn new(site: &'static Site, cache: &Cache, key: Key, ops: &'static ValueOps<K::Value>, _: K) -> Self {
+        let call = Call {
+            key,
+            tags: Vec::new(),
+            shape_tags: site.shape_tags(),
+            place: site.place(),
+            ops,
+            none: K::NONE,
+            overrides: Overrides::default(),
+            rev: 0,
+            rules: Rules::default(),
+        };
+        Self { cache: cache.clone(), call }
+    }
+
+    /// Tags known before the load.
+    pub fn tags(mut self, tags: Vec<Key>) -> Self {
+        self.call.tags = tags;
+        self
+    }
+
+    /// Tags that only the value can name.
+    pub fn result_tags(mut self, tags: impl Fn(&K::Value) -> Vec<Key> + Send + Sync + 'static) -> Self {
+        self.call.rules.result_tags = Some(Box::new(tags));
+        self
+    }
+
+    /// How long a value is fresh.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.call.overrides.ttl = Some(ttl);
+        self
+    }
+
+    /// How long L1 keeps it.
+    pub fn l1(mut self, l1: Duration) -> Self {
+        self.call.overrides.l1 = Some(l1);
+        self
+    }
+
+    /// How long *nothing* is fresh.
+    pub fn negative(mut self, negative: Duration) -> Self {
+        self.call.overrides.negative = Some(negative);
+        self
+    }
+
+    /// What is not stored.
+    pub fn unless(mut self, judge: Judge<K::Value>) -> Self {
+        self.call.rules.unless = Some(judge);
+        self
+    }
+
+    /// How long this value is fresh; may only shorten.
+    pub fn ttl_with(mut self, ttl: impl Fn(&K::Value) -> Duration + Send + Sync + 'static) -> Self {
+        self.call.rules.ttl_with = Some(Box::new(ttl));
+        self
+    }
+
+    /// The revision of the value's layout.
+    pub fn rev(mut self, rev: u32) -> Self {
+        self.call.rev = rev;
+        self
+    }
+
+    /// Which errors are cached.
+    pub fn cache_err(mut self, chosen: fn(&K::Error) -> bool) -> Self
+    where
+        K::Error: CacheValue,
+    {
+        self.call.rules.cache_err = Some((chosen, ValueOps::of()));
+        self
+    }
+
+    /// How an error reaches those who waited, by `share_err`: `share` makes a copy with [`shared`].
+    pub fn share_err(mut self, share: fn(&K::Error) -> SharedError) -> Self
+    where
+        K::Error: Send + Sync + 'static,
+    {
+        self.call.rules.share_err = Some(ShareOps { share, take: copy_of::<K::Error> });
+        self
+    }
+
+    /// How an error reaches those who waited, as its type can.
+    pub fn share(mut self, share: Option<ShareOps<K::Error>>) -> Self {
+        self.call.rules.share_err = share;
+        self
+    }
+}
+
+/// The body runs in the caller.
+pub(super) async fn load_inline<K, F>(plan: Option<Plan<K>>, body: F) -> K::Returned
+where
+    K: Kind,
+    F: Future<Output = K::Returned>,
+{
+    match plan {
+        Some(Plan { cache, call }) => K::join(cache.load_inline(call, async { K::split(body.await) }).await),
+        None => body.await,
+    }
+}
+
+/// The body runs in a task, if there is a cache.
+pub(super) async fn load_owned<K, F>(plan: Option<Plan<K>>, body: F) -> K::Returned
+where
+    K: Kind,
+    K::Value: Send + Sync + 'static,
+    K::Error: Send + 'static,
+    F: Future<Output = K::Returned> + Send + 'static,
+{
+    match plan {
+        Some(Plan { cache, call }) => K::join(cache.load_owned(call, async { K::split(body.await) }).await),
+        None => body.await,
+    }
+}

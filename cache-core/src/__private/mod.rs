@@ -1,0 +1,37 @@
+//! What the expansions of the attributes touch. Nothing here is for people to use, and any release may change it.
+//!
+//! `site` is what a call site keeps, `kind` tells `Result` and `Option` by type, `own` tells whether a body can run in a task
+//! of its own, `share` whether an error can be shared; `call` is what `#[cacheable]` hands its body to, `write` what
+//! `#[cache_put]` and `#[cache_evict]` do.
+//!
+//! Several of them choose by type with a ladder: a trait for each rung, implemented for one reference less than the rung
+//! above it. A method call takes the first that fits, so the most special one wins, without specialization.
+
+mod call;
+mod kind;
+mod own;
+mod share;
+mod site;
+mod write;
+
+// Not by their own paths, which a module or a crate of the user may shadow.
+pub use ::core;
+pub use std::{
+    any::{type_name, type_name_of_val},
+    option::Option::{self, None, Some},
+    time::Duration,
+    vec::Vec,
+};
+
+pub use self::{
+    call::{Plan, ops, probe, reach, reach_installed, shared, stand_aside},
+    kind::{Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption},
+    own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask},
+    share::{Sharing, ViaClone, ViaNothing},
+    site::{Head, Site},
+    write::Writing,
+};
+pub use crate::{
+    installed::installed,
+    key::{KeptPart, KeyPart, KeyWriter},
+};

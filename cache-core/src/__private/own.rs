@@ -1,0 +1,185 @@
+//! Whether a body can run in a task of its own, told by the types of its arguments; and owning what it borrows, if so.
+//!
+//! Lifetimes can't be told this way: a type is asked whether it is `Clone` and `Send`, and that it is `'static` is then
+//! required. The macro asks only about types that are spelled without a lifetime.
+
+use std::{borrow::Borrow, future::Future, marker::PhantomData, pin::Pin};
+
+use super::{call, call::Plan, kind::Kind, write, write::Writing};
+
+/// The question: a list `(A, (B, ()))` of [`Lent`], [`LentOption`] and [`Moved`].
+pub struct Ask<A>(PhantomData<fn() -> A>);
+
+/// An argument `&T`.
+pub struct Lent<T: ?Sized>(PhantomData<T>);
+
+/// An argument `Option<&T>`, if that `Option` is the one.
+pub struct LentOption<O>(PhantomData<O>);
+
+/// An argument or a result that moves into, or out of, the task.
+pub struct Moved<T: ?Sized>(PhantomData<T>);
+
+/// It can be owned.
+pub trait Ownable {}
+
+impl Ownable for () {}
+
+impl<A: Ownable, B: Ownable> Ownable for (A, B) {}
+
+impl<T: ?Sized + ToOwned + Sync> Ownable for Lent<T> where T::Owned: Send + Sync {}
+
+impl<T: ?Sized + ToOwned + Sync> Ownable for LentOption<Option<&T>> where T::Owned: Send + Sync {}
+
+impl<T: ?Sized + Send> Ownable for Moved<T> {}
+
+/// The body runs in a task of its own; a caller that goes away does nothing to it.
+#[derive(Clone, Copy)]
+pub struct Task;
+
+/// The body runs in the caller.
+#[derive(Clone, Copy)]
+pub struct Inline;
+
+/// The upper rung: everything can be owned.
+pub trait ViaTask {
+    /// In a task.
+    #[inline]
+    fn __cache_how(&self) -> Task {
+        Task
+    }
+}
+
+impl<A: Ownable> ViaTask for &Ask<A> {}
+
+/// The lower rung: anything.
+pub trait ViaInline {
+    /// In the caller.
+    #[inline]
+    fn __cache_how(&self) -> Inline {
+        Inline
+    }
+}
+
+impl<A> ViaInline for Ask<A> {}
+
+/// An argument that was owned.
+pub struct Own<O>(O);
+
+/// An `Option<&T>` that was owned.
+pub struct OwnOption<O>(Option<O>);
+
+/// An argument that stays what it is.
+pub struct Keep<T>(T);
+
+/// A body's future, boxed, so that the caller's own stays small where it never gets here: on a hit.
+type Boxed<F> = Pin<Box<F>>;
+
+// === impl Ask ===
+
+impl<A> Ask<A> {
+    /// To be asked.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+// === impl Task ===
+
+impl Task {
+    /// Owns what `lent` points to.
+    #[inline]
+    pub fn own<T: ?Sized + ToOwned>(self, lent: &T) -> Own<T::Owned> {
+        Own(lent.to_owned())
+    }
+
+    /// Owns what `lent` points to, if to anything.
+    #[inline]
+    pub fn own_option<T: ?Sized + ToOwned>(self, lent: Option<&T>) -> OwnOption<T::Owned> {
+        OwnOption(lent.map(ToOwned::to_owned))
+    }
+
+    /// Answers by the plan, or by the body.
+    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind,
+        K::Value: Send + Sync + 'static,
+        K::Error: Send + 'static,
+        F: Future<Output = K::Returned> + Send + 'static,
+    {
+        Box::pin(call::load_owned(plan, body))
+    }
+
+    /// Writes by the plan around the body.
+    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind + 'static,
+        K::Returned: Send + 'static,
+        F: Future<Output = K::Returned> + Send + 'static,
+    {
+        Box::pin(write::write_owned(plan, body))
+    }
+}
+
+impl<O> Own<O> {
+    /// Lends it to the body.
+    #[inline]
+    pub fn lend<T: ?Sized>(&self) -> &T
+    where
+        O: Borrow<T>,
+    {
+        self.0.borrow()
+    }
+}
+
+impl<O> OwnOption<O> {
+    /// Lends it to the body.
+    #[inline]
+    pub fn lend<T: ?Sized>(&self) -> Option<&T>
+    where
+        O: Borrow<T>,
+    {
+        self.0.as_ref().map(Borrow::borrow)
+    }
+}
+
+// === impl Inline ===
+
+impl Inline {
+    /// Keeps the reference.
+    #[inline]
+    pub fn own<T: ?Sized>(self, lent: &T) -> Keep<&T> {
+        Keep(lent)
+    }
+
+    /// Keeps the reference, if it is one.
+    #[inline]
+    pub fn own_option<O: Copy>(self, lent: O) -> Keep<O> {
+        Keep(lent)
+    }
+
+    /// Answers by the plan, or by the body.
+    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind,
+        K::Value: 'static,
+        K::Error: 'static,
+        F: Future<Output = K::Returned>,
+    {
+        Box::pin(call::load_inline(plan, body))
+    }
+
+    /// Writes by the plan around the body.
+    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind,
+        F: Future<Output = K::Returned>,
+    {
+        Box::pin(write::write_inline(plan, body))
+    }
+}
+
+impl<T: Copy> Keep<T> {
+    /// Gives it back.
+    #[inline]
+    pub fn lend(&self) -> T {
+        self.0
+    }
+}

@@ -1,0 +1,245 @@
+//! What `#[cache_put]` and `#[cache_evict]` expand to: tell the engine before the body what is known, and after it the rest.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use super::{kind::Kind, site::Site};
+use crate::{
+    cache::{After, Cache, Judge, Phase, Write, WritePlan},
+    key::{Key, ScopeId},
+    outcome::Ack,
+    policy::Overrides,
+    value::ValueOps,
+};
+
+/// Keys over a value.
+type Later<T> = Box<dyn FnOnce(&T) -> Vec<Key> + Send>;
+
+/// Ends a write by a put. Erased where the type is known to be one that can be cached, so that the rest asks nothing of it.
+type PutEnd<T> = Box<dyn FnOnce(Write, Option<&T>, After) -> Pin<Box<dyn Future<Output = Ack> + Send>> + Send>;
+
+/// What a write is about to do.
+pub struct Writing<K: Kind> {
+    cache: Cache,
+    plan: WritePlan,
+    after: AfterBody<K::Value>,
+    keep_on_error: bool,
+}
+
+/// What is left to do when the body has returned.
+struct AfterBody<T> {
+    put: Option<PutEnd<T>>,
+    unless: Option<Judge<T>>,
+    overrides: Overrides,
+    rev: u32,
+    result_tags: Option<Later<T>>,
+    evict: Vec<Later<T>>,
+    evict_tags: Vec<Later<T>>,
+}
+
+// === impl Writing ===
+
+impl<K: Kind> Writing<K> {
+    /// A write of `site` that does nothing yet.
+    pub fn new(site: &'static Site, cache: &Cache, _: K) -> Self {
+        Self {
+            cache: cache.clone(),
+            plan: WritePlan::new(site.place()),
+            after: AfterBody {
+                put: None,
+                unless: None,
+                overrides: Overrides::default(),
+                rev: 0,
+                result_tags: None,
+                evict: Vec::new(),
+                evict_tags: Vec::new(),
+            },
+            keep_on_error: false,
+        }
+    }
+
+    /// What the body returns becomes the entry under `key`, whose template is the first of `site`.
+    pub fn put(mut self, site: &'static Site, ops: &'static ValueOps<K::Value>, key: Key) -> Self
+    where
+        K::Value: Send + 'static,
+    {
+        self.plan.put = Some(key);
+        self.plan.shape_tags = site.shape_tags();
+        self.after.put = Some(Box::new(move |write, value, after| {
+            let value = value.map(ops.clone);
+            Box::pin(async move { write.put(ops, value, after).await })
+        }));
+        self
+    }
+
+    /// What the body returns has a key that only it can name: nothing can be captured before, so it is evicted, not stored.
+    pub fn insert(
+        self,
+        _: &'static ValueOps<K::Value>,
+        head: &'static str,
+        key: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static,
+    ) -> Self
+    where
+        K::Value: 'static,
+    {
+        self.evict_later(head, key)
+    }
+
+    /// Tags of the entry, known before the body.
+    pub fn tags(mut self, tags: Vec<Key>) -> Self {
+        self.plan.put_tags = tags;
+        self
+    }
+
+    /// Tags of the entry that only the value can name.
+    pub fn result_tags(mut self, tags: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static) -> Self {
+        self.after.result_tags = Some(Box::new(tags));
+        self
+    }
+
+    /// How long the value is fresh.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.after.overrides.ttl = Some(ttl);
+        self
+    }
+
+    /// How long L1 keeps it.
+    pub fn l1(mut self, l1: Duration) -> Self {
+        self.after.overrides.l1 = Some(l1);
+        self
+    }
+
+    /// How long *nothing* is fresh.
+    pub fn negative(mut self, negative: Duration) -> Self {
+        self.after.overrides.negative = Some(negative);
+        self
+    }
+
+    /// What is evicted instead of stored.
+    pub fn unless(mut self, judge: Judge<K::Value>) -> Self {
+        self.after.unless = Some(judge);
+        self
+    }
+
+    /// The revision of the value's layout.
+    pub fn rev(mut self, rev: u32) -> Self {
+        self.after.rev = rev;
+        self
+    }
+
+    /// Evicts an entry.
+    pub fn evict(mut self, key: Key) -> Self {
+        self.plan.evict.push(key);
+        self
+    }
+
+    /// Evicts an entry that only the value can name, under a template with this literal head.
+    pub fn evict_later(mut self, head: &'static str, key: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static) -> Self {
+        self.plan.heads_of_unknown.push(ScopeId::intern(head));
+        self.after.evict.push(Box::new(key));
+        self
+    }
+
+    /// Evicts what has a tag.
+    pub fn evict_tag(mut self, tag: Key) -> Self {
+        self.plan.evict_tags.push(tag);
+        self
+    }
+
+    /// Evicts what has a tag that only the value can name, under a template with this literal head.
+    pub fn evict_tag_later(mut self, head: &'static str, tag: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static) -> Self {
+        self.plan.heads_of_unknown.push(ScopeId::intern(head));
+        self.after.evict_tags.push(Box::new(tag));
+        self
+    }
+
+    /// Evicts a scope and all below it.
+    pub fn evict_scope(mut self, scope: &'static str) -> Self {
+        self.plan.evict_scopes.push(ScopeId::intern(scope));
+        self
+    }
+
+    /// Evicts before the body runs.
+    pub fn before(mut self) -> Self {
+        self.plan.phase = Phase::Before;
+        self
+    }
+
+    /// Evicts before the body runs and after it.
+    pub fn both(mut self) -> Self {
+        self.plan.phase = Phase::Both;
+        self
+    }
+
+    /// A body that fails evicts nothing.
+    pub fn keep_on_error(mut self) -> Self {
+        self.keep_on_error = true;
+        self
+    }
+
+    async fn around(self, body: impl Future<Output = K::Returned>) -> K::Returned {
+        let Self { cache, plan, after, keep_on_error } = self;
+        // Dropped from here on, by a caller that goes away or by a panic, it evicts what is known.
+        let write = cache.begin_write(plan).await;
+        let returned = body.await;
+        // Nothing of the result is borrowed while Redis is waited for: it need not be `Sync`.
+        let end = match K::view(&returned) {
+            Some(value) => after.end(write, value),
+            None if keep_on_error => {
+                write.keep();
+                return returned;
+            }
+            None => Box::pin(write.fail()),
+        };
+        // Observers and statistics have the acknowledgement; the function has no place for it.
+        let _ack = end.await;
+        returned
+    }
+}
+
+impl<T> AfterBody<T> {
+    fn end(self, write: Write, value: Option<&T>) -> Pin<Box<dyn Future<Output = Ack> + Send>> {
+        let named = |later: Vec<Later<T>>| match value {
+            Some(value) => later.into_iter().flat_map(|keys| keys(value)).collect(),
+            None => Vec::new(),
+        };
+        let after = After {
+            put_tags: named(self.result_tags.into_iter().collect()),
+            evict: named(self.evict),
+            evict_tags: named(self.evict_tags),
+            overrides: self.overrides,
+            rev: self.rev,
+        };
+        match self.put.filter(|_| !self.unless.is_some_and(|unless| unless(value))) {
+            Some(put) => put(write, value, after),
+            None => Box::pin(write.evict(after)),
+        }
+    }
+}
+
+/// The body runs in the caller; what is known is evicted even if the caller goes away.
+pub(super) async fn write_inline<K, F>(plan: Option<Writing<K>>, body: F) -> K::Returned
+where
+    K: Kind,
+    F: Future<Output = K::Returned>,
+{
+    match plan {
+        Some(writing) => writing.around(body).await,
+        None => body.await,
+    }
+}
+
+/// The body runs in a task with everything around it, if there is a cache: a caller that goes away does nothing to it.
+pub(super) async fn write_owned<K, F>(plan: Option<Writing<K>>, body: F) -> K::Returned
+where
+    K: Kind + 'static,
+    K::Returned: Send + 'static,
+    F: Future<Output = K::Returned> + Send + 'static,
+{
+    match plan {
+        Some(writing) => {
+            let cache = writing.cache.clone();
+            cache.run_owned(writing.around(body)).await
+        }
+        None => body.await,
+    }
+}

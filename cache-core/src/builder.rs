@@ -1,0 +1,235 @@
+//! Putting a cache together: the only file that names the adapters.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    cache::{Cache, Parts},
+    clock::Clock,
+    codec::Codec,
+    coherence::Coherence,
+    error::Error,
+    hearing::Hearing,
+    local::MokaTier,
+    outcome::Bypass,
+    policy::{Policy, PolicyTree, check_scope},
+    remote::redis::{RedisConfig, RedisRemote},
+    stats::Counters,
+    tags::Tags,
+    tasks::Tasks,
+    tier::{NullLocal, NullRemote},
+};
+
+const DEFAULT_BOUND: Duration = Duration::from_secs(1);
+const LEAST_BOUND: Duration = Duration::from_millis(20);
+const DEFAULT_BUDGET: Duration = Duration::from_millis(50);
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
+const DEFAULT_LOCAL_ENTRIES: u64 = 100_000;
+const DEFAULT_PARTITIONS: u16 = 256;
+
+/// The settings of a cache to be. Made by [`Cache::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is built before `build`"]
+pub struct Builder {
+    namespace: String,
+    redis: Option<String>,
+    ensure_notifications: bool,
+    start_unreachable: bool,
+    policy: Policy,
+    scopes: Vec<(String, Policy)>,
+    bound: Duration,
+    budget: Duration,
+    patience: Duration,
+    local_entries: u64,
+    partitions: u16,
+    codec: Codec,
+}
+
+impl Cache {
+    /// A cache of the namespace (`[a-z0-9._-]{1,64}`), which every key in Redis begins with.
+    ///
+    /// Without [`redis`](Builder::redis) it lives in this process only, on the same code path.
+    pub fn builder(namespace: impl Into<String>) -> Builder {
+        Builder {
+            namespace: namespace.into(),
+            redis: None,
+            ensure_notifications: false,
+            start_unreachable: false,
+            policy: Policy::new(),
+            scopes: Vec::new(),
+            bound: DEFAULT_BOUND,
+            budget: DEFAULT_BUDGET,
+            patience: DEFAULT_PATIENCE,
+            local_entries: DEFAULT_LOCAL_ENTRIES,
+            partitions: DEFAULT_PARTITIONS,
+            codec: Codec::default(),
+        }
+    }
+
+    /// A cache in this process only, with the built-in policy: for tests and small tools.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::without_server(PolicyTree::default(), DEFAULT_LOCAL_ENTRIES, Codec::default(), None)
+    }
+
+    /// A cache that every call goes past: `bypass(disabled)`.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::without_server(PolicyTree::default(), 0, Codec::default(), Some(Bypass::Disabled))
+    }
+
+    fn without_server(policies: PolicyTree, local_entries: u64, codec: Codec, gate: Option<Bypass>) -> Self {
+        let clock = Clock::new();
+        Self::assemble(Parts {
+            local: if gate.is_some() { Arc::new(NullLocal) } else { Arc::new(MokaTier::new(local_entries)) },
+            remote: Arc::new(NullRemote::new(clock.clone())),
+            coherence: Arc::new(Coherence::alone(clock.clone())),
+            tags: Arc::new(Tags::alone()),
+            counters: Arc::default(),
+            tasks: Tasks::new(),
+            policies,
+            codec,
+            budget: DEFAULT_BUDGET,
+            gate,
+            clock,
+        })
+    }
+}
+
+impl Builder {
+    /// Where Redis is: `redis://[user:password@]host[:port][/database]`.
+    pub fn redis(mut self, url: impl Into<String>) -> Self {
+        self.redis = Some(url.into());
+        self
+    }
+
+    /// Lets the cache set `notify-keyspace-events` where it is missing (`CONFIG SET`, united with what is there), at the start
+    /// and on every new connection. Without it, a server that lacks the setting is an error.
+    pub fn ensure_notifications(mut self) -> Self {
+        self.ensure_notifications = true;
+        self
+    }
+
+    /// Builds the cache even if Redis cannot be reached yet: it then works without it until it can. What a person has to put
+    /// right (a refused password, a missing setting) is an error all the same. Default: an unreachable server is an error.
+    pub fn start_unreachable(mut self) -> Self {
+        self.start_unreachable = true;
+        self
+    }
+
+    /// The policy that every scope inherits.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The policy of a scope (the literal head of a key template, `product` or `product:stock`) and of all below it.
+    pub fn scope(mut self, scope: impl Into<String>, policy: Policy) -> Self {
+        self.scopes.push((scope.into(), policy));
+        self
+    }
+
+    /// A local hit reflects every eviction acknowledged longer ago than this, whatever happens to the network or to Redis. The
+    /// beat that proves it runs four times as often. At least 20 ms. Default: 1 s.
+    pub fn bound(mut self, bound: Duration) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// How long one call may wait for Redis, over all of its trips, before it goes on without. Default: 50 ms.
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// How long each step of connecting may take. Default: 2 s.
+    pub fn connect_timeout(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How many keys this process keeps, the ones used most. Default: 100,000.
+    pub fn local_entries(mut self, entries: u64) -> Self {
+        self.local_entries = entries;
+        self
+    }
+
+    /// Over how many hash tags the keys are spread in Redis. Recorded in the namespace; every node needs the same number.
+    /// Default: 256.
+    pub fn partitions(mut self, partitions: u16) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// How values are encoded in Redis. Default: bincode.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Builds the cache, and proves that Redis tells about changes before it returns.
+    ///
+    /// # Errors
+    ///
+    /// Each names what is wrong and what to do: a bad name, URL or policy, a server that cannot be reached, refuses the user,
+    /// or does not deliver notifications, a namespace with another number of partitions.
+    pub async fn build(self) -> Result<Cache, Error> {
+        let policies = self.validate()?;
+        let Some(url) = self.redis else {
+            return Ok(Cache::without_server(policies, self.local_entries, self.codec, None));
+        };
+        let clock = Clock::new();
+        let counters = Arc::new(Counters::default());
+        let tags = Arc::new(Tags::remote());
+        let coherence = Arc::new(Coherence::with_server(clock.clone(), self.bound));
+        let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), Arc::clone(&counters));
+        let config = RedisConfig {
+            url,
+            namespace: self.namespace,
+            partitions: self.partitions,
+            ensure_notifications: self.ensure_notifications,
+            start_unreachable: self.start_unreachable,
+            bound: self.bound,
+            patience: self.patience,
+        };
+        let (remote, session) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
+        let tasks = Tasks::new();
+        tasks.spawn(session);
+        Ok(Cache::assemble(Parts {
+            clock,
+            local: Arc::new(MokaTier::new(self.local_entries)),
+            remote: Arc::new(remote),
+            coherence,
+            tags,
+            counters,
+            tasks,
+            policies,
+            codec: self.codec,
+            budget: self.budget,
+            gate: None,
+        }))
+    }
+
+    fn validate(&self) -> Result<PolicyTree, Error> {
+        if self.namespace.contains(':') || check_scope(&self.namespace).is_err() {
+            let detail = format!("`{}` is no namespace: 1 to 64 of a-z, 0-9, `.`, `_`, `-`", self.namespace);
+            return Err(Error::config("namespace", detail));
+        }
+        if self.bound < LEAST_BOUND {
+            let detail = format!("a bound of {:?} is shorter than {LEAST_BOUND:?}: the beat could not keep it", self.bound);
+            return Err(Error::config("bound", detail));
+        }
+        if self.budget.is_zero() {
+            return Err(Error::config("budget", "a budget of zero never asks Redis; leave `redis` away instead"));
+        }
+        if self.partitions == 0 {
+            return Err(Error::config("partitions", "a namespace has at least one partition; the default is 256"));
+        }
+        let mut policies = PolicyTree::default();
+        policies.set_root(self.policy.clone())?;
+        for (scope, policy) in &self.scopes {
+            check_scope(scope)?;
+            policies.set(scope, policy.clone())?;
+        }
+        Ok(policies)
+    }
+}

@@ -1,0 +1,360 @@
+//! Asking L2: what is read before the first command, the read, the revalidation, and the capture before a load.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Call, Inner, scopes::ScopeState};
+use crate::{
+    budget::Budget,
+    cell::TagCell,
+    entry::{Deadlines, Entry, EntryMeta, Held, Stamp},
+    error::{Error, ErrorKind},
+    flight::Departure,
+    key::{Key, ScopeId},
+    stats::Count,
+    tag::TagId,
+    tier::{Op, Record, Reply},
+    value::ValueOps,
+    wire::{self, Expect, Header, PayloadKind},
+};
+
+/// What a call depends on, as it was before its first command.
+pub(super) struct Watch {
+    pub(super) stamp: Stamp,
+    /// Hints on any tag so far.
+    pub(super) sequence: u64,
+    /// The cells of the namespace, the scopes and the tags known before the load, each with its hints so far.
+    pub(super) cells: Vec<(Arc<TagCell>, u64)>,
+}
+
+/// What this node may believe of tags during one call: what the server said in it, else what the cells know, as long as
+/// nothing can have been missed.
+pub(super) struct Believed {
+    epoch: u64,
+    coherent: bool,
+    said: Vec<Held>,
+}
+
+impl Believed {
+    fn of(&self, cell: &Arc<TagCell>) -> Option<u64> {
+        let said = self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation);
+        said.or_else(|| if self.coherent { cell.known(self.epoch) } else { None })
+    }
+
+    fn hear(&mut self, cell: &Arc<TagCell>, generation: u64, hints: u64) {
+        cell.learn(generation, self.epoch, hints);
+        self.said.push((Arc::clone(cell), generation));
+    }
+}
+
+impl Watch {
+    /// What those who want to board the flight compare.
+    pub(super) fn departure(&self) -> Departure {
+        Departure { stamp: self.stamp, sequence: self.sequence, watched: self.cells.clone() }
+    }
+}
+
+/// What was captured before the load: what is loaded belongs to it, and is stored only while it stands.
+pub(super) struct Captured {
+    pub(super) version: u64,
+    pub(super) held: Vec<Held>,
+}
+
+impl Inner {
+    /// Reads every mark that a later change would move. To be called before the first command.
+    pub(super) fn watch(&self, key: &Key, scope: &ScopeState, tags: &[Key]) -> Watch {
+        let stamp = self.coherence.stamp(key.local_hash());
+        let sequence = self.tags.sequence();
+        let mut cells: Vec<_> = scope.cells.iter().cloned().collect();
+        for cell in self.cells_of(tags) {
+            if !cells.iter().any(|known| Arc::ptr_eq(known, &cell)) {
+                cells.push(cell);
+            }
+        }
+        let cells = cells.into_iter().map(|cell| (Arc::clone(&cell), cell.hints())).collect();
+        Watch { stamp, sequence, cells }
+    }
+
+    /// The cells of tags, and of the head of each tag's template, which is what an eviction moves when it knows the template
+    /// but not yet the value.
+    pub(super) fn cells_of(&self, tags: &[Key]) -> Vec<Arc<TagCell>> {
+        let heads = tags.iter().map(Key::scope).filter(|head| *head != ScopeId::ROOT).map(TagId::Scope);
+        tags.iter().cloned().map(TagId::Tag).chain(heads).map(|tag| self.tags.cell(&tag)).collect()
+    }
+
+    /// One trip, within the call's budget. What an untrusted server says is an error.
+    pub(super) async fn ask(&self, budget: &mut Budget, ops: Vec<Op>) -> Result<Vec<Reply>, Error> {
+        let untrusted = || Error::new(ErrorKind::Untrusted, "redis", "an eviction is not confirmed yet");
+        if !self.remote.trusted() {
+            return Err(untrusted());
+        }
+        let replies = budget.spend(&self.clock, self.remote.run(ops)).await.inspect_err(|error| {
+            self.counters.add(Count::RemoteErrors);
+            tracing::debug!(%error, "Redis did not answer");
+        })?;
+        // An eviction that went unconfirmed meanwhile may be missing in what was read.
+        if self.remote.trusted() { Ok(replies) } else { Err(untrusted()) }
+    }
+
+    /// Lets the server confirm an entry of L1 that something raised a doubt about.
+    pub(super) async fn revalidate(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        stamp: Stamp,
+        budget: &mut Budget,
+    ) -> Result<bool, Error> {
+        let held = entry.meta.held().unwrap_or_default();
+        let mut believed = self.believed(stamp);
+        let unknown = unknown(held.iter().map(|(cell, _)| cell), &believed);
+        let mut ops = vec![Op::Check { record: Record::Control(key.clone()), version: entry.meta.version }];
+        ops.extend(unknown.iter().map(|(cell, _)| generation_of(cell)));
+        let mut replies = self.ask(budget, ops).await?.into_iter();
+        let same_version = matches!(replies.next(), Some(Reply::Yes(true)));
+        hear_all(&mut believed, unknown, replies);
+        let stands = same_version && held.iter().all(|(cell, generation)| believed.of(cell) == Some(*generation));
+        if stands {
+            entry.meta.restamp(stamp);
+            self.counters.add(Count::Revalidated);
+        }
+        Ok(stands)
+    }
+
+    pub(super) fn believed(&self, stamp: Stamp) -> Believed {
+        Believed { epoch: stamp.epoch, coherent: self.coherence.coherent(), said: Vec::new() }
+    }
+
+    /// Reads L2: an entry that is fresh, whose version is the current one and whose tags all stand, or nothing.
+    pub(super) async fn read<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        scope: &ScopeState,
+        watch: &Watch,
+        budget: &mut Budget,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        let Some(op) = self.read_op(call) else { return Ok(None) };
+        let mut believed = self.believed(watch.stamp);
+        let unknown = unknown(watch.cells.iter().map(|(cell, _)| cell), &believed);
+        let mut ops = vec![op];
+        ops.extend(unknown.iter().map(|(cell, _)| generation_of(cell)));
+        let mut replies = self.ask(budget, ops).await?.into_iter();
+        let read = replies.next();
+        hear_all(&mut believed, unknown, replies);
+        self.judge(call, scope, watch, &mut believed, read, budget).await
+    }
+
+    /// The operation that reads the payload of a call's type; nothing where no payloads are kept.
+    pub(super) fn read_op<T: 'static, E: 'static>(&self, call: &Call<T, E>) -> Option<Op> {
+        if !self.remote.stores() {
+            return None;
+        }
+        match (call.ops.fingerprint)(self.codec, call.rev) {
+            Ok(fingerprint) => Some(Op::Read { key: call.key.clone(), fingerprint }),
+            Err(error) => {
+                // Said again, as a warning, when a value is to be stored.
+                tracing::debug!(%error, "no fingerprint");
+                None
+            }
+        }
+    }
+
+    /// What the answer to a read is worth.
+    pub(super) async fn judge<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        scope: &ScopeState,
+        watch: &Watch,
+        believed: &mut Believed,
+        read: Option<Reply>,
+        budget: &mut Budget,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        let Some(Reply::Read { version: Some(version), payload: Some(payload) }) = read else { return Ok(None) };
+        let undecodable = |reason: &str| {
+            self.counters.add(Count::Undecodable);
+            tracing::debug!(reason, scope = call.key.scope().name(), "a payload that cannot be used");
+        };
+        let (header, payload) = match self.open(call, &payload) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                undecodable(reason);
+                return Ok(None);
+            }
+        };
+        if header.version != version || !header.deadlines().fresh_at(self.clock.remote_micros()) {
+            return Ok(None);
+        }
+        let Some(held) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
+        let meta = self.meta_of_read(call, &header, scope, watch.stamp);
+        let Some(entry) = self.decode(call, &header, payload, meta) else {
+            undecodable("codec");
+            return Ok(None);
+        };
+        entry.meta.hold(held);
+        Ok(Some(entry))
+    }
+
+    fn open<'a, T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        payload: &'a [u8],
+    ) -> Result<(Header<'a>, &'a [u8]), &'static str> {
+        let fingerprint = (call.ops.fingerprint)(self.codec, call.rev).map_err(|_| "fingerprint")?;
+        let expect = Expect { codec: self.codec, fingerprint, key_hash: call.key.wire_hash() };
+        wire::decode(payload, expect).map_err(wire::WireError::as_str)
+    }
+
+    fn decode<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        header: &Header<'_>,
+        payload: &[u8],
+        meta: EntryMeta,
+    ) -> Option<Arc<Entry>> {
+        let max_bytes = payload.len();
+        match header.kind {
+            PayloadKind::Value => {
+                let value = (call.ops.decode)(payload, self.codec, max_bytes).ok()?;
+                Some(call.ops.entry(Some(value), meta))
+            }
+            PayloadKind::Nothing => Some(call.ops.entry(None, meta)),
+            PayloadKind::Failure => {
+                let (_, ops) = call.rules.cache_err?;
+                let (fingerprint, payload) = payload.split_first_chunk::<8>()?;
+                let same_type = (ops.fingerprint)(self.codec, 0).is_ok_and(|own| own.get().to_le_bytes() == *fingerprint);
+                let error = same_type.then(|| (ops.decode)(payload, self.codec, max_bytes).ok())??;
+                Some(ops.failure_entry(error, meta))
+            }
+        }
+    }
+
+    fn meta_of_read<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        header: &Header<'_>,
+        scope: &ScopeState,
+        stamp: Stamp,
+    ) -> EntryMeta {
+        let deadlines = header.deadlines();
+        // Never restarts the clock: L1 keeps a value at most for what it still has.
+        let left = deadlines.fresh_left(self.clock.remote_micros()).min(scope.policy.with(call.overrides).l1);
+        EntryMeta::new(
+            &call.key,
+            ValueOps::<T>::slot(),
+            header.version,
+            header.created,
+            Duration::from_micros(header.load_micros.into()),
+            deadlines,
+            self.clock.now().plus(left),
+            stamp,
+        )
+    }
+
+    /// The cells of the tags in an envelope, if each is where the envelope says, and the call's own are among them.
+    async fn tags_of(
+        &self,
+        header: &Header<'_>,
+        watch: &Watch,
+        believed: &mut Believed,
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<Held>>, Error> {
+        let mut held: Vec<Held> = Vec::with_capacity(header.tags.len());
+        for (wire, generation) in &header.tags {
+            let Some(tag) = TagId::parse(wire) else { return Ok(None) };
+            held.push((self.tags.cell(&tag), *generation));
+        }
+        // An entry of a site that declared less must not escape an eviction of what it left out.
+        let complete = watch.cells.iter().all(|(cell, _)| held.iter().any(|(other, _)| Arc::ptr_eq(cell, other)));
+        if !complete {
+            return Ok(None);
+        }
+        let unknown = unknown(held.iter().map(|(cell, _)| cell), believed);
+        if !unknown.is_empty() {
+            let ops = unknown.iter().map(|(cell, _)| generation_of(cell)).collect();
+            let replies = self.ask(budget, ops).await?.into_iter();
+            hear_all(believed, unknown, replies);
+        }
+        let stands = held.iter().all(|(cell, generation)| believed.of(cell) == Some(*generation));
+        Ok(stands.then_some(held))
+    }
+
+    /// Captures, in one trip, the version of the key and the generations that the load to come will belong to. What has no
+    /// record gets one.
+    pub(super) async fn capture(
+        &self,
+        key: &Key,
+        watch: &Watch,
+        life: Duration,
+        budget: &mut Budget,
+    ) -> Result<Captured, Error> {
+        let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
+        let mut ops = vec![Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) }];
+        let mut asked = Vec::new();
+        for (cell, hints) in &watch.cells {
+            let needs = matches!(cell.tag(), TagId::Tag(_)).then_some(life);
+            let lives = needs.is_none() || !self.remote.settles_doubts() || cell.lives_until(needs_until);
+            if cell.known(watch.stamp.epoch).is_none() || !lives {
+                ops.push(Op::Acquire { record: Record::Tag(cell.tag().clone()), needs });
+                asked.push((cell, *hints, needs));
+            }
+        }
+        let mut replies = self.ask(budget, ops).await?.into_iter();
+        let version = version_of(replies.next())?;
+        let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
+        for ((cell, hints, needs), reply) in asked.into_iter().zip(replies) {
+            let generation = version_of(Some(reply))?;
+            cell.learn(generation, watch.stamp.epoch, hints);
+            if needs.is_some() {
+                cell.renewed(needs_until);
+            }
+            held.push((Arc::clone(cell), generation));
+        }
+        for (cell, _) in &watch.cells {
+            if held.iter().any(|(other, _)| Arc::ptr_eq(cell, other)) {
+                continue;
+            }
+            match cell.known(watch.stamp.epoch) {
+                Some(generation) => held.push((Arc::clone(cell), generation)),
+                // Hinted since it was found known: what is loaded now belongs to no generation that we could name.
+                None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
+            }
+        }
+        Ok(Captured { version, held })
+    }
+}
+
+/// The cells that have to be asked about, each with its hints before the question.
+pub(super) fn unknown<'a>(cells: impl Iterator<Item = &'a Arc<TagCell>>, believed: &Believed) -> Vec<(Arc<TagCell>, u64)> {
+    let unknown = cells.filter(|cell| believed.of(cell).is_none());
+    unknown.map(|cell| (Arc::clone(cell), cell.hints())).collect()
+}
+
+pub(super) fn generation_of(cell: &TagCell) -> Op {
+    Op::Version { record: Record::Tag(cell.tag().clone()) }
+}
+
+pub(super) fn hear_all(believed: &mut Believed, asked: Vec<(Arc<TagCell>, u64)>, replies: impl Iterator<Item = Reply>) {
+    for ((cell, hints), reply) in asked.into_iter().zip(replies) {
+        if let Reply::Version(Some(generation)) = reply {
+            believed.hear(&cell, generation, hints);
+        }
+    }
+}
+
+/// The version in an answer to `Acquire`.
+pub(super) fn version_of(reply: Option<Reply>) -> Result<u64, Error> {
+    match reply {
+        Some(Reply::Version(Some(version))) => Ok(version),
+        Some(Reply::Failed(error)) => Err(error),
+        _ => Err(Error::new(ErrorKind::Remote, "acquire", "the server gave no version")),
+    }
+}
+
+impl Header<'_> {
+    /// The deadlines in the envelope.
+    pub(super) fn deadlines(&self) -> Deadlines {
+        Deadlines {
+            fresh_until: self.fresh_until,
+            stale_until: self.stale_until,
+            fail_safe_until: self.fail_safe_until,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The cache by hand: what the attributes do, as calls.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::{
+    Cache, Call, Rules,
+    call::Place,
+    load::Answer,
+    write::{After, WritePlan},
+};
+use crate::{
+    entry,
+    key::{Key, ScopeId},
+    outcome::{Ack, Bypass, Outcome, Tier},
+    policy::Overrides,
+    tag::TagId,
+    value::{CacheValue, ValueOps},
+};
+
+/// A value with what the cache knows of it.
+#[derive(Clone, Debug)]
+pub struct Entry<T> {
+    value: T,
+    outcome: Outcome,
+    age: Duration,
+    version: Option<u64>,
+}
+
+impl<T> Entry<T> {
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The value alone.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// What the cache did to answer this call.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// How long ago the value was loaded, by the server's clock; nothing for one that was loaded just now.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// The version of the key that the value belongs to; `None` where it is not stored.
+    pub fn version(&self) -> Option<u64> {
+        self.version
+    }
+}
+
+/// A call by hand, with what is said about it. Made by [`Cache::entry`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before `or_load`, `or_load_inline`, `get` or `put`"]
+pub struct Request<'c> {
+    cache: &'c Cache,
+    key: Key,
+    tags: Vec<Key>,
+    overrides: Overrides,
+    place: Place,
+}
+
+impl Cache {
+    /// A call on `key`, to be said more about: `cache.entry(key!("product:{id}")).tag(key!("catalogue")).or_load(..)`.
+    #[track_caller]
+    pub fn entry(&self, key: Key) -> Request<'_> {
+        let place = Place::of_caller("entry");
+        Request { cache: self, key, tags: Vec::new(), overrides: Overrides::default(), place }
+    }
+
+    /// The cached value, or what `load` returns, which is then stored. Concurrent callers of one missing key cause one load.
+    ///
+    /// The load runs in a task of its own: a caller that goes away does nothing to it. For one that borrows there is
+    /// [`Request::or_load_inline`].
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched. Faults of the cache are never errors here: the call then loads.
+    ///
+    /// # Panics
+    ///
+    /// When the load does.
+    #[track_caller]
+    pub fn get_or_load<T, E, F, L>(&self, key: Key, load: L) -> impl Future<Output = Result<T, E>> + Send + use<'_, T, E, F, L>
+    where
+        T: CacheValue,
+        E: Send + 'static,
+        L: FnOnce() -> F + Send,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let request = self.entry(key);
+        async move { request.or_load(load).await.map(Entry::into_value) }
+    }
+
+    /// The cached value, without loading: from L1, else from Redis. `None` too for a cached *nothing*.
+    pub async fn get<T: CacheValue>(&self, key: &Key) -> Option<T> {
+        self.get_many(std::slice::from_ref(key)).await.pop().flatten()
+    }
+
+    /// Stores a new truth: every node's next read sees it, or loads.
+    ///
+    /// Tags, if the key's template has any, are given through [`Cache::entry`].
+    #[track_caller]
+    pub fn put<T: CacheValue>(&self, key: Key, value: T) -> impl Future<Output = Ack> + Send + use<'_, T> {
+        self.entry(key).put(value)
+    }
+
+    /// Says that what is cached under `key` is no longer true, for all of its types, on every node.
+    pub async fn evict(&self, key: &Key) -> Ack {
+        self.evict_now(vec![key.clone()], Vec::new()).await
+    }
+
+    /// Evicts everything under a tag, whatever its number: `cache.evict_tag(key!("category:{category}"))`.
+    pub async fn evict_tag(&self, tag: impl Into<Key>) -> Ack {
+        self.evict_now(Vec::new(), vec![TagId::Tag(tag.into())]).await
+    }
+
+    /// Evicts everything in a scope and below it, whatever its number.
+    pub async fn evict_scope(&self, scope: &str) -> Ack {
+        self.evict_now(Vec::new(), vec![TagId::Scope(ScopeId::intern(scope))]).await
+    }
+
+    /// Evicts everything in the namespace, whatever its number.
+    pub async fn clear(&self) -> Ack {
+        self.evict_now(Vec::new(), vec![TagId::Namespace]).await
+    }
+}
+
+impl<'c> Request<'c> {
+    /// A tag that the value depends on. Every place that stores under one key template gives the same tags.
+    pub fn tag(mut self, tag: Key) -> Self {
+        self.tags.push(tag);
+        self
+    }
+
+    /// How long the value is fresh, instead of what the scope's policy says; its caps still hold.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.overrides.ttl = Some(ttl);
+        self
+    }
+
+    /// How long this process keeps the value, instead of what the scope's policy says.
+    pub fn l1(mut self, l1: Duration) -> Self {
+        self.overrides.l1 = Some(l1);
+        self
+    }
+
+    /// How long *nothing* is kept, instead of what the scope's policy says.
+    pub fn negative(mut self, negative: Duration) -> Self {
+        self.overrides.negative = Some(negative);
+        self
+    }
+
+    /// The cached value, or what `load` returns, which runs in a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched.
+    ///
+    /// # Panics
+    ///
+    /// When the load does.
+    pub async fn or_load<T, E, F, L>(self, load: L) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        E: Send + 'static,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        if let Some(hit) = self.probe::<T>() {
+            return Ok(hit);
+        }
+        let load = load();
+        let (cache, call) = self.call::<T, E>(false);
+        let answer = cache.answer_owned(call, async move { load.await.map(Some) }).await;
+        answered(cache, answer).map(some)
+    }
+
+    /// As [`or_load`](Self::or_load), for loads that borrow: the load runs in the caller, and if the caller goes away the next
+    /// waiter loads.
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched.
+    ///
+    /// # Panics
+    ///
+    /// When the load does.
+    pub async fn or_load_inline<T, E, F, L>(self, load: L) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        E: 'static,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        if let Some(hit) = self.probe::<T>() {
+            return Ok(hit);
+        }
+        let load = load();
+        let (cache, call) = self.call::<T, E>(false);
+        let answer = cache.answer_inline(call, async move { load.await.map(Some) }).await;
+        answered(cache, answer).map(some)
+    }
+
+    /// As [`or_load`](Self::or_load), for loads that may find *nothing*, which is then kept for `negative`. The value is the
+    /// one inside the `Option`: what `put` stores, this reads.
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched.
+    ///
+    /// # Panics
+    ///
+    /// When the load does.
+    pub async fn or_find<T, E, F, L>(self, load: L) -> Result<Entry<Option<T>>, E>
+    where
+        T: CacheValue,
+        E: Send + 'static,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    {
+        let load = load();
+        let (cache, call) = self.call::<T, E>(true);
+        let answer = cache.answer_owned(call, load).await;
+        answered(cache, answer)
+    }
+
+    /// The cached value, without loading.
+    pub async fn get<T: CacheValue>(self) -> Option<Entry<T>> {
+        if let Some(hit) = self.probe::<T>() {
+            return Some(hit);
+        }
+        let (value, entry) = self.cache.read_many::<T>(std::slice::from_ref(&self.key)).await.pop()??;
+        Some(with_entry(self.cache, value?, Outcome::Hit(Tier::Remote), Some(&entry)))
+    }
+
+    /// Stores a new truth: every node's next read sees it, or loads.
+    pub fn put<T: CacheValue>(self, value: T) -> impl Future<Output = Ack> + Send + use<'c, T> {
+        async move {
+            let mut plan = WritePlan::new(self.place);
+            plan.shape_tags = shapes(&self.tags);
+            plan.put = Some(self.key);
+            plan.put_tags = self.tags;
+            let after = After { overrides: self.overrides, ..After::default() };
+            self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), after).await
+        }
+    }
+
+    fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {
+        let value = self.cache.probe::<T>(&self.key, ValueOps::of(), false)??;
+        let place = self.cache.0.local.get(self.key.local_hash());
+        let entry = place.as_ref().and_then(|place| place.of(&self.key, ValueOps::<T>::slot()));
+        Some(with_entry(self.cache, value, Outcome::Hit(Tier::Local), entry))
+    }
+
+    fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Call<T, E>) {
+        let call = Call {
+            shape_tags: shapes(&self.tags),
+            key: self.key,
+            tags: self.tags,
+            place: self.place,
+            ops: ValueOps::of(),
+            none,
+            overrides: self.overrides,
+            rev: 0,
+            rules: Rules::default(),
+        };
+        (self.cache, call)
+    }
+}
+
+fn shapes(tags: &[Key]) -> Vec<u64> {
+    let mut shapes: Vec<u64> = tags.iter().map(Key::shape).collect();
+    shapes.sort_unstable();
+    shapes
+}
+
+fn answered<T, E>(cache: &Cache, answer: Answer<T, E>) -> Result<Entry<Option<T>>, E> {
+    let Answer { result, outcome, entry } = answer;
+    result.map(|value| with_entry(cache, value, outcome, entry.as_ref()))
+}
+
+fn with_entry<T>(cache: &Cache, value: T, outcome: Outcome, entry: Option<&Arc<entry::Entry>>) -> Entry<T> {
+    let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
+    let now = cache.0.clock.remote_micros();
+    Entry {
+        value,
+        outcome,
+        age: stored.map_or(Duration::ZERO, |entry| Duration::from_micros(now.saturating_sub(entry.meta.created))),
+        version: stored.map(|entry| entry.meta.version).filter(|version| *version > 0),
+    }
+}
+
+/// The value of a call that cannot be told *nothing*, and whose load never returns it.
+fn some<T>(entry: Entry<Option<T>>) -> Entry<T> {
+    let Entry { value, outcome, age, version } = entry;
+    Entry { value: value.expect("a call with `none: false` is answered with a value"), outcome, age, version }
+}

@@ -1,0 +1,113 @@
+//! What one call asks of the cache.
+
+use std::{any::Any, fmt, sync::Arc, time::Duration};
+
+use crate::{key::Key, policy::Overrides, value::ValueOps};
+
+/// Where a call site stands, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Place {
+    /// The function that carries the attribute, or what was called by hand.
+    pub function: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u32,
+}
+
+impl Place {
+    /// A place.
+    #[must_use]
+    pub const fn new(function: &'static str, file: &'static str, line: u32) -> Self {
+        Self { function, file, line }
+    }
+
+    #[track_caller]
+    pub(crate) fn of_caller(function: &'static str) -> Self {
+        let caller = std::panic::Location::caller();
+        Self { function, file: caller.file(), line: caller.line() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}:{})", self.function, self.file, self.line)
+    }
+}
+
+/// How the error of a failed load reaches the callers that waited for it.
+pub struct ShareOps<E> {
+    /// A copy that can be handed around.
+    pub share: fn(&E) -> Arc<dyn Any + Send + Sync>,
+    /// The error back from such a copy; `None` if it is another type's.
+    pub take: fn(&(dyn Any + Send + Sync)) -> Option<E>,
+}
+
+impl<E> Clone for ShareOps<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for ShareOps<E> {}
+
+impl<E: Clone + Send + Sync + 'static> ShareOps<E> {
+    /// Shares by `Clone`.
+    #[must_use]
+    pub fn by_clone() -> Self {
+        Self { share: |error| Arc::new(error.clone()), take: |shared| shared.downcast_ref::<E>().cloned() }
+    }
+}
+
+/// A judgement on a loaded value, or on *nothing*.
+pub type Judge<T> = Box<dyn Fn(Option<&T>) -> bool + Send + Sync>;
+
+/// What a call site says about what its loads return. Each may be left out.
+pub struct Rules<T: 'static, E: 'static> {
+    /// Do not store what this says yes to.
+    pub unless: Option<Judge<T>>,
+    /// How long this value lives; may only shorten.
+    pub ttl_with: Option<Box<dyn Fn(&T) -> Duration + Send + Sync>>,
+    /// Tags that only the value can name.
+    pub result_tags: Option<Box<dyn Fn(&T) -> Vec<Key> + Send + Sync>>,
+    /// Which errors are cached, for as long as *nothing* is, and how to encode them.
+    pub cache_err: Option<(fn(&E) -> bool, &'static ValueOps<E>)>,
+    /// How an error reaches those who waited.
+    pub share_err: Option<ShareOps<E>>,
+}
+
+impl<T, E> Default for Rules<T, E> {
+    fn default() -> Self {
+        Self { unless: None, ttl_with: None, result_tags: None, cache_err: None, share_err: None }
+    }
+}
+
+impl<T, E> fmt::Debug for Rules<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
+    }
+}
+
+/// One call: its key, its tags, the type of its value, and the rules of its site.
+#[derive(Debug)]
+pub struct Call<T: 'static, E: 'static> {
+    /// The key.
+    pub key: Key,
+    /// Tags known before the load.
+    pub tags: Vec<Key>,
+    /// The shapes of all tag templates that the site declares, sorted.
+    pub shape_tags: Vec<u64>,
+    /// Where the call is made.
+    pub place: Place,
+    /// What can be done with the value.
+    pub ops: &'static ValueOps<T>,
+    /// Whether the caller can be told *nothing*.
+    pub none: bool,
+    /// What the site says about lives.
+    pub overrides: Overrides,
+    /// The site's revision of the value's layout.
+    pub rev: u32,
+    /// What the site says about results.
+    pub rules: Rules<T, E>,
+}

@@ -1,0 +1,215 @@
+//! What becomes of a loaded value: into L1 if nothing moved meanwhile, then, in the background, into L2.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    Inner,
+    ask::{Captured, Watch, version_of},
+};
+use crate::{
+    budget::Budget,
+    codec::Codec,
+    entry::{Entry, Held, Place, Stamp},
+    error::{Error, ErrorKind},
+    flight::Lead,
+    key::Key,
+    outcome::Bypass,
+    schema::Fingerprint,
+    stats::Count,
+    tag::TagId,
+    tier::{Change, Op, Record, Reply},
+    wire::{self, Header, PayloadKind},
+};
+
+/// Tags that an entry may have.
+pub(super) const MAX_TAGS: usize = 16;
+/// What the background work for one value may spend on Redis.
+const BACKGROUND_BUDGET: Duration = Duration::from_secs(2);
+
+/// Encodes the value of an entry, of whatever type.
+type Encode = Box<dyn FnOnce(&Entry, Codec, usize) -> Result<(Fingerprint, Vec<u8>), String> + Send>;
+
+/// A loaded value on its way into the tiers.
+pub(super) struct Loaded {
+    pub(super) key: Key,
+    pub(super) entry: Arc<Entry>,
+    pub(super) captured: Captured,
+    pub(super) watch: Watch,
+    pub(super) result_tags: Vec<Key>,
+    pub(super) kind: PayloadKind,
+    pub(super) encode: Encode,
+    pub(super) max_bytes: usize,
+    /// Kept until L1 has the value, so that nobody loads again meanwhile.
+    pub(super) lead: Option<Lead>,
+}
+
+impl Inner {
+    /// Puts an entry into L1, unless its key was hinted at, evicted or fenced since its stamp was read.
+    pub(super) fn install(&self, key: &Key, entry: &Arc<Entry>, stamp: Stamp) {
+        let hash = key.local_hash();
+        self.local.compute(hash, &mut |present| {
+            if self.coherence.stamp(hash) == stamp {
+                Change::Replace(Place::with(present, Arc::clone(entry)))
+            } else {
+                Change::Keep
+            }
+        });
+    }
+
+    /// Stores what was loaded. The caller does not wait for anything that goes to Redis.
+    pub(super) fn store(self: &Arc<Self>, mut loaded: Loaded) {
+        let at_once = loaded.result_tags.is_empty() || !self.remote.settles_doubts();
+        if at_once {
+            let mut held = std::mem::take(&mut loaded.captured.held);
+            if !self.hold_known(&loaded.result_tags, &loaded.watch, &mut held) {
+                self.counters.add(Count::FillsRefused);
+                return;
+            }
+            loaded.entry.meta.hold(held);
+            self.install(&loaded.key, &loaded.entry, loaded.watch.stamp);
+            loaded.lead = None;
+            if !self.remote.stores() {
+                return;
+            }
+        }
+        let Ok(permit) = Arc::clone(&self.fills).try_acquire_owned() else {
+            self.counters.add(Count::FillsDropped);
+            return;
+        };
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move { inner.store_behind(loaded, at_once, permit).await });
+    }
+
+    /// Adds the generations of tags of the result, where no server has to be asked. Whether none of them moved since the load
+    /// began.
+    pub(super) fn hold_known(&self, result_tags: &[Key], watch: &Watch, held: &mut Vec<Held>) -> bool {
+        for cell in self.cells_of(result_tags) {
+            let Some(generation) = cell.known(watch.stamp.epoch) else { return false };
+            if !self.tags.quiet_since(cell.tag(), watch.sequence) {
+                return false;
+            }
+            if !held.iter().any(|(other, _)| Arc::ptr_eq(other, &cell)) {
+                held.push((cell, generation));
+            }
+        }
+        true
+    }
+
+    /// The background part: tags that only the value could name, then L2.
+    async fn store_behind(self: Arc<Self>, mut loaded: Loaded, held: bool, _permit: OwnedSemaphorePermit) {
+        let mut budget = Budget::new(BACKGROUND_BUDGET);
+        if !held {
+            let mut all = std::mem::take(&mut loaded.captured.held);
+            let life = loaded.entry.meta.deadlines.life_left(self.clock.remote_micros());
+            match self.hold_asked(&loaded.result_tags, &loaded.watch, life, &mut all, &mut budget).await {
+                Ok(true) => loaded.entry.meta.hold(all),
+                Ok(false) => return self.counters.add(Count::FillsRefused),
+                Err(_) => return self.counters.add(Count::FillsDropped),
+            }
+            self.install(&loaded.key, &loaded.entry, loaded.watch.stamp);
+            loaded.lead = None;
+        }
+        if let Err(error) = self.fill(loaded, &mut budget).await {
+            self.counters.add(Count::FillsDropped);
+            tracing::debug!(%error, "a value was not stored in Redis");
+        }
+    }
+
+    /// Adds the generations of tags of the result. They are read after the load, so they may already be those of an eviction
+    /// that happened during it: everything told before the answer is let in first, and then nothing may have been told about
+    /// these tags since the load began.
+    pub(super) async fn hold_asked(
+        &self,
+        result_tags: &[Key],
+        watch: &Watch,
+        life: Duration,
+        held: &mut Vec<Held>,
+        budget: &mut Budget,
+    ) -> Result<bool, Error> {
+        let mut cells = self.cells_of(result_tags);
+        cells.retain(|cell| !held.iter().any(|(other, _)| Arc::ptr_eq(other, cell)));
+        if cells.is_empty() {
+            return Ok(true);
+        }
+        let needs = |tag: &TagId| matches!(tag, TagId::Tag(_)).then_some(life);
+        let hints: Vec<u64> = cells.iter().map(|cell| cell.hints()).collect();
+        let acquire = |tag: &TagId| Op::Acquire { record: Record::Tag(tag.clone()), needs: needs(tag) };
+        let ops = cells.iter().map(|cell| acquire(cell.tag())).collect();
+        let replies = self.ask(budget, ops).await?;
+        for ((cell, hints), reply) in cells.into_iter().zip(hints).zip(replies) {
+            let generation = version_of(Some(reply))?;
+            cell.learn(generation, watch.stamp.epoch, hints);
+            held.push((cell, generation));
+        }
+        budget.spend(&self.clock, self.remote.barrier()).await?;
+        let quiet = held.iter().all(|(cell, _)| {
+            let of_the_result = result_tags.iter().any(|tag| match cell.tag() {
+                TagId::Tag(key) => key == tag,
+                TagId::Scope(scope) => *scope == tag.scope(),
+                TagId::Namespace => false,
+            });
+            !of_the_result || self.tags.quiet_since(cell.tag(), watch.sequence)
+        });
+        Ok(quiet && self.coherence.epoch() == watch.stamp.epoch)
+    }
+
+    /// Stores the value in Redis, iff its key is at the version captured before the load.
+    async fn fill(&self, loaded: Loaded, budget: &mut Budget) -> Result<(), Error> {
+        let meta = &loaded.entry.meta;
+        let life = meta.deadlines.life_left(self.clock.remote_micros());
+        if life.is_zero() {
+            return Ok(());
+        }
+        let (fingerprint, payload) = match self.seal(&loaded.key, &loaded.entry, meta.version, loaded.kind, loaded.encode, loaded.max_bytes) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.counters.bypass(Bypass::Encode);
+                return Err(error);
+            }
+        };
+        let op = Op::Fill { key: loaded.key, fingerprint, version: meta.version, payload, life };
+        match self.ask(budget, vec![op]).await?.pop() {
+            Some(Reply::Yes(stored)) => {
+                self.counters.add(if stored { Count::Fills } else { Count::FillsRefused });
+                Ok(())
+            }
+            Some(Reply::Failed(error)) => Err(error),
+            _ => Err(Error::new(ErrorKind::Remote, "fill", "the server did not say whether it stored")),
+        }
+    }
+
+    /// The envelope of an entry's value.
+    pub(super) fn seal(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        version: u64,
+        kind: PayloadKind,
+        encode: Encode,
+        max_bytes: usize,
+    ) -> Result<(Fingerprint, Vec<u8>), Error> {
+        let scope = key.scope().name();
+        let (fingerprint, payload) = encode(entry, self.codec, max_bytes).map_err(|detail| {
+            tracing::warn!(scope, detail, "a value cannot be stored in Redis");
+            Error::new(ErrorKind::Codec, "encode", format!("scope `{scope}`: {detail}"))
+        })?;
+        let meta = &entry.meta;
+        let held = meta.held().unwrap_or_default();
+        let names: Vec<String> = held.iter().map(|(cell, _)| cell.tag().wire()).collect();
+        let header = Header {
+            version,
+            created: meta.created,
+            fresh_until: meta.deadlines.fresh_until,
+            stale_until: meta.deadlines.stale_until,
+            fail_safe_until: meta.deadlines.fail_safe_until,
+            load_micros: u32::try_from(meta.load_time.as_micros()).unwrap_or(u32::MAX),
+            kind,
+            tags: names.iter().map(String::as_str).zip(held.iter().map(|(_, generation)| *generation)).collect(),
+        };
+        let sealed = wire::encode(&header, self.codec, fingerprint, key.wire_hash(), &payload)
+            .map_err(|error| Error::caused(ErrorKind::Codec, "envelope", format!("scope `{scope}`: {error}"), error))?;
+        Ok((fingerprint, sealed))
+    }
+}

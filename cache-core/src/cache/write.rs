@@ -1,0 +1,448 @@
+//! Puts and evictions: what is done before the body of a writer, after it, and when it never comes back.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Cache, Inner, Place as Site,
+    ask::{Captured, Watch},
+    context::note,
+    scopes::ScopeState,
+    templates,
+};
+use crate::{
+    budget::Budget,
+    entry::{Deadlines, Entry, EntryMeta, Held, Place, Stamp},
+    error::Error,
+    key::{Key, ScopeId},
+    outcome::{Ack, Bypass, Outcome},
+    policy::Overrides,
+    stats::Count,
+    tag::TagId,
+    tier::{Change, Op, Put, Record, Reply},
+    value::ValueOps,
+    wire::PayloadKind,
+};
+
+/// When a writer evicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// After the body: nothing older than what the body wrote can be stored.
+    #[default]
+    After,
+    /// Before the body.
+    Before,
+    /// Both.
+    Both,
+}
+
+/// What a writer is going to change, as far as it is known before the body.
+#[derive(Clone, Debug)]
+pub struct WritePlan {
+    /// The key whose new value the body returns.
+    pub put: Option<Key>,
+    /// The tags of that value, as far as they are known.
+    pub put_tags: Vec<Key>,
+    /// The shapes of all tag templates that the put declares, sorted.
+    pub shape_tags: Vec<u64>,
+    /// Keys to evict.
+    pub evict: Vec<Key>,
+    /// Tags to evict.
+    pub evict_tags: Vec<Key>,
+    /// Scopes to evict.
+    pub evict_scopes: Vec<ScopeId>,
+    /// The heads of templates that only the result can fill: evicted whole if there is no result.
+    pub heads_of_unknown: Vec<ScopeId>,
+    /// When to evict.
+    pub phase: Phase,
+    /// Where the writer stands.
+    pub place: Site,
+}
+
+impl WritePlan {
+    /// A plan of the writer at `place` that changes nothing yet.
+    #[must_use]
+    pub fn new(place: Site) -> Self {
+        Self {
+            put: None,
+            put_tags: Vec::new(),
+            shape_tags: Vec::new(),
+            evict: Vec::new(),
+            evict_tags: Vec::new(),
+            evict_scopes: Vec::new(),
+            heads_of_unknown: Vec::new(),
+            phase: Phase::After,
+            place,
+        }
+    }
+}
+
+/// What a writer knows when its body has returned.
+#[derive(Clone, Debug, Default)]
+pub struct After {
+    /// Tags of the put value that only the value could name.
+    pub put_tags: Vec<Key>,
+    /// Keys to evict that only the result could name.
+    pub evict: Vec<Key>,
+    /// Tags to evict that only the result could name.
+    pub evict_tags: Vec<Key>,
+    /// What the site says about lives.
+    pub overrides: Overrides,
+    /// The site's revision of the value's layout.
+    pub rev: u32,
+}
+
+/// Records to move, and the marks of this process that go with them.
+#[derive(Clone, Debug, Default)]
+struct Targets {
+    keys: Vec<Key>,
+    tags: Vec<TagId>,
+}
+
+/// A writer between the beginning of its body and its end. Dropped before the end, it evicts what is known, in a task of its
+/// own: the body may have changed the row.
+#[must_use = "dropping it evicts"]
+pub struct Write {
+    inner: Arc<Inner>,
+    /// What the writer changes, as far as it is known.
+    targets: Targets,
+    /// What it may have changed besides, while there is no result to say so.
+    unknown: Vec<TagId>,
+    put: Option<PutState>,
+    budget: Budget,
+    scope: ScopeId,
+    armed: bool,
+}
+
+/// What was captured for a put before its body.
+struct PutState {
+    key: Key,
+    scope: Arc<ScopeState>,
+    watch: Watch,
+    captured: Captured,
+}
+
+impl std::fmt::Debug for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Write").field("scope", &self.scope.name()).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// Before the body of a writer.
+    #[doc(hidden)]
+    pub async fn begin_write(&self, plan: WritePlan) -> Write {
+        let inner = &self.0;
+        let evicted = plan.evict.iter().chain(&plan.put);
+        let scope = evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
+        let scopes = plan.evict_scopes.iter().copied().map(TagId::Scope);
+        let mut write = Write {
+            targets: Targets {
+                keys: evicted.cloned().collect(),
+                tags: plan.evict_tags.iter().cloned().map(TagId::Tag).chain(scopes).collect(),
+            },
+            unknown: Vec::new(),
+            put: None,
+            budget: Budget::new(inner.budget),
+            scope: scope.or_else(|| plan.heads_of_unknown.first().copied()).unwrap_or(ScopeId::ROOT),
+            armed: true,
+            inner: Arc::clone(inner),
+        };
+        if let Some(reason) = inner.gate() {
+            inner.bypass(write.scope, reason, write.budget.spent());
+            write.armed = false;
+            return write;
+        }
+        if plan.phase != Phase::After {
+            let targets = write.targets.clone();
+            let ack = inner.evict_all(&targets, &mut write.budget).await;
+            if plan.phase == Phase::Before {
+                note(write.scope, Outcome::Evict(ack), write.budget.spent());
+                write.armed = false;
+                return write;
+            }
+        }
+        write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::Scope).collect();
+        if let Some(key) = plan.put {
+            write.put = inner.begin_put(key, &plan.put_tags, &plan.shape_tags, plan.place, &mut write.budget).await;
+        }
+        write
+    }
+
+    pub(super) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>) -> Ack {
+        let scope = keys.first().map(Key::scope).or_else(|| tags.first().map(TagId::scope)).unwrap_or(ScopeId::ROOT);
+        let mut write = Write {
+            inner: Arc::clone(&self.0),
+            targets: Targets { keys, tags },
+            unknown: Vec::new(),
+            put: None,
+            budget: Budget::new(self.0.budget),
+            scope,
+            armed: true,
+        };
+        if let Some(reason) = self.0.gate() {
+            write.armed = false;
+            self.0.bypass(scope, reason, write.budget.spent());
+            return Ack::Queued;
+        }
+        let targets = write.targets.clone();
+        let ack = self.0.evict_all(&targets, &mut write.budget).await;
+        write.armed = false;
+        note(scope, Outcome::Evict(ack), write.budget.spent());
+        ack
+    }
+}
+
+impl Write {
+    /// The body returned the new value of the key to put, or *nothing*.
+    pub async fn put<T: 'static>(mut self, ops: &'static ValueOps<T>, value: Option<T>, after: After) -> Ack {
+        self.learned(&after);
+        if !self.armed {
+            return Ack::Queued;
+        }
+        let ack = match self.put.take() {
+            Some(put) => {
+                let (inner, targets) = (Arc::clone(&self.inner), self.targets.clone());
+                inner.finish_put(put, ops, value, &after, targets, &mut self.budget).await
+            }
+            None => self.inner.evict_all(&self.targets.clone(), &mut self.budget).await,
+        };
+        self.finished(Outcome::Put(ack));
+        ack
+    }
+
+    /// The body returned; what was known, and what only the result could name, is evicted.
+    pub async fn evict(mut self, after: After) -> Ack {
+        self.learned(&after);
+        if !self.armed {
+            return Ack::Queued;
+        }
+        let ack = self.inner.evict_all(&self.targets.clone(), &mut self.budget).await;
+        self.finished(Outcome::Evict(ack));
+        ack
+    }
+
+    /// The body failed: there is no result, and the row may have changed.
+    pub async fn fail(mut self) -> Ack {
+        if !self.armed {
+            return Ack::Queued;
+        }
+        let targets = self.everything();
+        let ack = self.inner.evict_all(&targets, &mut self.budget).await;
+        self.finished(Outcome::Evict(ack));
+        ack
+    }
+
+    /// Nothing changed: nothing is put or evicted.
+    pub fn keep(mut self) {
+        self.armed = false;
+    }
+
+    /// There is a result: templates over it no longer stand for all that they might have named.
+    fn learned(&mut self, after: &After) {
+        let known = &mut self.targets;
+        known.keys.extend(after.evict.iter().cloned());
+        known.tags.extend(after.evict_tags.iter().cloned().map(TagId::Tag));
+    }
+
+    /// What is known to have changed, and what may have.
+    fn everything(&self) -> Targets {
+        let mut targets = self.targets.clone();
+        targets.tags.extend(self.unknown.iter().cloned());
+        targets
+    }
+
+    fn finished(&mut self, outcome: Outcome) {
+        self.armed = false;
+        note(self.scope, outcome, self.budget.spent());
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let targets = self.everything();
+        let inner = Arc::clone(&self.inner);
+        // This process at once, so that even without a runtime no reader here sees the old value.
+        inner.evict_locally(&targets);
+        let evict = {
+            let inner = Arc::clone(&inner);
+            async move {
+                let mut budget = Budget::new(inner.budget);
+                // A failure has been noted as a doubt about all that Redis holds.
+                let _noted = inner.evict_all(&targets, &mut budget).await;
+            }
+        };
+        if !inner.tasks.spawn(evict) {
+            inner.remote.distrust();
+        }
+    }
+}
+
+impl Inner {
+    /// Moves every record, then every mark of this process: whatever Redis answered, no reader here sees the old values once
+    /// this has returned.
+    async fn evict_all(&self, targets: &Targets, budget: &mut Budget) -> Ack {
+        let ops = self.bumps(targets);
+        if ops.is_empty() {
+            return Ack::Applied(0);
+        }
+        let answer = budget.spend(&self.clock, self.remote.run(ops)).await;
+        self.evict_locally(targets);
+        self.counters.add(Count::Evictions);
+        self.acknowledge(answer)
+    }
+
+    fn bumps(&self, targets: &Targets) -> Vec<Op> {
+        let proposed = self.clock.remote_micros();
+        let keys = targets.keys.iter().cloned().map(Record::Control);
+        let records = keys.chain(targets.tags.iter().cloned().map(Record::Tag));
+        records.map(|record| Op::Bump { record, proposed, put: None }).collect()
+    }
+
+    fn evict_locally(&self, targets: &Targets) {
+        for key in &targets.keys {
+            let hash = key.local_hash();
+            self.local.compute(hash, &mut |_| {
+                self.coherence.move_stripe(hash);
+                Change::Remove
+            });
+        }
+        for tag in &targets.tags {
+            self.tags.hint(tag);
+        }
+    }
+
+    /// What the server confirmed. If anything is missing, nothing that it holds is used until all of it was evicted once.
+    fn acknowledge(&self, answer: Result<Vec<Reply>, Error>) -> Ack {
+        let replies = answer.unwrap_or_else(|error| {
+            self.counters.add(Count::RemoteErrors);
+            tracing::warn!(%error, "an eviction was not confirmed");
+            vec![Reply::Failed(error)]
+        });
+        let acks = replies.iter().map(|reply| match reply {
+            Reply::Bumped { version, .. } => Ack::Applied(*version),
+            _ => Ack::Queued,
+        });
+        let ack = acks.reduce(Ack::and).unwrap_or(Ack::Queued);
+        if ack == Ack::Queued {
+            self.counters.add(Count::Queued);
+            self.remote.distrust();
+        }
+        ack
+    }
+
+    /// Captures what a put will belong to. Without a capture it only evicts.
+    async fn begin_put(
+        &self,
+        key: Key,
+        tags: &[Key],
+        shape_tags: &[u64],
+        place: Site,
+        budget: &mut Budget,
+    ) -> Option<PutState> {
+        let scope = self.scopes.state(key.scope(), &self.tags);
+        if !templates::agrees(key.scope().name(), key.shape(), shape_tags, place) {
+            self.bypass(key.scope(), Bypass::TagsDiffer, budget.spent());
+            return None;
+        }
+        let watch = self.watch(&key, &scope, tags);
+        let life = scope.policy.longest_life();
+        let captured = self.capture(&key, &watch, life, budget).await.ok()?;
+        Some(PutState { key, scope, watch, captured })
+    }
+
+    /// Puts the new value, if nobody else evicted or put since the capture; else evicts, and the next reader loads.
+    async fn finish_put<T: 'static>(
+        &self,
+        put: PutState,
+        ops: &'static ValueOps<T>,
+        value: Option<T>,
+        after: &After,
+        mut targets: Targets,
+        budget: &mut Budget,
+    ) -> Ack {
+        let PutState { key, scope, watch, captured } = put;
+        let policy = scope.policy.with(after.overrides);
+        let ttl = if value.is_some() { policy.ttl } else { policy.negative };
+        let ttl = policy.jittered(ttl, fastrand::f64());
+        let now = self.clock.now();
+        let created = self.clock.remote_micros_at(now);
+        let version = created.max(captured.version + 1);
+        let kind = if value.is_some() { PayloadKind::Value } else { PayloadKind::Nothing };
+        let deadlines = Deadlines::fresh_for(created, ttl);
+        let expires = now.plus(ttl.min(policy.l1));
+        let slot = ValueOps::<T>::slot();
+        let meta = EntryMeta::new(&key, slot, version, created, Duration::ZERO, deadlines, expires, watch.stamp);
+        let entry = ops.entry(value, meta);
+
+        let held = if ttl.is_zero() { None } else { self.hold_for_put(&after.put_tags, &watch, ttl, captured.held, budget).await };
+        let sealed = held.and_then(|held| {
+            entry.meta.hold(held);
+            if !self.remote.stores() {
+                return Some(None);
+            }
+            let rev = after.rev;
+            let encode = Box::new(move |entry: &Entry, codec, max_bytes| {
+                let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
+                match ValueOps::<T>::view(entry) {
+                    Some(Some(value)) => {
+                        let payload = (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?;
+                        Ok((fingerprint, payload))
+                    }
+                    _ => Ok((fingerprint, Vec::new())),
+                }
+            });
+            self.seal(&key, &entry, version, kind, encode, policy.max_bytes).ok().map(Some)
+        });
+        targets.keys.retain(|target| *target != key);
+        let mut bumps = self.bumps(&targets);
+        let payload = sealed.map(|sealed| Put { captured: captured.version, sealed, life: ttl });
+        bumps.push(Op::Bump { record: Record::Control(key.clone()), proposed: version, put: payload });
+        let answer = budget.spend(&self.clock, self.remote.run(bumps)).await;
+
+        let reply = answer.as_ref().ok().and_then(|replies| replies.last());
+        let stored = matches!(reply, Some(Reply::Bumped { stored: true, .. }));
+        self.replace(&key, stored.then_some(&entry), watch.stamp);
+        self.evict_locally(&targets);
+        self.counters.add(Count::Puts);
+        self.acknowledge(answer)
+    }
+
+    async fn hold_for_put(
+        &self,
+        result_tags: &[Key],
+        watch: &Watch,
+        life: Duration,
+        mut held: Vec<Held>,
+        budget: &mut Budget,
+    ) -> Option<Vec<Held>> {
+        let quiet = if self.remote.settles_doubts() {
+            self.hold_asked(result_tags, watch, life, &mut held, budget).await.unwrap_or(false)
+        } else {
+            self.hold_known(result_tags, watch, &mut held)
+        };
+        quiet.then_some(held)
+    }
+
+    /// Moves the key's stripe and puts `entry` where the old one was, under the key's own exclusion. If something moved the
+    /// stripe since `stamp` was read, the server has to confirm the entry at its first use; without a server, it is dropped:
+    /// a later writer may be done already.
+    fn replace(&self, key: &Key, entry: Option<&Arc<Entry>>, stamp: Stamp) {
+        let hash = key.local_hash();
+        self.local.compute(hash, &mut |_| {
+            let before = self.coherence.move_stripe(hash);
+            let undisturbed = before == stamp.stripe && self.coherence.epoch() == stamp.epoch;
+            match entry {
+                Some(entry) if undisturbed => {
+                    entry.meta.restamp(Stamp { stripe: before + 1, ..stamp });
+                    Change::Replace(Place::One(Arc::clone(entry)))
+                }
+                Some(entry) if self.remote.settles_doubts() => Change::Replace(Place::One(Arc::clone(entry))),
+                _ => Change::Remove,
+            }
+        });
+    }
+}

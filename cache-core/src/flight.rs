@@ -1,0 +1,348 @@
+//! Single flight: of the callers that miss one key at once, one leads and the others wait for what it lands.
+//!
+//! A flight belongs to nobody for ever. A leader that goes away leaves the seat to the next waiter; the last one out removes
+//! the flight. Whoever arrives after something was evicted does not board a flight that departed before: the flight carries
+//! the marks that were read then, and boarding compares them.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    cell::TagCell,
+    entry::{Entry, Stamp},
+    key::Key,
+    tag::TagId,
+};
+
+const SHARDS: usize = 64;
+
+/// What a load depends on, as it was before its first command.
+#[derive(Clone, Debug)]
+pub(crate) struct Departure {
+    pub(crate) stamp: Stamp,
+    /// Hints on any tag so far.
+    pub(crate) sequence: u64,
+    /// The cells of the tags known then, each with its hints so far.
+    pub(crate) watched: Vec<(Arc<TagCell>, u64)>,
+}
+
+/// How a flight ended.
+#[derive(Clone)]
+pub(crate) enum Landing {
+    /// With a value, or an error that is cached like one, and the tags that only the value could name.
+    Value(Arc<Entry>, Arc<[TagId]>),
+    /// With an error; shared if it can be.
+    Failed(Option<Arc<dyn Any + Send + Sync>>),
+    /// The load panicked, with this message.
+    Panicked(Arc<str>),
+}
+
+enum State {
+    /// Somebody leads.
+    Led,
+    /// The leader went away; the next waiter takes over.
+    Vacant,
+    Landed(Landing),
+}
+
+struct Flight {
+    state: Mutex<Status>,
+    changed: Notify,
+    /// How many flights for this reason went before: a load that panicked is tried once more.
+    attempt: u32,
+}
+
+struct Status {
+    state: State,
+    departure: Option<Departure>,
+    aboard: usize,
+}
+
+impl Flight {
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct FlightKey {
+    key: Key,
+    slot: TypeId,
+}
+
+impl Hash for FlightKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.key.local_hash());
+    }
+}
+
+type Table = HashMap<FlightKey, Arc<Flight>>;
+
+/// The flights of one cache.
+pub(crate) struct Flights {
+    shards: Box<[Mutex<Table>]>,
+}
+
+/// A place in a flight.
+pub(crate) struct Seat {
+    flights: Arc<Flights>,
+    key: FlightKey,
+    flight: Arc<Flight>,
+    leads: bool,
+}
+
+/// What a seat turned out to be.
+pub(crate) enum Turn {
+    /// This caller leads.
+    Lead(Lead),
+    /// Somebody else landed; `departed` is the sequence of tag hints that the load began at.
+    Landed {
+        landing: Landing,
+        attempt: u32,
+        departed: Option<u64>,
+        /// Whether the flight had landed before this caller boarded.
+        at_once: bool,
+    },
+}
+
+/// The duty to land a flight. Dropped before landing, it goes to the next waiter.
+pub(crate) struct Lead(Seat);
+
+// === impl Flights ===
+
+impl Flights {
+    pub(crate) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Takes a seat in the key's flight, or starts one. A flight whose departure no longer `stands` is left to those aboard.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        key: &Key,
+        slot: TypeId,
+        attempt: u32,
+        stands: impl Fn(&Departure) -> bool,
+    ) -> Seat {
+        let key = FlightKey { key: key.clone(), slot };
+        let mut table = self.table(&key);
+        if let Some(flight) = table.get(&key) {
+            let mut status = flight.lock();
+            if flight.attempt >= attempt && status.departure.as_ref().is_none_or(stands) {
+                status.aboard += 1;
+                drop(status);
+                let flight = Arc::clone(flight);
+                return Seat { flights: Arc::clone(self), key, flight, leads: false };
+            }
+        }
+        let status = Status { state: State::Led, departure: None, aboard: 1 };
+        let flight = Arc::new(Flight { state: Mutex::new(status), changed: Notify::new(), attempt });
+        table.insert(key.clone(), Arc::clone(&flight));
+        drop(table);
+        Seat { flights: Arc::clone(self), key, flight, leads: true }
+    }
+
+    fn table(&self, key: &FlightKey) -> MutexGuard<'_, Table> {
+        #[allow(clippy::cast_possible_truncation, reason = "a remainder fits")]
+        let index = (key.key.local_hash() >> 32) as usize % SHARDS;
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a flight, unless another has taken its place.
+    fn retire(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        let mut table = self.table(key);
+        if table.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            table.remove(key);
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// Waits until the flight has landed, or this caller is to lead it.
+    ///
+    /// Dropping the future gives the seat back.
+    pub(crate) async fn turn(mut self) -> Turn {
+        if self.leads {
+            return Turn::Lead(Lead(self));
+        }
+        let mut at_once = true;
+        loop {
+            let flight = Arc::clone(&self.flight);
+            let changed = flight.changed.notified();
+            {
+                let mut status = flight.lock();
+                match &status.state {
+                    State::Landed(landing) => {
+                        return Turn::Landed {
+                            landing: landing.clone(),
+                            attempt: flight.attempt,
+                            departed: status.departure.as_ref().map(|departure| departure.sequence),
+                            at_once,
+                        };
+                    }
+                    State::Vacant => {
+                        status.state = State::Led;
+                        status.departure = None;
+                        drop(status);
+                        self.leads = true;
+                        return Turn::Lead(Lead(self));
+                    }
+                    State::Led => {}
+                }
+            }
+            // Created before the look at the state, so a change since then is not missed.
+            changed.await;
+            at_once = false;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut status = self.flight.lock();
+        status.aboard -= 1;
+        let empty = status.aboard == 0;
+        let left_vacant = self.leads && matches!(status.state, State::Led);
+        if left_vacant {
+            status.state = State::Vacant;
+        }
+        let vacant = matches!(status.state, State::Vacant);
+        drop(status);
+        if vacant && !empty {
+            // One is enough to take over; a waiter that is dropped with the word in hand passes it on here.
+            self.flight.changed.notify_one();
+        }
+        if empty || (self.leads && !vacant) {
+            self.retire_if_done();
+        }
+    }
+}
+
+impl Seat {
+    fn retire_if_done(&self) {
+        let mut table = self.flights.table(&self.key);
+        // Under the table's lock nobody boards, so "empty" is the truth.
+        let status = self.flight.lock();
+        let done = status.aboard == 0 || matches!(status.state, State::Landed(_));
+        drop(status);
+        if done && table.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
+            table.remove(&self.key);
+        }
+    }
+}
+
+// === impl Lead ===
+
+impl Lead {
+    /// Notes what the load depends on, for those who want to board from now on.
+    pub(crate) fn depart(&self, departure: Departure) {
+        self.0.flight.lock().departure = Some(departure);
+    }
+
+    /// Whether nobody else is aboard.
+    pub(crate) fn alone(&self) -> bool {
+        self.0.flight.lock().aboard == 1
+    }
+
+    /// Lands. A value can be boarded until the lead is dropped, so that nobody loads again while it is being stored.
+    pub(crate) fn land(&self, landing: Landing) {
+        let keep = matches!(landing, Landing::Value(..));
+        self.0.flight.lock().state = State::Landed(landing);
+        self.0.flight.changed.notify_waiters();
+        if !keep {
+            self.0.flights.retire(&self.0.key, &self.0.flight);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Poll};
+
+    use super::*;
+
+    struct Value;
+
+    fn seat(flights: &Arc<Flights>) -> Seat {
+        flights.board(&Key::new("product").arg(7_u64), TypeId::of::<Value>(), 0, |_| true)
+    }
+
+    async fn leads(seat: Seat) -> Lead {
+        match seat.turn().await {
+            Turn::Lead(lead) => lead,
+            Turn::Landed { .. } => panic!("landed"),
+        }
+    }
+
+    #[tokio::test]
+    async fn waiters_get_what_the_leader_lands() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        let waiters: Vec<_> = (0..100).map(|_| tokio::spawn(seat(&flights).turn())).collect();
+        lead.land(Landing::Panicked("boom".into()));
+        for waiter in waiters {
+            assert!(matches!(waiter.await.unwrap(), Turn::Landed { landing: Landing::Panicked(_), .. }));
+        }
+        drop(lead);
+        assert_eq!(flights.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_leader_is_followed_by_one_waiter() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        let mut first = pin!(seat(&flights).turn());
+        let mut second = pin!(seat(&flights).turn());
+        assert!(futures_util::poll!(&mut first).is_pending());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(lead);
+        let Poll::Ready(Turn::Lead(next)) = futures_util::poll!(&mut first) else { panic!("nobody took over") };
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(next);
+        assert!(matches!(second.await, Turn::Lead(_)));
+        assert_eq!(flights.len(), 0, "the last one out removes the flight");
+    }
+
+    #[tokio::test]
+    async fn a_waiter_dropped_with_the_word_in_hand_passes_it_on() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        let mut first = Box::pin(seat(&flights).turn());
+        let mut second = pin!(seat(&flights).turn());
+        assert!(futures_util::poll!(&mut first).is_pending());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(lead);
+        drop(first);
+        assert!(matches!(futures_util::poll!(&mut second), Poll::Ready(Turn::Lead(_))));
+    }
+
+    #[tokio::test]
+    async fn nobody_boards_a_flight_that_departed_before_a_change() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        lead.depart(Departure { stamp: Stamp { stripe: 1, epoch: 0 }, sequence: 0, watched: Vec::new() });
+        let key = Key::new("product").arg(7_u64);
+        let later = flights.board(&key, TypeId::of::<Value>(), 0, |departure| departure.stamp.stripe == 2);
+        let other = leads(later).await;
+        drop(lead);
+        assert_eq!(flights.len(), 1, "the older flight does not remove the newer one");
+        drop(other);
+        assert_eq!(flights.len(), 0);
+    }
+
+    fn _is_send(seat: Seat) -> impl Future<Output = Turn> + Send {
+        seat.turn()
+    }
+}

@@ -1,0 +1,261 @@
+//! Keys: what an entry is found by, in this process and in Redis.
+//!
+//! You need it when you name an entry by hand; the attributes and `key!` write the same keys from a template.
+//!
+//! ```
+//! use cache_core::key::Key;
+//!
+//! let key = Key::new("product").arg(42_u64);
+//! assert_eq!(key.wire(), "product:42");
+//! assert_eq!(key, Key::new("product").arg(42_u16)); // integers of one value are alike
+//! assert_ne!(key, Key::new("product").arg("42"));   // a text is not a number: product:'42
+//! ```
+//!
+//! A key may have several arguments and literals, and an argument may be a tuple, a slice, a type of your own:
+//!
+//! ```
+//! use cache_core::key::Key;
+//!
+//! let key = Key::new("price:list").arg(("de", Some(7_u32))).arg("net");
+//! assert_eq!(key.wire(), "price:list:(de,7):net");
+//! ```
+//!
+//! What can go wrong: an argument that is left out. Two calls whose keys are equal share one entry, so everything that
+//! the value depends on belongs in the key. The grammar, and which arguments are alike, stand in `docs/keys.md`.
+
+mod hash;
+mod head;
+mod kept;
+mod parse;
+mod part;
+mod scope;
+mod wire;
+mod words;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str;
+
+#[doc(hidden)]
+pub use self::head::{KeyBuilder, KeyHead};
+#[doc(hidden)]
+pub use self::kept::KeptPart;
+pub use self::part::KeyPart;
+pub use self::scope::ScopeId;
+pub use self::writer::KeyWriter;
+
+use self::hash::Local;
+use self::wire::{Length, MAX, Text};
+use self::words::{INLINE, Kind, Words};
+
+/// Names one entry: a literal head, the scope, and arguments.
+///
+/// Equal iff all arguments and literals are. Cheap to build from integers and strings: no text is made, and nothing is
+/// allocated while it is short. `Debug` shows the scope and a hash, never an argument.
+#[derive(Clone)]
+pub struct Key {
+    hash: u128,
+    shape: u64,
+    /// `None` for a key that was read from text, which does not say where its literals end.
+    scope: Option<ScopeId>,
+    body: Body,
+}
+
+#[derive(Clone)]
+enum Body {
+    Words(Words),
+    Long(Box<Long>),
+}
+
+/// A key whose whole text is too long to be printed.
+#[derive(Clone)]
+struct Long {
+    /// One segment, the text that is printed instead.
+    words: Words,
+    /// All segments, for arguments that are still to come: the digest is one over all of them.
+    whole: Words,
+}
+
+/// Adds a segment of a template or a head: what its text reads as, if that is a literal; else it is taken as text.
+fn literal(segment: &str, out: &mut KeyWriter) {
+    let read = scope::is_literal(segment).then(|| parse::read_segment(segment.as_bytes(), out));
+    if read.flatten().is_none() {
+        out.text(segment);
+    }
+}
+
+/// Whether the text of these words is too long. Counted only where their number does not settle it.
+#[inline]
+fn is_long(words: &[u64]) -> bool {
+    // Eight bytes of text take three times as much at most, and a header more than its quote and its colon.
+    const { assert!(INLINE * 8 * 3 <= MAX) };
+    words.len() > INLINE && is_long_counted(words)
+}
+
+#[cold]
+fn is_long_counted(words: &[u64]) -> bool {
+    let mut length = Length(0);
+    wire::render(words, b':', &mut length);
+    // A long key that was read from text and then extended is long even if that text is not.
+    length.0 > MAX || words::Segments::new(words).next().is_some_and(|first| first.kind == Kind::Long)
+}
+
+// === impl Key ===
+
+impl Key {
+    /// A key of literal segments, `product` or `product:stock`, for arguments to come after.
+    ///
+    /// `head` is a constant of the program: it is the scope, and scopes are kept for ever. A segment that is not
+    /// `[a-z0-9._-]{1,64}` is taken as text, like an argument, and ends the scope.
+    #[must_use]
+    pub fn new(head: &str) -> Key {
+        let mut writer = KeyWriter::new(Words::new());
+        head.split(':').for_each(|segment| literal(segment, &mut writer));
+        let shape = head.split(':').fold(0, head::shape);
+        Key::finish(writer, Some(ScopeId::intern(head)), shape)
+    }
+
+    /// The key with one more argument.
+    ///
+    /// A long key that [`parse`](Key::parse) gave has lost what it was made of: with an argument it is another key
+    /// than the one built from all of them.
+    #[must_use]
+    pub fn arg(self, part: impl KeyPart) -> Key {
+        let words = match self.body {
+            Body::Words(words) => words,
+            Body::Long(long) => long.whole,
+        };
+        let mut writer = KeyWriter::new(words);
+        writer.part(&part);
+        let shape = if self.shape == 0 { 0 } else { hash::shape(self.shape, "{}") };
+        Key::finish(writer, self.scope, shape)
+    }
+
+    /// The key that prints `wire`, with the same words and the same [local hash](Key::local_hash). `None` if no key
+    /// prints it. Never panics.
+    ///
+    /// Its [shape](Key::shape) is not known. Of a long key's head, the last and perhaps incomplete segment is checked
+    /// for its characters only.
+    #[must_use]
+    pub fn parse(wire: &str) -> Option<Key> {
+        let mut writer = KeyWriter::new(Words::new());
+        parse::read(wire, &mut writer)?;
+        let hash = Local::new().feed(&writer.words).finish();
+        Some(Key { hash, shape: 0, scope: None, body: Body::Words(writer.words) })
+    }
+
+    /// The key as text: what stands in Redis. At most 200 bytes of printable ASCII. It holds the arguments: do not
+    /// log it.
+    #[must_use]
+    pub fn wire(&self) -> String {
+        let mut wire = String::new();
+        self.write_wire(&mut wire);
+        wire
+    }
+
+    /// Appends the [text](Key::wire) to `out`.
+    pub fn write_wire(&self, out: &mut String) {
+        wire::render(self.words(), b':', out);
+    }
+
+    /// The literal head. Of a key that was [parsed](Key::parse), the longest one in use that fits.
+    #[must_use]
+    #[inline]
+    pub fn scope(&self) -> ScopeId {
+        self.scope.unwrap_or_else(|| ScopeId::of_wire(&self.wire()))
+    }
+
+    /// A hash of the words for use in this process: its seed is drawn at the start.
+    #[must_use]
+    #[inline]
+    pub fn local_hash(&self) -> u128 {
+        self.hash
+    }
+
+    /// The words that the key is in memory. Equal iff the keys are.
+    #[must_use]
+    #[inline]
+    pub fn words(&self) -> &[u64] {
+        match &self.body {
+            Body::Words(words) => words,
+            Body::Long(long) => &long.words,
+        }
+    }
+
+    /// A hash of the template, with `{}` for each argument; `product:{id}` and `product:{p.id}` have one. 0 if it is
+    /// not known, after [`parse`](Key::parse).
+    #[must_use]
+    #[inline]
+    pub fn shape(&self) -> u64 {
+        self.shape
+    }
+
+    /// xxh3-128 of the [text](Key::wire): the same everywhere, for ever.
+    #[must_use]
+    pub fn wire_hash(&self) -> u128 {
+        hash::envelope(&self.text())
+    }
+
+    /// The partition of `partitions` that the key is in, by xxh3-64 of the [text](Key::wire): the same everywhere, for
+    /// ever. No partitions count as one.
+    #[must_use]
+    pub fn partition(&self, partitions: u16) -> u16 {
+        hash::partition(&self.text(), partitions)
+    }
+
+    /// The text without a heap allocation.
+    fn text(&self) -> Text {
+        let mut text = Text::new();
+        wire::render(self.words(), b':', &mut text);
+        text
+    }
+
+    fn finish(writer: KeyWriter, scope: Option<ScopeId>, shape: u64) -> Key {
+        if is_long(&writer.words) {
+            return Key { scope, ..Key::long(writer.words, ScopeId::ROOT, shape) };
+        }
+        let hash = Local::new().feed(&writer.words).finish();
+        Key { scope, ..Key::short(writer.words, hash, ScopeId::ROOT, shape) }
+    }
+
+    #[inline]
+    fn short(words: Words, hash: u128, scope: ScopeId, shape: u64) -> Key {
+        Key { hash, shape, scope: Some(scope), body: Body::Words(words) }
+    }
+
+    #[cold]
+    fn long(whole: Words, scope: ScopeId, shape: u64) -> Key {
+        let mut text = Text::new();
+        wire::render(&whole, b':', &mut text);
+        let mut words = Words::new();
+        words::push_bytes(&mut words, Kind::Long, &wire::shorten(&text));
+        let hash = Local::new().feed(&words).finish();
+        Key { hash, shape, scope: Some(scope), body: Body::Long(Box::new(Long { words, whole })) }
+    }
+}
+
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Key) -> bool {
+        self.hash == other.hash && self.words() == other.words()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.hash);
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}#{:032x})", self.scope().name(), self.hash)
+    }
+}

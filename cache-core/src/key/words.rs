@@ -1,0 +1,146 @@
+//! The form of a key in memory: words, not text.
+//!
+//! A key is a row of segments. Each is a header word (kind and length in bytes) and its payload, padded with
+//! zeros to whole words. The header says how many words follow, so a row of words can be read in one way only:
+//! two keys are equal iff their words are. Arguments go in from their registers; no text is made.
+
+use smallvec::SmallVec;
+
+/// Words of a key; those of most keys (a name and an id, a name and a UUID) stand in the key itself.
+pub(super) type Words = SmallVec<[u64; INLINE]>;
+
+/// How many words a key holds without a heap allocation.
+pub(super) const INLINE: usize = 8;
+
+/// What a segment is. The numbers stay in this process; nothing stores them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// `None`, `()`, a struct without fields.
+    Nothing = 1,
+    False = 2,
+    True = 3,
+    /// A number from 0: one word, or two (low, high) when it does not fit.
+    Number = 4,
+    /// A number below 0, in two's complement: one word, or two.
+    Negative = 5,
+    /// The raw bytes of a string, *not* escaped.
+    Text = 6,
+    /// The wire text of a list, a sequence, a variant, or a nested nothing.
+    Compound = 7,
+    /// The wire text of a whole key that was too long: head, `~`, digest. Stands alone, or first.
+    Long = 8,
+}
+
+/// One segment of a row of words.
+#[derive(Clone, Copy)]
+pub(super) struct Segment<'a> {
+    pub(super) kind: Kind,
+    pub(super) bytes: usize,
+    payload: &'a [u64],
+}
+
+/// The segments of a row of words, in order.
+pub(super) struct Segments<'a>(&'a [u64]);
+
+#[inline]
+pub(super) fn header(kind: Kind, bytes: usize) -> u64 {
+    ((bytes as u64) << 8) | kind as u64
+}
+
+/// Adds a segment whose payload is `bytes`.
+#[inline]
+pub(super) fn push_bytes(out: &mut Words, kind: Kind, bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    out.push(header(kind, bytes.len()));
+    for chunk in whole {
+        out.push(u64::from_le_bytes(*chunk));
+    }
+    if !rest.is_empty() {
+        out.push(tail(rest));
+    }
+}
+
+/// One to seven bytes as a zero-padded word, by reads that overlap instead of a loop.
+#[inline]
+fn tail(rest: &[u8]) -> u64 {
+    let len = rest.len();
+    if let (Some(low), Some(high)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        let high = u64::from(u32::from_le_bytes(*high));
+        return u64::from(u32::from_le_bytes(*low)) | (high << (8 * (len - 4)));
+    }
+    let at = |index: usize| u64::from(rest[index]) << (8 * index);
+    at(0) | at(len / 2) | at(len - 1)
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The kind that a header word names.
+    fn of(header: u64) -> Kind {
+        match header & 0xff {
+            1 => Kind::Nothing,
+            2 => Kind::False,
+            3 => Kind::True,
+            4 => Kind::Number,
+            5 => Kind::Negative,
+            6 => Kind::Text,
+            7 => Kind::Compound,
+            _ => Kind::Long,
+        }
+    }
+}
+
+// === impl Segment ===
+
+impl Segment<'_> {
+    /// The payload's bytes, without the padding.
+    pub(super) fn each_byte(self) -> impl Iterator<Item = u8> {
+        self.payload.iter().flat_map(|word| word.to_le_bytes()).take(self.bytes)
+    }
+
+    /// The first bytes of the payload, into `buffer`; gives what fits.
+    pub(super) fn start_of(self, buffer: &mut [u8]) -> &[u8] {
+        let len = self.bytes.min(buffer.len());
+        for (slot, byte) in buffer.iter_mut().zip(self.each_byte()) {
+            *slot = byte;
+        }
+        &buffer[..len]
+    }
+
+    /// The magnitude of a number, and whether a minus stands before it.
+    pub(super) fn number(self) -> (u128, bool) {
+        let low = self.payload.first().copied().unwrap_or_default();
+        let high = self.payload.get(1).copied();
+        match (self.kind, high) {
+            (Kind::Negative, None) => (u128::from(low.cast_signed().unsigned_abs()), true),
+            (Kind::Negative, Some(high)) => (wide(low, high).cast_signed().unsigned_abs(), true),
+            (_, None) => (u128::from(low), false),
+            (_, Some(high)) => (wide(low, high), false),
+        }
+    }
+}
+
+fn wide(low: u64, high: u64) -> u128 {
+    (u128::from(high) << 64) | u128::from(low)
+}
+
+// === impl Segments ===
+
+impl<'a> Segments<'a> {
+    pub(super) fn new(words: &'a [u64]) -> Self {
+        Segments(words)
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        let (&header, rest) = self.0.split_first()?;
+        let bytes = usize::try_from(header >> 8).unwrap_or(usize::MAX);
+        let (payload, rest) = rest.split_at(bytes.div_ceil(8).min(rest.len()));
+        self.0 = rest;
+        Some(Segment { kind: Kind::of(header), bytes, payload })
+    }
+}

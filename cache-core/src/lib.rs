@@ -1,0 +1,70 @@
+//! A two-tier cache for services: moka in the process, Redis behind it, coherent over every node.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use cache_core::{Cache, Policy, key, mins, secs};
+//!
+//! # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)] struct Product { id: u64 }
+//! # async fn product_from_database(id: u64) -> Result<Product, std::io::Error> { Ok(Product { id }) }
+//! let cache = Cache::builder("shop")                       // .redis("redis://127.0.0.1/") for a second tier
+//!     .policy(Policy::new().ttl(mins(5)).l1(secs(30)))
+//!     .scope("product", Policy::new().ttl(mins(15)).negative(secs(10)))
+//!     .build()
+//!     .await?;
+//!
+//! let id = 7_u64;
+//! let product = cache.get_or_load(key!("product:{id}"), move || product_from_database(id)).await?;
+//! assert_eq!(product, Product { id });
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+
+// So that the macros work inside this crate as they do outside.
+#[allow(unused_extern_crates, reason = "named by what the macros write")]
+extern crate self as cache_core;
+
+mod budget;
+mod builder;
+mod cache;
+mod cell;
+mod clock;
+mod codec;
+mod coherence;
+pub mod duration;
+mod entry;
+mod error;
+mod flight;
+mod hearing;
+mod installed;
+pub mod key;
+mod local;
+mod outcome;
+mod policy;
+mod remote;
+mod schema;
+mod stats;
+mod tag;
+mod tags;
+mod tasks;
+mod tier;
+mod value;
+mod wire;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use crate::{
+    builder::Builder,
+    cache::{AsCache, Cache, Entry, Request, observe},
+    codec::Codec,
+    coherence::{CoherenceReport, CoherenceState},
+    duration::{days, hours, millis, mins, secs},
+    error::{Error, ErrorKind},
+    installed::{installed, with_cache},
+    key::{Key, KeyPart},
+    outcome::{Ack, Bypass, Observation, Outcome, Tier},
+    policy::{Explanation, Overrides, Policy},
+    stats::Stats,
+    value::CacheValue,
+};
+#[cfg(feature = "macros")]
+pub use cache_macros::{KeyPart, cache_evict, cache_put, cacheable, key};

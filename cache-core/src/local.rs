@@ -1,0 +1,5 @@
+//! The adapters of the local tier.
+
+mod moka;
+
+pub(crate) use self::moka::MokaTier;

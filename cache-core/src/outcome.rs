@@ -1,0 +1,205 @@
+//! What the cache did for a call, in words that logs, metrics and headers share.
+
+use std::{fmt, time::Duration};
+
+/// Where a hit came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// This process (L1).
+    Local,
+    /// Redis (L2).
+    Remote,
+}
+
+impl Tier {
+    /// `local` or `remote`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// Why a call went past the cache, or why what it loaded was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bypass {
+    /// No cache is installed in this process, and none was named.
+    NotInstalled,
+    /// The cache is [`Cache::disabled`](crate::Cache::disabled), or the expression gave `None`.
+    Disabled,
+    /// `when` said no.
+    When,
+    /// `unless` said yes to the result.
+    Unless,
+    /// Redis could not be reached, did not answer within the budget, or cannot be trusted yet.
+    Remote,
+    /// Another place stores under the same template with different tags.
+    TagsDiffer,
+    /// More tags than an entry may have, or none could be made.
+    Tags,
+    /// The value cannot be encoded, or is larger than a value may be.
+    Encode,
+    /// The policy gives the value no time to live.
+    NoTtl,
+    /// The cache has been closed.
+    Closed,
+}
+
+impl Bypass {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub(crate) const ALL: [Self; 10] = [
+        Self::NotInstalled,
+        Self::Disabled,
+        Self::When,
+        Self::Unless,
+        Self::Remote,
+        Self::TagsDiffer,
+        Self::Tags,
+        Self::Encode,
+        Self::NoTtl,
+        Self::Closed,
+    ];
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// One word for logs, metrics and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInstalled => "not_installed",
+            Self::Disabled => "disabled",
+            Self::When => "when",
+            Self::Unless => "unless",
+            Self::Remote => "remote",
+            Self::TagsDiffer => "tags_differ",
+            Self::Tags => "tags",
+            Self::Encode => "encode",
+            Self::NoTtl => "no_ttl",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// How safe an eviction or a put is when the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "only `Applied` is in force on every node"]
+pub enum Ack {
+    /// Redis has it: every node sees it, at the latest when the bound has passed. The number is the key's new version.
+    Applied(u64),
+    /// Redis did not confirm it within the budget. It is in force on this node at once, and everywhere as soon as Redis
+    /// answers again: until then, what Redis holds is not used here.
+    Queued,
+}
+
+impl Ack {
+    /// Whether every node sees it.
+    #[must_use]
+    pub const fn is_applied(self) -> bool {
+        matches!(self, Self::Applied(_))
+    }
+
+    /// `applied` or `queued`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied(_) => "applied",
+            Self::Queued => "queued",
+        }
+    }
+
+    /// The weaker of two acknowledgements.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Applied(a), Self::Applied(b)) => Self::Applied(a.max(b)),
+            _ => Self::Queued,
+        }
+    }
+}
+
+/// What the cache did for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The value was there.
+    Hit(Tier),
+    /// The value was not there; a load that was already under way gave it.
+    Joined,
+    /// The value was not there; this call loaded it.
+    Loaded,
+    /// The cache stood aside, and the call ran as if it were not there.
+    Bypass(Bypass),
+    /// A value was put.
+    Put(Ack),
+    /// Something was evicted.
+    Evict(Ack),
+}
+
+impl Outcome {
+    /// `hit`, `miss`, `bypass`, `put` or `evict`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit(_) => "hit",
+            Self::Joined | Self::Loaded => "miss",
+            Self::Bypass(_) => "bypass",
+            Self::Put(_) => "put",
+            Self::Evict(_) => "evict",
+        }
+    }
+
+    /// Whether no load was needed.
+    #[must_use]
+    pub const fn is_hit(self) -> bool {
+        matches!(self, Self::Hit(_))
+    }
+}
+
+/// `hit; tier=local`, `miss; load=joined`, `bypass; reason=when`, `evict; ack=queued`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.as_str();
+        match self {
+            Self::Hit(tier) => write!(f, "{word}; tier={}", tier.as_str()),
+            Self::Joined => write!(f, "{word}; load=joined"),
+            Self::Loaded => write!(f, "{word}; load=own"),
+            Self::Bypass(reason) => write!(f, "{word}; reason={}", reason.as_str()),
+            Self::Put(ack) | Self::Evict(ack) => write!(f, "{word}; ack={}", ack.as_str()),
+        }
+    }
+}
+
+/// One thing that a cache did inside an observed future.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Observation {
+    /// The scope of the key, or the tag's or scope's own name.
+    pub scope: String,
+    /// What the cache did.
+    pub outcome: Outcome,
+    /// How long the call waited for Redis, in all of its trips.
+    pub remote_time: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bypass_index_is_the_place_in_all() {
+        for (index, reason) in Bypass::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), index, "{}", reason.as_str());
+        }
+    }
+
+    #[test]
+    fn display_says_the_word_and_why() {
+        assert_eq!(Outcome::Hit(Tier::Remote).to_string(), "hit; tier=remote");
+        assert_eq!(Outcome::Bypass(Bypass::When).to_string(), "bypass; reason=when");
+        assert_eq!(Outcome::Evict(Ack::Queued).to_string(), "evict; ack=queued");
+    }
+}

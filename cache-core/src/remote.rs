@@ -1,0 +1,3 @@
+//! The adapters of the remote tier.
+
+pub(crate) mod redis;

@@ -1,0 +1,189 @@
+//! Operations as commands, and answers as replies.
+
+use std::time::Duration;
+
+use redis::{Pipeline, Value, cmd};
+
+use super::{connect::kind_of, names::Names};
+use crate::{
+    error::{Error, ErrorKind},
+    tier::{Op, Record, Reply},
+};
+
+/// The life of a control record that a bump creates: nothing is stored under it, it only has to outlive loads under way.
+const LIFE_OF_NEW_CONTROL: Duration = Duration::from_secs(60);
+/// The life of a tag's record that a bump creates: entries under it are gone, the next one renews it.
+const LIFE_OF_NEW_TAG: Duration = Duration::from_secs(3_600);
+/// A record lives this many times what the longest entry under it needs.
+const MARGIN: u32 = 2;
+/// Versions stay below this, so that Lua's numbers hold them exactly.
+const VERSION_LIMIT: u64 = 1 << 53;
+
+/// One Lua script: its text, and the hash by which the server knows it.
+pub(crate) struct Script {
+    text: &'static str,
+    hash: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+}
+
+/// The scripts, each on one slot.
+pub(crate) struct Scripts {
+    acquire: Script,
+    fill: Script,
+    bump: Script,
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self {
+            acquire: Script::new(include_str!("scripts/acquire.lua")),
+            fill: Script::new(include_str!("scripts/fill.lua")),
+            bump: Script::new(include_str!("scripts/bump.lua")),
+        }
+    }
+
+    /// The commands that make the server know the scripts.
+    pub(crate) fn load(&self) -> Pipeline {
+        let mut pipeline = redis::pipe();
+        for script in [&self.acquire, &self.fill, &self.bump] {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text).ignore();
+        }
+        pipeline
+    }
+
+    /// Adds the command of `op` to `pipeline`; `now_micros` is what a new version is made of.
+    pub(crate) fn add(&self, pipeline: &mut Pipeline, names: &Names, op: &Op, now_micros: u64) {
+        match op {
+            Op::Read { key, fingerprint } => {
+                pipeline.add_command(cmd("MGET").arg(names.control(key)).arg(names.payload(key, *fingerprint)).take());
+            }
+            Op::Check { record, .. } | Op::Version { record } => {
+                // MGET, because GET of a record that somebody made a list is an error.
+                pipeline.add_command(cmd("MGET").arg(names.record(record)).take());
+            }
+            Op::Acquire { record, needs } => {
+                let (needs, gives) = needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs * MARGIN)));
+                let mut call = evalsha(&self.acquire, 1);
+                pipeline.add_command(call.arg(names.record(record)).arg(now_micros).arg(needs).arg(gives).take());
+            }
+            Op::Fill { key, fingerprint, version, payload, life } => {
+                let mut call = evalsha(&self.fill, 2);
+                call.arg(names.control(key)).arg(names.payload(key, *fingerprint));
+                pipeline.add_command(call.arg(*version).arg(payload).arg(whole_millis(*life)).take());
+            }
+            Op::Bump { record, proposed, put } => {
+                let put = put.as_ref().and_then(|put| Some((put, put.sealed.as_ref()?)));
+                let mut call = evalsha(&self.bump, if put.is_some() { 2 } else { 1 });
+                call.arg(names.record(record));
+                if let (Some((_, (fingerprint, _))), Record::Control(key)) = (put, record) {
+                    call.arg(names.payload(key, *fingerprint));
+                }
+                call.arg(*proposed).arg(life_of_new(record));
+                if let Some((put, (_, payload))) = put {
+                    call.arg(put.captured).arg(payload).arg(whole_millis(put.life));
+                }
+                pipeline.add_command(call);
+            }
+        }
+    }
+}
+
+fn evalsha(script: &Script, keys: usize) -> redis::Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(&script.hash).arg(keys);
+    command
+}
+
+fn life_of_new(record: &Record) -> u64 {
+    use crate::tag::TagId;
+    match record {
+        Record::Control(_) => whole_millis(LIFE_OF_NEW_CONTROL),
+        Record::Tag(TagId::Tag(_)) => whole_millis(LIFE_OF_NEW_TAG),
+        Record::Tag(TagId::Namespace | TagId::Scope(_)) => 0,
+    }
+}
+
+/// Redis refuses a life of no milliseconds.
+fn whole_millis(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64 / 4)
+}
+
+/// Whether the server has forgotten a script.
+pub(crate) fn lost_script(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+/// What `value` answers to `op`.
+pub(crate) fn reply(op: &Op, value: Value) -> Reply {
+    if let Value::ServerError(error) = value {
+        let error = redis::RedisError::from(error);
+        return Reply::Failed(Error::caused(kind_of(&error), "command", "the server refused a command", error));
+    }
+    match (op, value) {
+        (Op::Read { .. }, Value::Array(mut values)) if values.len() == 2 => {
+            let payload = values.pop().and_then(bytes);
+            Reply::Read { version: values.pop().and_then(version), payload }
+        }
+        (Op::Check { version: expected, .. }, Value::Array(mut values)) => {
+            Reply::Yes(values.pop().and_then(version) == Some(*expected))
+        }
+        (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
+        (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
+        (Op::Fill { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
+        (Op::Bump { .. }, Value::Array(values)) => match values.as_slice() {
+            [Value::Int(version), Value::Int(stored)] if *version > 0 => {
+                Reply::Bumped { version: version.unsigned_abs(), stored: *stored == 1 }
+            }
+            _ => unexpected(),
+        },
+        _ => unexpected(),
+    }
+}
+
+fn unexpected() -> Reply {
+    Reply::Failed(Error::new(ErrorKind::Remote, "command", "the server's answer has not the form that the command gives"))
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A version as records hold it: a plain decimal number within range. Anything else is no version, hence equal to nothing.
+fn version(value: Value) -> Option<u64> {
+    let bytes = bytes(value)?;
+    let plain = bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && bytes.iter().all(u8::is_ascii_digit);
+    let version = std::str::from_utf8(&bytes).ok().filter(|_| plain)?.parse().ok()?;
+    (version < VERSION_LIMIT).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_number_in_range_is_a_version() {
+        let cases: [(&[u8], Option<u64>); 9] = [
+            (b"1790000000000000", Some(1_790_000_000_000_000)),
+            (b"", None),
+            (b"text", None),
+            (b"-5", None),
+            (b"1e3", None),
+            (b"007", None),
+            (b"9007199254740992", None),
+            (b"99999999999999999999", None),
+            (b"+7", None),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(version(Value::BulkString(raw.to_vec())), expected, "{}", String::from_utf8_lossy(raw));
+        }
+        assert_eq!(version(Value::Nil), None);
+    }
+}

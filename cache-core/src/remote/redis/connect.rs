@@ -1,0 +1,128 @@
+//! Connections to one Redis server, and what its errors mean.
+
+use std::time::Duration;
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisError,
+    aio::MultiplexedConnection, io::tcp::TcpSettings,
+};
+use tokio::time::timeout;
+
+use crate::error::{Error, ErrorKind};
+
+/// Where the server is and how long to wait for it.
+#[derive(Clone)]
+pub(crate) struct Target {
+    info: ConnectionInfo,
+    patience: Duration,
+}
+
+impl Target {
+    /// Reads a URL; `patience` is the time that each step of connecting may take.
+    pub(crate) fn parse(url: &str, patience: Duration) -> Result<Self, Error> {
+        let info = url.into_connection_info().map_err(|error| {
+            let detail = "the URL cannot be read; it has the form redis://[user:password@]host[:port][/database]";
+            Error::caused(ErrorKind::Config, "redis url", detail, error)
+        })?;
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let tcp = TcpSettings::default().set_nodelay(true);
+        Ok(Self { info: info.set_redis_settings(settings).set_tcp_settings(tcp), patience })
+    }
+
+    /// The number of the database that the URL chose.
+    pub(crate) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
+    /// Host and port, without user and password.
+    pub(crate) fn address(&self) -> String {
+        self.info.addr().to_string()
+    }
+
+    /// A connection; pushed messages are handed to `push` by the connection's own task, in the order of the stream.
+    pub(crate) async fn open(&self, push: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<MultiplexedConnection, Error> {
+        let client = Client::open(self.info.clone()).map_err(|error| self.explain("connect", &error))?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.patience))
+            .set_response_timeout(None)
+            .set_push_sender(move |info| {
+                push(info);
+                Ok::<(), ()>(())
+            });
+        let opening = client.get_multiplexed_async_connection_with_config(&config);
+        match timeout(self.patience, opening).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.explain("connect", &error)),
+            Err(_) => Err(Error::new(
+                ErrorKind::Timeout,
+                "connect",
+                format!("{} did not answer within {:?}", self.address(), self.patience),
+            )),
+        }
+    }
+
+    /// A step of setting a connection up, under the same patience.
+    pub(crate) async fn step<T>(
+        &self,
+        op: &'static str,
+        work: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, Error> {
+        match timeout(self.patience, work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.explain(op, &error)),
+            Err(_) => Err(Error::new(
+                ErrorKind::Timeout,
+                op,
+                format!("{} did not answer within {:?}", self.address(), self.patience),
+            )),
+        }
+    }
+
+    fn explain(&self, op: &'static str, error: &RedisError) -> Error {
+        let address = self.address();
+        let kind = kind_of(error);
+        let detail = match kind {
+            ErrorKind::Denied => format!("{address} refused the user, the password or a right ({error}); look at the URL and at the ACL"),
+            ErrorKind::Unreachable => format!("{address} cannot be reached: {error}"),
+            _ => format!("{address}: {error}"),
+        };
+        Error::caused(kind, op, detail, error.clone())
+    }
+}
+
+/// What a redis error is to us.
+pub(crate) fn kind_of(error: &RedisError) -> ErrorKind {
+    let denied = matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
+    if denied || error.kind() == redis::ErrorKind::AuthenticationFailed {
+        ErrorKind::Denied
+    } else if error.is_timeout() {
+        ErrorKind::Timeout
+    } else if error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() {
+        ErrorKind::Unreachable
+    } else if error.kind() == redis::ErrorKind::InvalidClientConfig {
+        ErrorKind::Config
+    } else {
+        ErrorKind::Remote
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_url_is_a_clear_error_without_the_password() {
+        for url in ["", "nonsense", "http://127.0.0.1/", "redis://user:secret@127.0.0.1:notaport/"] {
+            let error = Target::parse(url, Duration::from_secs(1)).err().expect(url);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("redis://[user:password@]host"), "{error}");
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_address_leaves_the_password_out() {
+        let target = Target::parse("redis://user:secret@10.0.0.1:6380/3", Duration::from_secs(1)).unwrap();
+        assert_eq!((target.address().as_str(), target.database()), ("10.0.0.1:6380", 3));
+    }
+}

@@ -1,0 +1,129 @@
+//! What the records are called in Redis. All records of one key share a hash tag, so that every script runs on one slot.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    key::Key,
+    schema::Fingerprint,
+    tag::TagId,
+    tier::Record,
+};
+
+/// The names of one namespace's records.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    namespace: String,
+    partitions: u16,
+}
+
+/// What a name heard from Redis is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Control(Key),
+    Tag(TagId),
+    Probe(usize),
+    /// A scope that nothing in this process has named.
+    Nobodys,
+}
+
+impl Names {
+    pub(crate) fn new(namespace: &str, partitions: u16) -> Self {
+        Self { namespace: namespace.to_owned(), partitions }
+    }
+
+    /// The facts of a namespace that every node must agree on.
+    pub(crate) fn meta(&self) -> String {
+        format!("{}:meta", self.namespace)
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(crate) fn control(&self, key: &Key) -> String {
+        self.keyed('c', &key.wire())
+    }
+
+    pub(crate) fn payload(&self, key: &Key, fingerprint: Fingerprint) -> String {
+        format!("{}@{fingerprint}", self.keyed('d', &key.wire()))
+    }
+
+    pub(crate) fn tag(&self, tag: &TagId) -> String {
+        self.keyed('t', &tag.wire())
+    }
+
+    pub(crate) fn record(&self, record: &Record) -> String {
+        match record {
+            Record::Control(key) => self.control(key),
+            Record::Tag(tag) => self.tag(tag),
+        }
+    }
+
+    pub(crate) fn probe(&self, node: &str, index: usize) -> String {
+        format!("{}:p:{node}:{index}", self.namespace)
+    }
+
+    fn keyed(&self, kind: char, text: &str) -> String {
+        let partition = xxh3_64(text.as_bytes()) % u64::from(self.partitions);
+        format!("{ns}:{kind}:{{{ns}.{partition}}}:{text}", ns = self.namespace)
+    }
+
+    /// The channels that a node listens to. A namespace has no character that a pattern would take for its own.
+    pub(crate) fn patterns(&self, database: i64, node: &str) -> [String; 3] {
+        let ns = &self.namespace;
+        [
+            format!("__keyspace@{database}__:{ns}:c:*"),
+            format!("__keyspace@{database}__:{ns}:t:*"),
+            format!("__keyspace@{database}__:{ns}:p:{node}:*"),
+        ]
+    }
+
+    /// What the record called `name` belongs to, if it is one of ours.
+    pub(crate) fn heard(&self, name: &str) -> Option<Heard> {
+        let rest = name.strip_prefix(self.namespace.as_str())?.strip_prefix(':')?;
+        let (kind, rest) = rest.split_once(':')?;
+        if kind == "p" {
+            return rest.rsplit_once(':')?.1.parse().ok().map(Heard::Probe);
+        }
+        let text = rest.strip_prefix('{')?.split_once("}:")?.1;
+        match kind {
+            "c" => Key::parse(text).map(Heard::Control),
+            "t" if text.starts_with('@') => Some(TagId::parse(text).map_or(Heard::Nobodys, Heard::Tag)),
+            "t" => TagId::parse(text).map(Heard::Tag),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heard_is_the_inverse_of_the_names() {
+        let names = Names::new("shop", 256);
+        let key = Key::new("product").arg(7_u64).arg("a:b{c}*");
+        assert_eq!(names.heard(&names.control(&key)), Some(Heard::Control(key.clone())));
+        let tag = TagId::Tag(Key::new("category").arg("books & more"));
+        assert_eq!(names.heard(&names.tag(&tag)), Some(Heard::Tag(tag)));
+        assert_eq!(names.heard(&names.tag(&TagId::Namespace)), Some(Heard::Tag(TagId::Namespace)));
+        assert_eq!(names.heard(&names.probe("n1", 3)), Some(Heard::Probe(3)));
+    }
+
+    #[test]
+    fn heard_of_what_is_not_ours_is_nothing() {
+        let names = Names::new("shop", 256);
+        for name in ["", "shop", "shop:c", "shopping:c:{shopping.1}:a:1", "shop:x:{shop.1}:a:1", "shop:c:no-tag:1"] {
+            assert_eq!(names.heard(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn records_of_one_key_share_a_slot() {
+        let names = Names::new("shop", 256);
+        let key = Key::new("product").arg(7_u64);
+        let slot = |name: String| name.split_once('{').unwrap().1.split_once('}').unwrap().0.to_owned();
+        let payload = format!("{}@x", names.keyed('d', &key.wire()));
+        assert_eq!(slot(names.control(&key)), slot(payload));
+    }
+}

@@ -1,0 +1,208 @@
+//! Counting what the cache does. A local hit is counted by the thread that makes it, without an atomic read-modify-write;
+//! everything rarer is a plain atomic.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use thread_local::ThreadLocal;
+
+use crate::outcome::Bypass;
+
+/// The counters of one cache.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// One counter a thread; only its own thread ever writes it.
+    local_hits: ThreadLocal<AtomicU64>,
+    rare: [AtomicU64; Count::COUNT],
+    bypasses: [AtomicU64; Bypass::ALL.len()],
+}
+
+/// What is counted, apart from local hits and bypasses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    RemoteHits,
+    Joined,
+    Misses,
+    Loads,
+    LoadFailures,
+    LoadPanics,
+    Revalidated,
+    Fills,
+    FillsRefused,
+    FillsDropped,
+    Undecodable,
+    Puts,
+    Evictions,
+    Queued,
+    Hints,
+    Fences,
+    RemoteErrors,
+}
+
+impl Count {
+    const COUNT: usize = Self::RemoteErrors as usize + 1;
+}
+
+impl Counters {
+    #[inline]
+    pub(crate) fn local_hit(&self) {
+        let mine = self.local_hits.get_or_default();
+        // Load and store, not an addition: there is no second writer.
+        mine.store(mine.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, count: Count) {
+        self.rare[count as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bypass(&self, reason: Bypass) {
+        self.bypasses[reason.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self, local_keys: u64) -> Stats {
+        let of = |count: Count| self.rare[count as usize].load(Ordering::Relaxed);
+        Stats {
+            local_hits: self.local_hits.iter().map(|hits| hits.load(Ordering::Relaxed)).sum(),
+            remote_hits: of(Count::RemoteHits),
+            misses: of(Count::Misses) + of(Count::Joined),
+            joined: of(Count::Joined),
+            bypasses: Bypass::ALL.map(|reason| (reason, self.bypasses[reason.index()].load(Ordering::Relaxed))).to_vec(),
+            loads: of(Count::Loads),
+            load_failures: of(Count::LoadFailures),
+            load_panics: of(Count::LoadPanics),
+            revalidated: of(Count::Revalidated),
+            fills: of(Count::Fills),
+            fills_refused: of(Count::FillsRefused),
+            fills_dropped: of(Count::FillsDropped),
+            undecodable: of(Count::Undecodable),
+            puts: of(Count::Puts),
+            evictions: of(Count::Evictions),
+            queued: of(Count::Queued),
+            hints: of(Count::Hints),
+            fences: of(Count::Fences),
+            remote_errors: of(Count::RemoteErrors),
+            local_keys,
+        }
+    }
+}
+
+/// What a cache has done since it was built. The numbers of different moments: each is exact, their sums may be off by the
+/// calls under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Hits in this process.
+    pub local_hits: u64,
+    /// Hits in Redis.
+    pub remote_hits: u64,
+    /// Calls that found nothing, whether they loaded or joined a load.
+    pub misses: u64,
+    /// Misses that were answered by a load already under way.
+    pub joined: u64,
+    /// Calls that went past the cache, by reason.
+    pub bypasses: Vec<(Bypass, u64)>,
+    /// Loads begun.
+    pub loads: u64,
+    /// Loads that returned an error.
+    pub load_failures: u64,
+    /// Loads that panicked.
+    pub load_panics: u64,
+    /// Local entries that Redis confirmed after a doubt (a hint on their stripe, a fence).
+    pub revalidated: u64,
+    /// Values stored in Redis after a load.
+    pub fills: u64,
+    /// Values not stored because something was evicted during the load.
+    pub fills_refused: u64,
+    /// Values not stored in Redis because the background queue was full, or Redis was not there.
+    pub fills_dropped: u64,
+    /// Payloads in Redis that could not be read: another type, damage, a hostile writer. Each was a miss.
+    pub undecodable: u64,
+    /// Values put.
+    pub puts: u64,
+    /// Evictions of keys, tags, scopes and everything.
+    pub evictions: u64,
+    /// Puts and evictions that Redis did not confirm.
+    pub queued: u64,
+    /// Changes heard from Redis.
+    pub hints: u64,
+    /// Times that changes may have been missed.
+    pub fences: u64,
+    /// Trips to Redis that failed or took too long.
+    pub remote_errors: u64,
+    /// Keys in this process, about.
+    pub local_keys: u64,
+}
+
+impl Stats {
+    /// Hits in either tier.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.local_hits + self.remote_hits
+    }
+
+    /// Calls that went past the cache.
+    #[must_use]
+    pub fn bypassed(&self) -> u64 {
+        self.bypasses.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The share of calls that needed no load, of those that asked the cache; 0 before the first.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn hit_ratio(&self) -> f64 {
+        let asked = self.hits() + self.misses;
+        if asked == 0 { 0.0 } else { self.hits() as f64 / asked as f64 }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "hits {} (local {}, remote {}), misses {} (joined {}), hit ratio {:.3}",
+            self.hits(),
+            self.local_hits,
+            self.remote_hits,
+            self.misses,
+            self.joined,
+            self.hit_ratio()
+        )?;
+        writeln!(f, "loads {} (failed {}, panicked {})", self.loads, self.load_failures, self.load_panics)?;
+        writeln!(f, "fills {} (refused {}, dropped {})", self.fills, self.fills_refused, self.fills_dropped)?;
+        writeln!(f, "puts {}, evictions {}, of these queued {}", self.puts, self.evictions, self.queued)?;
+        write!(f, "bypassed {}", self.bypassed())?;
+        for (reason, count) in self.bypasses.iter().filter(|(_, count)| *count > 0) {
+            write!(f, " {}={count}", reason.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_hits_of_all_threads_are_counted() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1_000).for_each(|_| counters.local_hit()));
+            }
+        });
+        assert_eq!(counters.snapshot(0).local_hits, 4_000);
+    }
+
+    #[test]
+    fn hit_ratio_leaves_bypasses_out() {
+        let counters = Counters::default();
+        counters.local_hit();
+        counters.add(Count::Misses);
+        counters.bypass(Bypass::When);
+        let stats = counters.snapshot(0);
+        assert!((stats.hit_ratio() - 0.5).abs() < f64::EPSILON);
+        assert_eq!(stats.bypassed(), 1);
+    }
+}

@@ -1,0 +1,210 @@
+use proptest::prelude::*;
+use smallvec::smallvec;
+
+use super::*;
+
+const EXPECT: Expect = Expect {
+    codec: Codec::Bincode,
+    fingerprint: Fingerprint::of(0x0123_4567_89ab_cdef),
+    key_hash: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
+};
+
+fn sample<'a>() -> Header<'a> {
+    Header {
+        version: 1_700_000_000_000_001,
+        created: 1_700_000_000_000_002,
+        fresh_until: 1_700_000_300_000_002,
+        stale_until: 1_700_000_600_000_002,
+        fail_safe_until: 1_700_003_600_000_002,
+        load_micros: 12_345,
+        kind: PayloadKind::Value,
+        tags: smallvec![("category:7", 41), ("brand:'12", u64::MAX)],
+    }
+}
+
+fn write(header: &Header<'_>, payload: &[u8]) -> Vec<u8> {
+    encode(header, EXPECT.codec, EXPECT.fingerprint, EXPECT.key_hash, payload).unwrap()
+}
+
+/// Puts the right checksum under bytes that were changed on purpose.
+fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+    bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let lines: Vec<String> =
+        bytes.chunks(16).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+    lines.join("\n") + "\n"
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+// === The released layout ===
+
+#[test]
+fn wire_version_1_decodes_for_ever() {
+    let golden = unhex(include_str!("v1.hex"));
+    assert_eq!(decode(&golden, EXPECT), Ok((sample(), &b"payload"[..])));
+}
+
+#[test]
+fn wire_version_1_is_what_is_written() {
+    assert_eq!(hex(&write(&sample(), b"payload")), include_str!("v1.hex"));
+}
+
+// === Round trip ===
+
+type Parts = ([u64; 5], u32, PayloadKind, Vec<(String, u64)>, Vec<u8>);
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let kinds = prop_oneof![Just(PayloadKind::Value), Just(PayloadKind::Nothing), Just(PayloadKind::Failure)];
+    let tags = prop::collection::vec((any::<String>(), any::<u64>()), 0..=MAX_TAGS);
+    (any::<[u64; 5]>(), any::<u32>(), kinds, tags, prop::collection::vec(any::<u8>(), 0..300))
+}
+
+fn header((numbers, load_micros, kind, tags, _): &Parts) -> Header<'_> {
+    let &[version, created, fresh_until, stale_until, fail_safe_until] = numbers;
+    let tags = tags.iter().map(|(text, generation)| (text.as_str(), *generation)).collect();
+    Header { version, created, fresh_until, stale_until, fail_safe_until, load_micros: *load_micros, kind: *kind, tags }
+}
+
+proptest! {
+    #[test]
+    fn envelope_written_reads_back_equal(parts in parts(), key_hash in any::<u128>()) {
+        let payload = if parts.2 == PayloadKind::Nothing { &[] } else { &parts.4[..] };
+        let bytes = encode(&header(&parts), Codec::Json, EXPECT.fingerprint, key_hash, payload).unwrap();
+        let read = decode(&bytes, Expect { codec: Codec::Json, key_hash, ..EXPECT });
+        prop_assert_eq!(read, Ok((header(&parts), payload)));
+    }
+
+    #[test]
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(decode(&bytes, EXPECT).is_err());
+    }
+
+    /// Behind a valid checksum: what a hostile writer could place. Whatever is read stays within the bytes.
+    #[test]
+    fn signed_bytes_never_panic(at in 6usize..140, change in prop::collection::vec(any::<u8>(), 1..40)) {
+        let mut bytes = write(&sample(), &[7; 40]);
+        for (byte, new) in bytes.iter_mut().skip(at).zip(&change) {
+            *byte = *new;
+        }
+        let _ = decode(&signed(bytes), EXPECT);
+    }
+}
+
+#[test]
+fn empty_parts_read_back_equal() {
+    fn empty<'a>() -> Header<'a> {
+        Header { kind: PayloadKind::Nothing, tags: Tags::new(), ..sample() }
+    }
+    let bytes = write(&empty(), b"");
+    assert_eq!(bytes.len(), HEADER_BYTES + CHECKSUM_BYTES);
+    assert_eq!(decode(&bytes, EXPECT), Ok((empty(), &b""[..])));
+}
+
+// === Refusals ===
+
+#[test]
+fn every_truncation_is_refused() {
+    let bytes = write(&sample(), b"payload");
+    for end in 0..bytes.len() {
+        let error = decode(&bytes[..end], EXPECT).unwrap_err();
+        let short = end < HEADER_BYTES + CHECKSUM_BYTES;
+        assert_eq!(error, if short { WireError::TooShort } else { WireError::Checksum }, "cut at {end}");
+    }
+    assert_eq!(decode(&[&bytes[..], b"x"].concat(), EXPECT), Err(WireError::Checksum));
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let bytes = write(&sample(), b"payload");
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let error = decode(&flipped, EXPECT).unwrap_err();
+        let named = match bit / 8 {
+            0..4 => WireError::Magic,
+            4 => WireError::WireVersion,
+            5 => WireError::Codec,
+            6 if matches!(bit % 8, 0 | 1) => WireError::Checksum,
+            6 => WireError::Flags,
+            56..64 => WireError::Fingerprint,
+            64..80 => WireError::Key,
+            _ => WireError::Checksum,
+        };
+        assert_eq!(error, named, "bit {bit}");
+    }
+}
+
+#[test]
+fn first_difference_from_outside_in_is_named() {
+    let bytes = write(&sample(), b"payload");
+    let mut all_wrong = bytes.clone();
+    let mut layers = [
+        (0, WireError::Magic),
+        (4, WireError::WireVersion),
+        (5, WireError::Codec),
+        (6, WireError::Flags),
+        (56, WireError::Fingerprint),
+        (64, WireError::Key),
+        (bytes.len() - 1, WireError::Checksum),
+    ]
+    .into_iter();
+    for (at, _) in layers.clone() {
+        all_wrong[at] ^= 0x80;
+    }
+    while let Some((at, error)) = layers.next() {
+        assert_eq!(decode(&all_wrong, EXPECT), Err(error));
+        all_wrong[at] ^= 0x80;
+    }
+    assert_eq!(all_wrong, bytes);
+}
+
+#[test]
+fn another_reader_is_refused_by_name() {
+    let bytes = write(&sample(), b"payload");
+    let refusal = |expect| decode(&bytes, expect).unwrap_err().as_str();
+    assert_eq!(refusal(Expect { codec: Codec::Json, ..EXPECT }), "codec");
+    assert_eq!(refusal(Expect { fingerprint: Fingerprint::of(1), ..EXPECT }), "fingerprint");
+    assert_eq!(refusal(Expect { key_hash: EXPECT.key_hash + 1, ..EXPECT }), "key");
+}
+
+#[test]
+fn contradictions_behind_a_valid_checksum_are_malformed() {
+    let bytes = write(&sample(), b"payload");
+    let with = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        decode(&signed(bytes), EXPECT).map(drop)
+    };
+    assert_eq!(with(7, 33), Err(WireError::Malformed), "too many tags");
+    assert_eq!(with(7, 32), Err(WireError::Malformed), "more tags than there are bytes");
+    assert_eq!(with(7, 1), Err(WireError::Malformed), "a tag left in the payload");
+    assert_eq!(with(52, 6), Err(WireError::Malformed), "payload longer than it says");
+    assert_eq!(with(80, 255), Err(WireError::Malformed), "a tag over the end");
+    assert_eq!(with(82, 0xff), Err(WireError::Malformed), "a tag that is no text");
+    assert_eq!(with(6, 1), Err(WireError::Malformed), "nothing, with a payload");
+    assert_eq!(with(6, 3), Err(WireError::Flags), "a kind that is not known");
+    assert_eq!(with(6, 4), Err(WireError::Flags));
+    assert_eq!(with(6, 2), Ok(()), "a failure has a payload");
+}
+
+#[test]
+fn what_does_not_fit_is_not_written() {
+    let refusal = |tags| {
+        let header = Header { tags, ..sample() };
+        encode(&header, EXPECT.codec, EXPECT.fingerprint, EXPECT.key_hash, b"").map(drop)
+    };
+    let long = "x".repeat(70_000);
+    assert_eq!(refusal(smallvec![("a", 1); 33]), Err(WireError::TooManyTags));
+    assert_eq!(refusal(smallvec![("a", 1); 300]), Err(WireError::TooManyTags));
+    assert_eq!(refusal(smallvec![(long.as_str(), 1)]), Err(WireError::TooLarge));
+    assert_eq!(refusal(smallvec![(&long[..65_535], 1)]), Ok(()));
+    assert_eq!(refusal(smallvec![("a", 1); 32]), Ok(()));
+}

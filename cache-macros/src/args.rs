@@ -1,0 +1,363 @@
+//! The options of the attributes, as written.
+//!
+//! This file knows words and where they stand; it knows nothing of functions, and of what options mean together.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Ident, Lit, LitStr, Path, Token, token};
+
+use crate::diagnostics::{Diagnostics, did_you_mean};
+
+/// Which attribute it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Cacheable,
+    Put,
+    Evict,
+}
+
+/// The options of one attribute.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) key: Option<Keyed<LitStr>>,
+    pub(crate) skip: Option<Keyed<Vec<Ident>>>,
+    pub(crate) tags: Option<Keyed<Vec<LitStr>>>,
+    pub(crate) scope: Option<Keyed<Option<LitStr>>>,
+    pub(crate) ttl: Option<Keyed<Expr>>,
+    pub(crate) l1: Option<Keyed<Expr>>,
+    pub(crate) negative: Option<Keyed<Expr>>,
+    pub(crate) when: Option<Keyed<Expr>>,
+    pub(crate) unless: Option<Keyed<Expr>>,
+    pub(crate) ttl_with: Option<Keyed<Expr>>,
+    pub(crate) cache_err: Option<Keyed<Expr>>,
+    pub(crate) share_err: Option<Keyed<Expr>>,
+    pub(crate) rev: Option<Keyed<Expr>>,
+    pub(crate) phase: Option<Keyed<Ident>>,
+    pub(crate) on_error: Option<Keyed<Ident>>,
+    pub(crate) cache: Option<Keyed<Expr>>,
+    pub(crate) krate: Option<Keyed<Path>>,
+    pub(crate) autocommit: Option<Keyed<()>>,
+    pub(crate) inline: Option<Keyed<()>>,
+}
+
+/// A value with the name of its option, which is what a mistake about both points at.
+pub(crate) struct Keyed<T> {
+    pub(crate) name: Ident,
+    pub(crate) value: T,
+}
+
+const READ: &[Kind] = &[Kind::Cacheable];
+const STORE: &[Kind] = &[Kind::Cacheable, Kind::Put];
+const WRITE: &[Kind] = &[Kind::Put, Kind::Evict];
+const EVICT: &[Kind] = &[Kind::Evict];
+const ALL: &[Kind] = &[Kind::Cacheable, Kind::Put, Kind::Evict];
+
+/// Every option that works, and where.
+const OPTIONS: &[(&str, &[Kind])] = &[
+    ("key", ALL),
+    ("skip", READ),
+    ("tags", ALL),
+    ("scope", EVICT),
+    ("ttl", STORE),
+    ("l1", STORE),
+    ("negative", STORE),
+    ("when", ALL),
+    ("unless", STORE),
+    ("ttl_with", READ),
+    ("cache_err", READ),
+    ("share_err", READ),
+    ("rev", STORE),
+    ("phase", WRITE),
+    ("on_error", WRITE),
+    ("autocommit", WRITE),
+    ("inline", ALL),
+    ("cache", ALL),
+    ("crate", ALL),
+];
+
+/// Options of the design that are still to come.
+const LATER: &[&str] = &["stale", "fail_safe", "soft", "hard", "batch", "version", "unit", "behind"];
+
+// === impl Kind ===
+
+impl Kind {
+    /// `#[cacheable]`.
+    pub(crate) fn written(self) -> &'static str {
+        match self {
+            Kind::Cacheable => "`#[cacheable]`",
+            Kind::Put => "`#[cache_put]`",
+            Kind::Evict => "`#[cache_evict]`",
+        }
+    }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// Reads all options; what can't be read is left out and reported.
+    pub(crate) fn parse(kind: Kind, tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args {
+        let mut args = Args::default();
+        let read = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if let Err(error) = args.option(kind, input) {
+                    diagnostics.add(error);
+                    skip_option(input);
+                }
+                if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                    diagnostics.add(input.error("a comma is missing before this"));
+                    skip_option(input);
+                    let _ = input.parse::<Token![,]>();
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = Parser::parse2(read, tokens) {
+            diagnostics.add(error);
+        }
+        args
+    }
+
+    fn option(&mut self, kind: Kind, input: ParseStream<'_>) -> syn::Result<()> {
+        if input.peek(Lit) {
+            let literal: Lit = input.parse()?;
+            let message = format!("an option begins with its name, like `key = {}`", literal.to_token_stream());
+            return Err(syn::Error::new_spanned(literal, message));
+        }
+        let name = input.call(Ident::parse_any).map_err(|error| {
+            syn::Error::new(error.span(), "expected the name of an option, like `key = \"product:{id}\"`")
+        })?;
+        check_name(kind, &name)?;
+        match name.to_string().as_str() {
+            "key" => set(&mut self.key, name, input, |input| template(input, "key = \"product:{id}\"")),
+            "skip" => set(&mut self.skip, name, input, skipped),
+            "tags" => set(&mut self.tags, name, input, templates),
+            "scope" => set(&mut self.scope, name, input, scope),
+            "ttl" => set(&mut self.ttl, name, input, value),
+            "l1" => set(&mut self.l1, name, input, value),
+            "negative" => set(&mut self.negative, name, input, value),
+            "when" => set(&mut self.when, name, input, value),
+            "unless" => set(&mut self.unless, name, input, value),
+            "ttl_with" => set(&mut self.ttl_with, name, input, value),
+            "cache_err" => set(&mut self.cache_err, name, input, value),
+            "share_err" => set(&mut self.share_err, name, input, value),
+            "rev" => set(&mut self.rev, name, input, value),
+            "phase" => set(&mut self.phase, name, input, word),
+            "on_error" => set(&mut self.on_error, name, input, word),
+            "cache" => set(&mut self.cache, name, input, value),
+            "crate" => set(&mut self.krate, name, input, path),
+            "autocommit" => set(&mut self.autocommit, name, input, flag),
+            "inline" => set(&mut self.inline, name, input, flag),
+            other => Err(syn::Error::new(name.span(), format!("`{other}` has no reader; please report this"))),
+        }
+    }
+}
+
+/// Says why a name is no option here.
+fn check_name(kind: Kind, name: &Ident) -> syn::Result<()> {
+    let (text, attribute) = (name.to_string(), kind.written());
+    let places = OPTIONS.iter().find(|(known, _)| *known == text).map(|(_, places)| *places);
+    let message = match places {
+        Some(places) if places.contains(&kind) => return Ok(()),
+        Some(_) if text == "skip" => {
+            format!("{attribute} has no `skip`: its key names one entry, and need not name every argument; take it out")
+        }
+        Some(places) => {
+            let where_it_is = places.iter().map(|place| place.written()).collect::<Vec<_>>().join(" and ");
+            format!("{attribute} has no option `{text}`; {where_it_is} has")
+        }
+        None if LATER.contains(&text.as_str()) => {
+            format!("`{text}` does not work yet, and an option without effect would be worse than none; take it out for now")
+        }
+        None => {
+            let known: Vec<_> = OPTIONS.iter().filter(|(_, places)| places.contains(&kind)).map(|(name, _)| *name).collect();
+            let meant = did_you_mean(&text, known.iter().copied());
+            let rest = if meant.is_empty() { format!("; it has {}", listed(&known)) } else { meant };
+            format!("{attribute} has no option `{text}`{rest}")
+        }
+    };
+    Err(syn::Error::new(name.span(), message))
+}
+
+/// `` `a`, `b` and `c` ``
+pub(crate) fn listed<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// Moves on to the next comma.
+fn skip_option(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        let _ = input.parse::<proc_macro2::TokenTree>();
+    }
+}
+
+/// Fills a slot, once.
+fn set<T>(
+    slot: &mut Option<Keyed<T>>,
+    name: Ident,
+    input: ParseStream<'_>,
+    read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<()> {
+    let value = read(input)?;
+    if slot.is_some() {
+        return Err(syn::Error::new(name.span(), format!("`{name}` is given twice; keep one")));
+    }
+    *slot = Some(Keyed { name, value });
+    Ok(())
+}
+
+// === the forms that a value has ===
+
+fn flag(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    Err(input.error("this option stands alone: it takes no value"))
+}
+
+fn equals(input: ParseStream<'_>, example: &str) -> syn::Result<()> {
+    if input.is_empty() {
+        return Err(input.error(format!("a value is missing: write `{example}`")));
+    }
+    input.parse::<Token![=]>().map(drop).map_err(|error| syn::Error::new(error.span(), format!("expected `{example}`")))
+}
+
+fn value(input: ParseStream<'_>) -> syn::Result<Expr> {
+    equals(input, "name = value")?;
+    input.parse()
+}
+
+fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+    equals(input, "crate = path::to::cache_core")?;
+    Path::parse_mod_style(input)
+}
+
+fn template(input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
+    equals(input, example)?;
+    literal(input, example)
+}
+
+fn literal(input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
+    let expression: Expr = input.parse()?;
+    match expression {
+        Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
+        other => {
+            let message = format!("expected text in quotes, like `{example}`: the attribute must read it when it is compiled");
+            Err(syn::Error::new_spanned(other, message))
+        }
+    }
+}
+
+fn templates(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    const EXAMPLE: &str = "tags = [\"category:{it.category}\"]";
+    equals(input, EXAMPLE)?;
+    if !input.peek(token::Bracket) {
+        return Err(input.error(format!("expected a list in brackets: `{EXAMPLE}`")));
+    }
+    let content;
+    let bracket = syn::bracketed!(content in input);
+    let read = |input: ParseStream<'_>| literal(input, EXAMPLE);
+    let tags: Vec<_> = Punctuated::<_, Token![,]>::parse_terminated_with(&content, read)?.into_iter().collect();
+    if tags.is_empty() {
+        return Err(syn::Error::new(bracket.span.join(), "this names no tag; leave `tags` out, or name one"));
+    }
+    Ok(tags)
+}
+
+fn skipped(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
+    if !input.peek(token::Paren) {
+        return Err(input.error("expected the arguments to leave out of the key, like `skip(now, trace)`"));
+    }
+    let content;
+    let paren = syn::parenthesized!(content in input);
+    let names: Vec<_> = Punctuated::<_, Token![,]>::parse_terminated_with(&content, Ident::parse_any)
+        .map_err(|error| syn::Error::new(error.span(), "`skip` takes the names of arguments, like `skip(now, trace)`"))?
+        .into_iter()
+        .collect();
+    if names.is_empty() {
+        return Err(syn::Error::new(paren.span.join(), "this skips nothing; leave `skip` out, or name an argument"));
+    }
+    Ok(names)
+}
+
+fn scope(input: ParseStream<'_>) -> syn::Result<Option<LitStr>> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(None);
+    }
+    template(input, "scope = \"product\"").map(Some)
+}
+
+/// `after` or `"after"`.
+fn word(input: ParseStream<'_>) -> syn::Result<Ident> {
+    equals(input, "name = word")?;
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        return text.parse().map_err(|_| syn::Error::new(text.span(), "expected one word"));
+    }
+    input.parse().map_err(|error| syn::Error::new(error.span(), "expected one word"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(kind: Kind, text: &str) -> Result<Args, Vec<String>> {
+        let mut diagnostics = Diagnostics::default();
+        let args = Args::parse(kind, text.parse().unwrap(), &mut diagnostics);
+        diagnostics.finish(Some(args)).map_err(|error| error.into_iter().map(|one| one.to_string()).collect())
+    }
+
+    fn refused(kind: Kind, text: &str, why: &str) {
+        let messages = parse(kind, text).err().unwrap_or_else(|| panic!("`{text}` was taken"));
+        assert_eq!(messages.len(), 1, "{text}: {messages:?}");
+        assert!(messages[0].contains(why), "{text}: {messages:?}");
+    }
+
+    #[test]
+    fn options_of_all_forms_are_read() {
+        let args = parse(
+            Kind::Cacheable,
+            r#"key = "a:{b}", skip(c, T), tags = ["x", "y:{it.z}",], ttl = "5m", l1 = secs(3), when = a > b, ttl_with = |v| v.d,
+               rev = 3, cache = self.inner.cache, crate = ::x::y, inline,"#,
+        )
+        .unwrap();
+        assert_eq!(args.key.unwrap().value.value(), "a:{b}");
+        assert_eq!(args.skip.unwrap().value.len(), 2);
+        assert_eq!(args.tags.unwrap().value.len(), 2);
+        assert!(args.ttl.is_some() && args.l1.is_some() && args.when.is_some() && args.ttl_with.is_some());
+        assert!(args.rev.is_some() && args.cache.is_some() && args.krate.is_some() && args.inline.is_some());
+        let args = parse(Kind::Evict, r#"scope, phase = "both", on_error = keep"#).unwrap();
+        assert!(args.scope.is_some_and(|scope| scope.value.is_none()));
+        assert_eq!(args.phase.unwrap().value, "both");
+    }
+
+    #[test]
+    fn a_mistake_is_one_error() {
+        refused(Kind::Cacheable, r#""product:{id}""#, "begins with its name, like `key = \"product:{id}\"`");
+        refused(Kind::Cacheable, "kye = \"a\"", "no option `kye`; did you mean `key`?");
+        refused(Kind::Cacheable, "expiry = f(1, 2), ttl = \"5m\"", "it has `key`, `skip`");
+        refused(Kind::Cacheable, "phase = both", "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` has");
+        refused(Kind::Put, "skip(id)", "need not name every argument");
+        for later in LATER {
+            refused(Kind::Put, &format!("{later} = 3"), "does not work yet");
+        }
+        refused(Kind::Cacheable, "batch(id in ids), rev = 1", "does not work yet");
+        refused(Kind::Cacheable, "ttl = \"1s\", ttl = \"2s\"", "given twice");
+        refused(Kind::Cacheable, "ttl = \"1s\" l1 = \"2s\"", "comma is missing");
+        refused(Kind::Cacheable, "key", "a value is missing");
+        refused(Kind::Cacheable, "key: 3", "expected `key = ");
+        refused(Kind::Cacheable, "key = make()", "text in quotes");
+        refused(Kind::Cacheable, "tags = \"a\"", "a list in brackets");
+        refused(Kind::Cacheable, "tags = []", "names no tag");
+        refused(Kind::Cacheable, "skip()", "skips nothing");
+        refused(Kind::Cacheable, "skip = id", "like `skip(now, trace)`");
+        refused(Kind::Cacheable, "inline = true", "stands alone");
+        refused(Kind::Evict, "scope = product", "text in quotes");
+    }
+}

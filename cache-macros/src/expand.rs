@@ -1,0 +1,412 @@
+//! The expansion. It takes a [`Spec`], in which every question is answered, so it cannot fail.
+//!
+//! Thin: name the site, the result's type and the key; ask the nearest tier; hand the rest to one function of the runtime
+//! with the body, which stands in the expansion once.
+
+use proc_macro2::{Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, FnArg, Pat};
+
+use crate::names;
+use crate::rename::rename_self;
+use crate::spec::{CacheFrom, KeySpec, Lent, Naming, Overrides, Part, Phase, Put, Read, Running, Spec, Work, Write};
+
+/// The function with the cache around its body.
+pub(crate) fn function(spec: &Spec) -> TokenStream {
+    let Spec { item, work, .. } = spec;
+    let names = Locals::new(&spec.krate);
+    let inner = match work {
+        Work::Read(read) => read_function(spec, &names, read),
+        Work::Write(write) => write_function(spec, &names, write),
+    };
+    let (attributes, visibility) = (&item.attributes, &item.visibility);
+    let mut signature = item.signature.clone();
+    // What is bound again inside is `mut` there.
+    if let Running::Asked { lent, .. } = &spec.running {
+        for input in &mut signature.inputs {
+            if let FnArg::Typed(typed) = input
+                && let Pat::Ident(name) = &mut *typed.pat
+                && lent.iter().any(|lent| lent.outside == name.ident)
+            {
+                name.mutability = None;
+            }
+        }
+    }
+    quote!(#(#attributes)* #visibility #signature { #inner })
+}
+
+/// The names that the expansion binds: hygienic, and prefixed for whoever reads it.
+struct Locals {
+    private: TokenStream,
+    site: Ident,
+    kind: Ident,
+    from: Ident,
+    cache: Ident,
+    key: Ident,
+    hit: Ident,
+    plan: Ident,
+    how: Ident,
+}
+
+impl Locals {
+    fn new(krate: &TokenStream) -> Locals {
+        let local = |name: &str| Ident::new(name, Span::mixed_site());
+        Locals {
+            private: quote!(#krate::__private),
+            site: local("__CACHE_SITE"),
+            kind: local("__cache_kind"),
+            from: local("__cache_from"),
+            cache: local("__cache_in"),
+            key: local("__cache_key"),
+            hit: local("__cache_hit"),
+            plan: local("__cache_plan"),
+            how: local("__cache_how"),
+        }
+    }
+}
+
+// === cacheable ===
+
+fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
+    let Locals { private, site, kind, cache, key, hit, plan, .. } = names;
+    let mut templates = vec![match &read.name {
+        Naming::Template(key) => key.template.normalised(),
+        Naming::Private(arguments) => vec!["{}"; arguments.len()].join(":"),
+    }];
+    templates.extend(read.tags.iter().map(|tag| tag.template.normalised()));
+    let statics = site_static(spec, names, matches!(read.name, Naming::Private(_)), &templates, 1);
+    let kind_of = kind_of(spec, names);
+    let ops = at_output(spec, |span| quote_spanned!(span=> #private::ops(#kind)));
+    let key_of = match &read.name {
+        Naming::Template(template) => build(names, template, 0, &mut Vec::new()),
+        Naming::Private(arguments) => {
+            let parts = arguments.iter().map(|argument| quote_spanned!(argument.span()=> .arg(&#argument)));
+            quote!(#site.private(__cache_here, #private::type_name_of_val(&|| {})) #(#parts)* .finish())
+        }
+    };
+    let options = read_options(names, read);
+    let reached = reached(
+        spec,
+        names,
+        &quote! {
+            let #key = #key_of;
+            let __cache_ops = #ops;
+            if let #private::Some(#hit) = #private::probe(#cache, &#key, __cache_ops, #kind) {
+                return #hit;
+            }
+            #private::Some(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
+        },
+    );
+    let run = run(spec, names, &quote!(load));
+    quote! {
+        #statics
+        #kind_of
+        let #plan = #reached;
+        #run
+    }
+}
+
+fn read_options(names: &Locals, read: &Read) -> TokenStream {
+    let Locals { private, kind, .. } = names;
+    let mut out = TokenStream::new();
+    let (before, after): (Vec<_>, Vec<_>) = read.tags.iter().enumerate().partition(|(_, tag)| !tag.needs_result());
+    if !before.is_empty() {
+        let tags = before.iter().map(|(index, tag)| build(names, tag, index + 1, &mut Vec::new()));
+        out.extend(quote!(.tags(#private::Vec::from([#(#tags),*]))));
+    }
+    if !after.is_empty() {
+        let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
+        out.extend(quote!(.result_tags(#closure)));
+    }
+    out.extend(overrides(&read.overrides));
+    if let Some(unless) = &read.unless {
+        let closure = over_it(unless);
+        out.extend(quote!(.unless(#kind.unless(#closure))));
+    }
+    if let Some(ttl_with) = &read.ttl_with {
+        out.extend(quote!(.ttl_with(#ttl_with)));
+    }
+    if let Some(rev) = &read.rev {
+        out.extend(quote!(.rev(#rev)));
+    }
+    if let Some(cache_err) = &read.cache_err {
+        out.extend(quote!(.cache_err(#cache_err)));
+    }
+    match &read.share_err {
+        Some(share_err) => out.extend(quote!(.share_err(|error| #private::shared(error, #share_err)))),
+        None => out.extend(quote! {
+            .share({
+                use #private::{ViaClone as _, ViaNothing as _};
+                (&&#private::Sharing::of(#kind)).__cache_share()
+            })
+        }),
+    }
+    out
+}
+
+// === cache_put, cache_evict ===
+
+fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
+    let Locals { private, site, kind, cache, plan, .. } = names;
+    let stored = write.put.as_ref().map_or(0, |put| put.tags.len());
+    // The tags of the entry come first: they are what its template declares.
+    let all: Vec<&KeySpec> = write.put.iter().flat_map(|put| std::iter::once(&put.key).chain(&put.tags)).chain(&write.evict).chain(&write.evict_tags).collect();
+    let templates: Vec<_> = all.iter().map(|key| key.template.normalised()).collect();
+    let first_tag = if write.put.is_some() { 1 } else { templates.len() };
+    let statics = site_static(spec, names, false, &templates, first_tag);
+    let kind_of = kind_of(spec, names);
+    let mut options = TokenStream::new();
+    let mut next = 0;
+    if let Some(put) = &write.put {
+        options.extend(put_options(spec, names, put));
+        next = 1 + stored;
+    }
+    options.extend(evictions(names, &write.evict, next, "evict"));
+    options.extend(evictions(names, &write.evict_tags, next + write.evict.len(), "evict_tag"));
+    for scope in &write.scopes {
+        options.extend(quote!(.evict_scope(#scope)));
+    }
+    let phase = match write.phase {
+        Phase::After => None,
+        Phase::Before => Some(quote!(.before())),
+        Phase::Both => Some(quote!(.both())),
+    };
+    let keep = write.keep_on_error.then(|| quote!(.keep_on_error()));
+    let reached =
+        reached(spec, names, &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)));
+    let run = run(spec, names, &quote!(write));
+    quote! {
+        #statics
+        #kind_of
+        let #plan = #reached;
+        #run
+    }
+}
+
+fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
+    let Locals { private, site, kind, .. } = names;
+    let ops = at_output(spec, |span| quote_spanned!(span=> #private::ops(#kind)));
+    let mut out = TokenStream::new();
+    if put.key.needs_result() {
+        // Nothing could be acquired before the body: an insert only evicts.
+        let closure = result_closure(names, [(&put.key, 0)]);
+        let head = put.key.template.head();
+        out.extend(quote!(.insert(#ops, #head, #closure)));
+        return out;
+    }
+    let key = build(names, &put.key, 0, &mut Vec::new());
+    out.extend(quote!(.put(&#site, #ops, #key)));
+    let (before, after): (Vec<_>, Vec<_>) = put.tags.iter().enumerate().partition(|(_, tag)| !tag.needs_result());
+    if !before.is_empty() {
+        let tags = before.iter().map(|(index, tag)| build(names, tag, index + 1, &mut Vec::new()));
+        out.extend(quote!(.tags(#private::Vec::from([#(#tags),*]))));
+    }
+    if !after.is_empty() {
+        let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
+        out.extend(quote!(.result_tags(#closure)));
+    }
+    out.extend(overrides(&put.overrides));
+    if let Some(unless) = &put.unless {
+        let closure = over_it(unless);
+        out.extend(quote!(.unless(#kind.unless(#closure))));
+    }
+    if let Some(rev) = &put.rev {
+        out.extend(quote!(.rev(#rev)));
+    }
+    out
+}
+
+/// `method` for what is known before the body, `method` and `_later` for what is not.
+fn evictions(names: &Locals, keys: &[KeySpec], first: usize, method: &str) -> TokenStream {
+    let mut out = TokenStream::new();
+    for (index, key) in keys.iter().enumerate() {
+        let index = first + index;
+        if key.needs_result() {
+            let method = Ident::new(&format!("{method}_later"), Span::call_site());
+            let (head, closure) = (key.template.head(), result_closure(names, [(key, index)]));
+            out.extend(quote!(.#method(#head, #closure)));
+        } else {
+            let method = Ident::new(method, Span::call_site());
+            let key = build(names, key, index, &mut Vec::new());
+            out.extend(quote!(.#method(#key)));
+        }
+    }
+    out
+}
+
+// === the parts ===
+
+/// What the call site keeps between calls.
+fn site_static(spec: &Spec, names: &Locals, is_private: bool, templates: &[String], first_tag: usize) -> TokenStream {
+    let Locals { private, site, .. } = names;
+    let name = spec.item.signature.ident.to_string();
+    // The path of this function tells it from all others, whatever `impl` or function it stands in.
+    let here = is_private.then(|| quote!(fn __cache_here() {}));
+    quote! {
+        #here
+        static #site: #private::Site = #private::Site::new(
+            #private::core::concat!(#private::core::module_path!(), "::", #name),
+            #private::core::file!(),
+            #private::core::line!(),
+            #private::core::column!(),
+            &[#(#templates),*],
+            #first_tag,
+        );
+    }
+}
+
+/// `Result`, `Option` or a plain value, told by type.
+fn kind_of(spec: &Spec, names: &Locals) -> TokenStream {
+    let (Locals { private, kind, .. }, output) = (names, &spec.output);
+    quote! {
+        let #kind = {
+            use #private::{ViaOption as _, ViaPlain as _, ViaResult as _, ViaResultOption as _};
+            (&&&&#private::Returned::<#output>::NEW).__cache_kind()
+        };
+    }
+}
+
+/// The cache, if there is one and `when` agrees; then `found`, with the cache at hand.
+fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
+    let Locals { private, from, cache, .. } = names;
+    let (source, reach) = match &spec.cache {
+        CacheFrom::Expression(expression) => (quote!(&(#expression)), quote!(reach)),
+        CacheFrom::Field => {
+            let span = spec.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span);
+            let this = Ident::new("self", span);
+            (quote!(&#this.cache), quote!(reach))
+        }
+        CacheFrom::Installed => (quote!(&#private::installed()), quote!(reach_installed)),
+    };
+    let aside = spec.when.as_ref().map(|_| {
+        quote! {
+            #private::Some(#cache) => {
+                #private::stand_aside(#cache);
+                #private::None
+            }
+        }
+    });
+    let guard = spec.when.as_ref().map(|when| quote!(if #when));
+    quote! {{
+        let #from = #source;
+        match #private::#reach(#from) {
+            #private::Some(#cache) #guard => { #found }
+            #aside
+            #private::None => #private::None,
+        }
+    }}
+}
+
+/// Runs the body, inline or in a task, by `method` of what was told.
+fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
+    let (Locals { private, plan, how, .. }, output) = (names, &spec.output);
+    let Some(body) = &spec.item.body else { return TokenStream::new() };
+    // Unreachable, but it settles the type of the block: a wrong end of the body is one error, at the user's expression.
+    let edge = quote! {
+        #[allow(
+            unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop, clippy::needless_return,
+            reason = "generated"
+        )]
+        if false {
+            let __cache_edge: #output = loop {};
+            return __cache_edge;
+        }
+    };
+    match &spec.running {
+        Running::Inline => quote! {
+            #private::Inline.#method(#plan, async move { #edge #body }).await
+        },
+        Running::Asked { questions, lent } => {
+            let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
+            let (own, lend): (Vec<_>, Vec<_>) = lent.iter().enumerate().map(|(index, lent)| owned(lent, index, how)).unzip();
+            let body = renamed(body, lent);
+            quote! {
+                let #how = {
+                    use #private::{ViaInline as _, ViaTask as _};
+                    (&&#private::Ask::<#asked>::NEW).__cache_how()
+                };
+                #(#own)*
+                #how.#method(#plan, async move { #(#lend)* #edge #body }).await
+            }
+        }
+    }
+}
+
+/// Owning an argument outside, and lending it to the body inside.
+fn owned(lent: &Lent, index: usize, how: &Ident) -> (TokenStream, TokenStream) {
+    let Lent { outside, inside, ty, is_option } = lent;
+    let own = Ident::new(&format!("__cache_own{index}"), Span::mixed_site());
+    let method = if *is_option { quote!(own_option) } else { quote!(own) };
+    (
+        quote!(let #own = #how.#method(#outside);),
+        quote! {
+            #[allow(unused_variables, reason = "generated")]
+            let #inside: #ty = #own.lend();
+        },
+    )
+}
+
+fn renamed(body: &Group, lent: &[Lent]) -> Group {
+    match lent.iter().find(|lent| lent.outside == "self").map(|lent| &lent.inside) {
+        Some(Pat::Ident(to)) => rename_self(body, &to.ident),
+        _ => body.clone(),
+    }
+}
+
+/// The key of the template at `index`. Arguments that must wait for the result are written down in `kept`.
+fn build(names: &Locals, key: &KeySpec, index: usize, kept: &mut Vec<TokenStream>) -> TokenStream {
+    let Locals { private, site, .. } = names;
+    let span = key.template.literal.span();
+    let waits = key.needs_result();
+    let parts = key.parts.iter().map(|part| match part {
+        Part::Literal(text) => quote!(.literal(#text)),
+        Part::Result(expression) => quote_spanned!(span=> .arg(&#expression)),
+        Part::Argument(expression) if waits => {
+            let name = Ident::new(&format!("__cache_part{index}_{}", kept.len()), Span::mixed_site());
+            kept.push(quote_spanned!(span=> let #name = #private::KeptPart::of(&#expression);));
+            quote!(.arg(&#name))
+        }
+        Part::Argument(expression) => quote_spanned!(span=> .arg(&#expression)),
+    });
+    let parts: Vec<_> = parts.collect();
+    quote!(#site.start(#index) #(#parts)* .finish())
+}
+
+/// A closure from the result to keys.
+fn result_closure<'a>(names: &Locals, keys: impl IntoIterator<Item = (&'a KeySpec, usize)>) -> TokenStream {
+    let private = &names.private;
+    let mut kept = Vec::new();
+    let it = names::it(Span::call_site());
+    let keys: Vec<_> = keys.into_iter().map(|(key, index)| build(names, key, index, &mut kept)).collect();
+    quote!({ #(#kept)* move |#it| #private::Vec::from([#(#keys),*]) })
+}
+
+/// A closure over the user's own `it`.
+fn over_it(expression: &Expr) -> TokenStream {
+    match first_it(expression.to_token_stream()) {
+        Some(it) => quote!(|#it| #expression),
+        None => quote!(|_| #expression),
+    }
+}
+
+fn first_it(tokens: TokenStream) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        proc_macro2::TokenTree::Ident(word) if word == "it" => Some(word),
+        proc_macro2::TokenTree::Group(group) => first_it(group.stream()),
+        _ => None,
+    })
+}
+
+fn overrides(overrides: &Overrides) -> TokenStream {
+    let Overrides { ttl, l1, negative } = overrides;
+    let ttl = ttl.as_ref().map(|ttl| quote!(.ttl(#ttl)));
+    let l1 = l1.as_ref().map(|l1| quote!(.l1(#l1)));
+    let negative = negative.as_ref().map(|negative| quote!(.negative(#negative)));
+    quote!(#ttl #l1 #negative)
+}
+
+/// Tokens that stand where the user wrote the result's type, so that an uncacheable one is reported there.
+fn at_output(spec: &Spec, tokens: impl FnOnce(Span) -> TokenStream) -> TokenStream {
+    let first = spec.output.clone().into_iter().next();
+    tokens(first.map_or_else(Span::call_site, |token| token.span()).resolved_at(Span::mixed_site()))
+}

@@ -1,0 +1,127 @@
+//! What `validate` hands to `expand`: every question is answered.
+
+use proc_macro2::TokenStream;
+use syn::{Expr, Ident, Pat};
+
+use crate::item::Item;
+use crate::template::Template;
+
+/// One attribute on one function.
+pub(crate) struct Spec {
+    /// The path of `cache-core`.
+    pub(crate) krate: TokenStream,
+    pub(crate) item: Item,
+    /// The declared result, `()` where there is none.
+    pub(crate) output: TokenStream,
+    pub(crate) running: Running,
+    pub(crate) cache: CacheFrom,
+    pub(crate) when: Option<Expr>,
+    pub(crate) work: Work,
+}
+
+/// Where the body runs.
+pub(crate) enum Running {
+    /// In the caller: the spelling says that something is borrowed.
+    Inline,
+    /// In its own task, if the types say that everything can be owned.
+    Asked { questions: Vec<TokenStream>, lent: Vec<Lent> },
+}
+
+/// A borrowed argument that is owned for a task.
+pub(crate) struct Lent {
+    /// The name it has outside; `self` is a name here.
+    pub(crate) outside: Ident,
+    pub(crate) inside: Pat,
+    pub(crate) ty: TokenStream,
+    pub(crate) is_option: bool,
+}
+
+/// Where the cache is found.
+pub(crate) enum CacheFrom {
+    Expression(Expr),
+    Field,
+    Installed,
+}
+
+/// What the attribute does.
+pub(crate) enum Work {
+    Read(Box<Read>),
+    Write(Box<Write>),
+}
+
+/// `#[cacheable]`.
+pub(crate) struct Read {
+    pub(crate) name: Naming,
+    pub(crate) tags: Vec<KeySpec>,
+    pub(crate) overrides: Overrides,
+    pub(crate) unless: Option<Expr>,
+    pub(crate) ttl_with: Option<Expr>,
+    pub(crate) cache_err: Option<Expr>,
+    pub(crate) share_err: Option<Expr>,
+    pub(crate) rev: Option<Expr>,
+}
+
+/// `#[cache_put]` and `#[cache_evict]`.
+pub(crate) struct Write {
+    /// The entry that the result becomes.
+    pub(crate) put: Option<Put>,
+    pub(crate) evict: Vec<KeySpec>,
+    pub(crate) evict_tags: Vec<KeySpec>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) phase: Phase,
+    pub(crate) keep_on_error: bool,
+}
+
+pub(crate) struct Put {
+    pub(crate) key: KeySpec,
+    pub(crate) tags: Vec<KeySpec>,
+    pub(crate) overrides: Overrides,
+    pub(crate) unless: Option<Expr>,
+    pub(crate) rev: Option<Expr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    After,
+    Before,
+    Both,
+}
+
+/// Durations of this call site, as expressions.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) ttl: Option<TokenStream>,
+    pub(crate) l1: Option<TokenStream>,
+    pub(crate) negative: Option<TokenStream>,
+}
+
+/// What names an entry.
+pub(crate) enum Naming {
+    Template(KeySpec),
+    /// No `key`: the function, and these arguments.
+    Private(Vec<Ident>),
+}
+
+/// A template whose names are resolved.
+pub(crate) struct KeySpec {
+    pub(crate) template: Template,
+    /// What comes after the literal head.
+    pub(crate) parts: Vec<Part>,
+}
+
+pub(crate) enum Part {
+    Literal(String),
+    /// Known before the body.
+    Argument(TokenStream),
+    /// Over the result, as `it`.
+    Result(TokenStream),
+}
+
+
+// === impl KeySpec ===
+
+impl KeySpec {
+    pub(crate) fn needs_result(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Result(_)))
+    }
+}

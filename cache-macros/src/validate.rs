@@ -1,0 +1,458 @@
+//! Every rule, and every message about a function.
+//!
+//! [`spec`] answers all that `expand` asks, or reports each mistake once, at the user's own token.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Expr, FnArg, Ident, LitStr, Pat, ReceiverKind, Type};
+
+use crate::args::{Args, Keyed, Kind};
+use crate::diagnostics::{Diagnostics, did_you_mean};
+use crate::item::{self, Generic, Item, Parameter, Passing};
+use crate::names::Names;
+use crate::spec::{CacheFrom, Lent, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
+use crate::template::{self, Of, Template};
+use crate::{duration, krate};
+
+/// As many tags as an entry may have.
+const TAGS_MAX: usize = 16;
+
+/// Checks an attribute on a function.
+pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diagnostics) -> Result<Spec, syn::Error> {
+    let krate = match krate::find(args.krate.as_ref().map(|krate| &krate.value)) {
+        Ok(krate) => krate,
+        Err(error) => {
+            diagnostics.add(error);
+            TokenStream::new()
+        }
+    };
+    check_signature(kind, &item, &mut diagnostics);
+    let (parameters, generics) = (item.parameters(), item.generics());
+    let mut check = Check {
+        kind,
+        krate,
+        names: Names::new(&item, &parameters, &generics),
+        item: &item,
+        parameters: &parameters,
+        generics: &generics,
+        diagnostics,
+    };
+    check.no_argument_named_it();
+    let work = match kind {
+        Kind::Cacheable => check.read(&mut args).map(|read| Work::Read(Box::new(read))),
+        Kind::Put | Kind::Evict => {
+            check.no_open_transaction(&args);
+            check.write(&mut args).map(|write| Work::Write(Box::new(write)))
+        }
+    };
+    let running = check.running(&args);
+    let cache = match args.cache {
+        Some(cache) => CacheFrom::Expression(cache.value),
+        None if item.receiver().is_some() => CacheFrom::Field,
+        None => CacheFrom::Installed,
+    };
+    let output = item.output().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    let Check { krate, diagnostics, .. } = check;
+    let work = diagnostics.finish(work)?;
+    Ok(Spec { krate, item, output, running, cache, when: args.when.map(|when| when.value), work })
+}
+
+/// What is wrong with the function, whatever the options are.
+fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
+    let (signature, attribute) = (&item.signature, kind.written());
+    if let Some(constness) = &signature.constness {
+        diagnostics.at(constness, format!("a `const fn` can't wait for a cache; {attribute} goes on an `async fn`"));
+        return;
+    }
+    if signature.asyncness.is_none() {
+        let message = if item.output().is_some_and(is_boxed_future) {
+            format!(
+                "{attribute} does not work yet under `#[async_trait]`, which turns the method into one that returns a boxed future; \
+                 put the attribute on an inherent `async fn` and call that from here"
+            )
+        } else {
+            format!("{attribute} goes on an `async fn`: a cache may have to be waited for; write `async fn`")
+        };
+        diagnostics.at(signature.fn_token, message);
+        return;
+    }
+    if item.body.is_none() {
+        let message = format!("{attribute} needs a body to wrap, and this only declares a method; put it on each implementation");
+        diagnostics.at(&signature.ident, message);
+    }
+    check_output(kind, item, diagnostics);
+}
+
+fn check_output(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
+    let Some(output) = item.output() else {
+        match kind {
+            Kind::Cacheable => diagnostics.at(
+                &item.signature.ident,
+                "this returns nothing, so there is nothing to cache; give it a result, or take the attribute off",
+            ),
+            Kind::Put => diagnostics.at(
+                &item.signature.ident,
+                "a put stores what the body returned, and this returns nothing; return the new value, or use `#[cache_evict]`",
+            ),
+            Kind::Evict => {}
+        }
+        return;
+    };
+    if let Some(word) = first_word(output, "impl") {
+        let message = "a result of type `impl Trait` can't be named, and the cache must name it; return the type itself, or `Box<dyn ..>`";
+        diagnostics.at(word, message);
+    } else if kind != Kind::Evict && item::has_reference(output) {
+        let message = "a cached value outlives the call, so it can't hold a reference or a lifetime; return what it points to: `String` or \
+                       `Arc<str>` for `&str`, `T` or `Arc<T>` for `&T`";
+        diagnostics.at(output, message);
+    }
+}
+
+/// `Pin<Box<dyn Future<..> + ..>>`, as `async_trait` writes it.
+fn is_boxed_future(output: &Type) -> bool {
+    ["Pin", "Box", "dyn", "Future"].iter().all(|word| first_word(output, word).is_some())
+}
+
+fn first_word(tokens: &impl ToTokens, wanted: &str) -> Option<Ident> {
+    fn find(tokens: TokenStream, wanted: &str) -> Option<Ident> {
+        tokens.into_iter().find_map(|token| match token {
+            proc_macro2::TokenTree::Ident(word) if word == wanted => Some(word),
+            proc_macro2::TokenTree::Group(group) => find(group.stream(), wanted),
+            _ => None,
+        })
+    }
+    find(tokens.to_token_stream(), wanted)
+}
+
+/// A check under way.
+struct Check<'a> {
+    kind: Kind,
+    krate: TokenStream,
+    names: Names<'a>,
+    item: &'a Item,
+    parameters: &'a [Parameter],
+    generics: &'a [Generic],
+    diagnostics: Diagnostics,
+}
+
+// === impl Check: options ===
+
+impl Check<'_> {
+    fn read(&mut self, args: &mut Args) -> Option<Read> {
+        let tags = self.tags(args.tags.take());
+        let name = self.naming(args);
+        let overrides = self.overrides(args);
+        Some(Read {
+            name: name?,
+            tags,
+            overrides,
+            unless: value(args.unless.take()),
+            ttl_with: value(args.ttl_with.take()),
+            cache_err: value(args.cache_err.take()),
+            share_err: value(args.share_err.take()),
+            rev: value(args.rev.take()),
+        })
+    }
+
+    fn write(&mut self, args: &mut Args) -> Option<Write> {
+        let tags = self.tags(args.tags.take());
+        let key = args.key.take().map(|key| self.template(&key.value, Of::Key, true));
+        let overrides = self.overrides(args);
+        let scopes = self.scopes(args, key.as_ref().map(|key| key.as_ref().map(|key| &key.template)));
+        let phase = self.phase(args.phase.take());
+        let keep_on_error = self.keep_on_error(args.on_error.take());
+        let mut write = Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, keep_on_error };
+        if self.kind == Kind::Evict {
+            if key.is_none() && tags.is_empty() && write.scopes.is_empty() && args.scope.is_none() {
+                self.diagnostics.here(
+                    Span::call_site(),
+                    "this evicts nothing; name an entry (`key = \"product:{id}\"`), tags (`tags = [\"catalogue\"]`) or a scope (`scope = \
+                     \"product\"`)",
+                );
+            }
+            // With `scope` alone, the key only says which.
+            let only_scope = args.scope.as_ref().is_some_and(|scope| scope.value.is_none());
+            write.evict.extend(key.flatten().filter(|_| !only_scope));
+            write.evict_tags = tags;
+            self.nothing_known_before(&write);
+            return Some(write);
+        }
+        let Some(key) = key else {
+            self.diagnostics.here(
+                Span::call_site(),
+                "a put needs `key = ..`, the entry that it writes: the same template as that of the function that reads it",
+            );
+            return None;
+        };
+        let put = Put { key: key?, tags, overrides, unless: value(args.unless.take()), rev: value(args.rev.take()) };
+        write.put = Some(put);
+        Some(write)
+    }
+
+    fn nothing_known_before(&mut self, write: &Write) {
+        if write.phase != Phase::Before {
+            return;
+        }
+        for later in write.evict.iter().chain(&write.evict_tags).filter(|key| key.needs_result()) {
+            let message = "`it` is the result, which `phase = before` does not wait for; evict `after` or `both`";
+            self.diagnostics.at(&later.template.literal, message);
+        }
+    }
+
+    fn overrides(&mut self, args: &mut Args) -> Overrides {
+        let mut duration = |value: Option<Keyed<Expr>>| match duration::tokens(&self.krate, &value?.value) {
+            Ok(tokens) => Some(tokens),
+            Err(error) => {
+                self.diagnostics.add(error);
+                None
+            }
+        };
+        Overrides { ttl: duration(args.ttl.take()), l1: duration(args.l1.take()), negative: duration(args.negative.take()) }
+    }
+
+    fn phase(&mut self, phase: Option<Keyed<Ident>>) -> Phase {
+        let Some(Keyed { value: word, .. }) = phase else { return Phase::After };
+        match word.to_string().as_str() {
+            "after" => Phase::After,
+            "both" => Phase::Both,
+            "before" if self.kind == Kind::Evict => Phase::Before,
+            "before" => {
+                let message = "a put stores what the body returned, which is not known before it; write `after` or `both`";
+                self.diagnostics.at(&word, message);
+                Phase::After
+            }
+            other => {
+                let meant = did_you_mean(other, ["after", "before", "both"]);
+                self.diagnostics.at(&word, format!("`phase` is `after`, `before` or `both`{meant}"));
+                Phase::After
+            }
+        }
+    }
+
+    fn keep_on_error(&mut self, on_error: Option<Keyed<Ident>>) -> bool {
+        let Some(Keyed { value: word, .. }) = on_error else { return false };
+        if word != "keep" && word != "evict" {
+            let meant = did_you_mean(&word.to_string(), ["evict", "keep"]);
+            self.diagnostics.at(&word, format!("`on_error` is `evict` or `keep`{meant}"));
+        }
+        word == "keep"
+    }
+
+    /// `key` is `None` without the option, `Some(None)` with one that was not understood.
+    fn scopes(&mut self, args: &Args, key: Option<Option<&Template>>) -> Vec<String> {
+        let Some(scope) = &args.scope else { return Vec::new() };
+        match (&scope.value, key) {
+            (Some(named), _) => {
+                let text = named.value();
+                for segment in text.split(':') {
+                    if let Err(message) = template::check_literal(segment) {
+                        self.diagnostics.at(named, format!("{message}; a scope is a literal head, like `product` or `product:stock`"));
+                        return Vec::new();
+                    }
+                }
+                vec![text]
+            }
+            (None, Some(key)) => key.map(Template::head).into_iter().collect(),
+            (None, None) => {
+                let message = "`scope` alone means the scope of `key`, and there is no `key`; write `scope = \"product\"`";
+                self.diagnostics.at(&scope.name, message);
+                Vec::new()
+            }
+        }
+    }
+
+    fn tags(&mut self, tags: Option<Keyed<Vec<LitStr>>>) -> Vec<crate::spec::KeySpec> {
+        let Some(Keyed { name, value: tags }) = tags else { return Vec::new() };
+        if tags.len() > TAGS_MAX {
+            let message = format!("an entry has at most {TAGS_MAX} tags, and these are {}: every hit looks at each of them", tags.len());
+            self.diagnostics.at(&name, message);
+            return Vec::new();
+        }
+        let mut seen = Vec::new();
+        let mut out = Vec::new();
+        for tag in &tags {
+            if seen.contains(&tag.value()) {
+                self.diagnostics.at(tag, format!("the tag `{}` is named twice; keep one", tag.value()));
+            } else {
+                seen.push(tag.value());
+                out.extend(self.template(tag, Of::Tag, true));
+            }
+        }
+        out
+    }
+
+    fn template(&mut self, literal: &LitStr, of: Of, result_known: bool) -> Option<crate::spec::KeySpec> {
+        let resolved = Template::parse(literal, of).and_then(|template| self.names.resolve(&self.krate, template, result_known));
+        resolved.map_err(|error| self.diagnostics.add(error)).ok()
+    }
+}
+
+// === impl Check: what the key covers ===
+
+impl Check<'_> {
+    /// The entry's name, and that nothing was forgotten in it.
+    fn naming(&mut self, args: &mut Args) -> Option<Naming> {
+        let skipped = args.skip.take().map(|skip| skip.value).unwrap_or_default();
+        self.check_skipped(&skipped, args.key.is_some());
+        let skips = |ident: &Ident| skipped.iter().any(|skipped| skipped == ident);
+        let Some(key) = args.key.take() else {
+            let all = self.parameters.iter().flat_map(|parameter| &parameter.bindings);
+            return Some(Naming::Private(all.filter(|binding| !skips(binding)).cloned().collect()));
+        };
+        let key = self.template(&key.value, Of::Key, false)?;
+        let whole = |ident: &Ident| key.template.arguments().any(|argument| argument.is_whole() && *ident == argument.root);
+        let part = |ident: &Ident| key.template.arguments().find(|argument| *ident == argument.root);
+        for binding in self.parameters.iter().flat_map(|parameter| &parameter.bindings) {
+            match (whole(binding), skips(binding), part(binding)) {
+                (true, false, _) | (false, true, _) => {}
+                (true, true, _) => {
+                    self.diagnostics.at(binding, format!("`{binding}` is in the key and in `skip(..)`; take it out of one"));
+                }
+                (false, false, Some(_)) => self.diagnostics.at(
+                    binding,
+                    format!("only a part of `{binding}` is in the key: calls that differ in the rest would share one entry; add `{{{binding}}}` to the key, or `skip({binding})` if that part decides"),
+                ),
+                (false, false, None) => self.diagnostics.at(
+                    binding,
+                    format!("`{binding}` is not in the key: calls that differ in it would share one entry; add `{{{binding}}}` to the key, or `skip({binding})` if the result does not depend on it"),
+                ),
+            }
+        }
+        let fixes = |generic: &Ident| {
+            let of_type = self.parameters.iter().filter(|parameter| item::names(&parameter.ty, generic));
+            of_type.flat_map(|parameter| &parameter.bindings).any(whole)
+        };
+        for Generic { ident, .. } in self.generics {
+            if !whole(ident) && !skips(ident) && !fixes(ident) {
+                self.diagnostics.at(ident, format!("no argument in the key tells which `{ident}` it is, so calls with different ones would share one entry; add `{{{ident}}}` to the key, or `skip({ident})` if the result does not depend on it"));
+            }
+        }
+        Some(Naming::Template(key))
+    }
+
+    fn check_skipped(&mut self, skipped: &[Ident], has_key: bool) {
+        for (index, ident) in skipped.iter().enumerate() {
+            let is_generic = self.generics.iter().any(|generic| generic.ident == *ident);
+            let message = if skipped[..index].contains(ident) {
+                format!("`{ident}` is skipped twice; keep one")
+            } else if ident == "self" {
+                "`self` is not in the key unless a template names it; take it out of `skip`".to_owned()
+            } else if is_generic && !has_key {
+                format!("without `key`, every type parameter is part of the key; give a `key` to skip `{ident}`")
+            } else if is_generic || self.names.is_binding(ident) {
+                continue;
+            } else {
+                let meant = did_you_mean(&ident.to_string(), self.names.skippable().iter().map(String::as_str));
+                format!("there is no argument `{ident}` to skip{meant}")
+            };
+            self.diagnostics.at(ident, message);
+        }
+    }
+
+    fn no_argument_named_it(&mut self) {
+        for binding in self.parameters.iter().flat_map(|parameter| &parameter.bindings) {
+            if binding == "it" {
+                self.diagnostics.at(binding, "in this attribute `it` is the result; give the argument another name");
+            }
+        }
+    }
+}
+
+// === impl Check: how the body runs ===
+
+impl Check<'_> {
+    /// A write inside a transaction must not speak before the commit.
+    fn no_open_transaction(&mut self, args: &Args) {
+        if args.autocommit.is_some() {
+            return;
+        }
+        for parameter in self.parameters {
+            if item::has_mut_reference(&parameter.ty) {
+                self.diagnostics.at(
+                    &parameter.ty,
+                    "this may be a transaction that is still open when the call returns: evicted before its commit, the old row could be \
+                     loaded again and kept; put the attribute on the function that commits, or add `autocommit` if this one does",
+                );
+            }
+        }
+    }
+
+    fn running(&self, args: &Args) -> Running {
+        let output = self.item.output();
+        let receiver = self.item.receiver();
+        let borrowed = |passing: &Passing| matches!(passing, Passing::Borrowed);
+        if args.inline.is_some()
+            || receiver.as_ref().is_some_and(borrowed)
+            || self.parameters.iter().any(|parameter| borrowed(&parameter.passing))
+            || self.generics.iter().any(|generic| !generic.is_static)
+            || output.is_some_and(item::has_reference)
+        {
+            return Running::Inline;
+        }
+        let private = &self.krate;
+        let private = quote!(#private::__private);
+        let (mut questions, mut lent) = (Vec::new(), Vec::new());
+        if let Some(output) = output {
+            questions.push(quote!(#private::Moved<#output>));
+        }
+        match receiver {
+            Some(Passing::Lent(ty)) => {
+                questions.push(quote!(#private::Lent<#ty>));
+                let outside = Ident::new("self", self.self_span());
+                let inside = crate::rename::self_name(self.self_span());
+                lent.push(Lent { outside, inside: syn::parse_quote!(#inside), ty: quote!(&#ty), is_option: false });
+            }
+            Some(_) => {
+                let ty = self.receiver_type();
+                questions.push(quote!(#private::Moved<#ty>));
+            }
+            None => {}
+        }
+        for parameter in self.parameters {
+            let (ty, pattern) = (&parameter.ty, &parameter.pattern);
+            let is_option = match &parameter.passing {
+                Passing::Lent(inner) => {
+                    questions.push(quote!(#private::Lent<#inner>));
+                    false
+                }
+                Passing::LentOption => {
+                    questions.push(quote!(#private::LentOption<#ty>));
+                    true
+                }
+                Passing::Moved | Passing::Borrowed => {
+                    questions.push(quote!(#private::Moved<#ty>));
+                    continue;
+                }
+            };
+            // `passing` gives these for a plain name only.
+            if let Pat::Ident(name) = pattern {
+                lent.push(Lent { outside: name.ident.clone(), inside: pattern.clone(), ty: quote!(#ty), is_option });
+            }
+        }
+        for Generic { ident, is_const, .. } in self.generics {
+            if !is_const {
+                questions.push(quote!(#private::Moved<#ident>));
+            }
+        }
+        Running::Asked { questions, lent }
+    }
+
+    fn self_span(&self) -> Span {
+        self.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span)
+    }
+
+    /// The type of a `self` that is moved.
+    fn receiver_type(&self) -> TokenStream {
+        match self.item.signature.inputs.first() {
+            Some(FnArg::Receiver(receiver)) => match &receiver.kind {
+                ReceiverKind::Typed(_, ty) => quote!(#ty),
+                _ => quote!(Self),
+            },
+            _ => quote!(Self),
+        }
+    }
+}
+
+fn value<T>(keyed: Option<Keyed<T>>) -> Option<T> {
+    keyed.map(|keyed| keyed.value)
+}

@@ -1,0 +1,5 @@
+//! The integration tests, in one binary: one module a subject. Each test that needs Redis starts its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod fixtures;
