@@ -41,6 +41,8 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Keyed<Path>>,
     pub(crate) autocommit: Option<Keyed<()>>,
     pub(crate) inline: Option<Keyed<()>>,
+    /// The names of all options given, with those whose value could not be read: one mistake is not two.
+    given: Vec<String>,
 }
 
 /// A value with the name of its option, which is what a mistake about both points at.
@@ -120,6 +122,11 @@ impl Args {
         args
     }
 
+    /// Whether an option was given, readable or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given == name)
+    }
+
     fn option(&mut self, kind: Kind, input: ParseStream<'_>) -> syn::Result<()> {
         if input.peek(Lit) {
             let literal: Lit = input.parse()?;
@@ -130,6 +137,7 @@ impl Args {
             syn::Error::new(error.span(), "expected the name of an option, like `key = \"product:{id}\"`")
         })?;
         check_name(kind, &name)?;
+        self.given.push(name.to_string());
         match name.to_string().as_str() {
             "key" => set(&mut self.key, name, input, |input| template(input, "key = \"product:{id}\"")),
             "skip" => set(&mut self.skip, name, input, skipped),
@@ -169,10 +177,13 @@ fn check_name(kind: Kind, name: &Ident) -> syn::Result<()> {
             format!("{attribute} has no option `{text}`; {where_it_is} has")
         }
         None if LATER.contains(&text.as_str()) => {
-            format!("`{text}` does not work yet, and an option without effect would be worse than none; take it out for now")
+            format!(
+                "`{text}` does not work yet, and an option without effect would be worse than none; take it out for now"
+            )
         }
         None => {
-            let known: Vec<_> = OPTIONS.iter().filter(|(_, places)| places.contains(&kind)).map(|(name, _)| *name).collect();
+            let known: Vec<_> =
+                OPTIONS.iter().filter(|(_, places)| places.contains(&kind)).map(|(name, _)| *name).collect();
             let meant = did_you_mean(&text, known.iter().copied());
             let rest = if meant.is_empty() { format!("; it has {}", listed(&known)) } else { meant };
             format!("{attribute} has no option `{text}`{rest}")
@@ -248,7 +259,8 @@ fn literal(input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
     match expression {
         Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         other => {
-            let message = format!("expected text in quotes, like `{example}`: the attribute must read it when it is compiled");
+            let message =
+                format!("expected text in quotes, like `{example}`: the attribute must read it when it is compiled");
             Err(syn::Error::new_spanned(other, message))
         }
     }
@@ -342,7 +354,11 @@ mod tests {
         refused(Kind::Cacheable, r#""product:{id}""#, "begins with its name, like `key = \"product:{id}\"`");
         refused(Kind::Cacheable, "kye = \"a\"", "no option `kye`; did you mean `key`?");
         refused(Kind::Cacheable, "expiry = f(1, 2), ttl = \"5m\"", "it has `key`, `skip`");
-        refused(Kind::Cacheable, "phase = both", "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` has");
+        refused(
+            Kind::Cacheable,
+            "phase = both",
+            "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` has",
+        );
         refused(Kind::Put, "skip(id)", "need not name every argument");
         for later in LATER {
             refused(Kind::Put, &format!("{later} = 3"), "does not work yet");

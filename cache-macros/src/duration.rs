@@ -15,7 +15,9 @@ pub(crate) fn tokens(krate: &TokenStream, value: &Expr) -> Result<TokenStream, s
             Ok(quote!(#krate::__private::Duration::from_millis(#millis)))
         }
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
-            let message = format!("a number has no unit: write `\"{number}s\"` for seconds, or any expression of type `Duration`");
+            let message = format!(
+                "a number has no unit: write `\"{number}s\"` for seconds, or any expression of type `Duration`"
+            );
             Err(syn::Error::new(number.span(), message))
         }
         other => Ok(quote!(#other)),
@@ -23,7 +25,11 @@ pub(crate) fn tokens(krate: &TokenStream, value: &Expr) -> Result<TokenStream, s
 }
 
 fn parse(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a duration; write numbers with `d`, `h`, `m`, `s` or `ms`, like `15m`, `1h30m` or `250ms`");
+    let wrong = || {
+        format!(
+            "`{text}` is not a duration; write numbers with `d`, `h`, `m`, `s` or `ms`, like `15m`, `1h30m` or `250ms`"
+        )
+    };
     let (mut rest, mut millis, mut units) = (text, 0_u64, UNITS);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -50,16 +56,34 @@ mod tests {
 
     #[test]
     fn durations_read_as_written() {
-        for (text, millis) in
-            [("15m", 900_000), ("90s", 90_000), ("250ms", 250), ("1h30m", 5_400_000), ("2d", 172_800_000), ("1m5s7ms", 65_007)]
-        {
+        for (text, millis) in [
+            ("15m", 900_000),
+            ("90s", 90_000),
+            ("250ms", 250),
+            ("1h30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("1m5s7ms", 65_007),
+        ] {
             assert_eq!(parse(text), Ok(millis), "{text}");
         }
     }
 
     #[test]
     fn durations_that_say_nothing_are_refused() {
-        for text in ["", "15", "m", "15x", "15 m", "1.5h", "-1s", "5m1h", "1s1s", "99999999999999999999d", "213503982335d", "1M"] {
+        for text in [
+            "",
+            "15",
+            "m",
+            "15x",
+            "15 m",
+            "1.5h",
+            "-1s",
+            "5m1h",
+            "1s1s",
+            "99999999999999999999d",
+            "213503982335d",
+            "1M",
+        ] {
             assert!(parse(text).is_err_and(|message| message.contains("is not a duration")), "{text}");
         }
         assert!(parse("0s").is_err_and(|message| message.contains("no time at all")));

@@ -150,7 +150,13 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     let Locals { private, site, kind, cache, plan, .. } = names;
     let stored = write.put.as_ref().map_or(0, |put| put.tags.len());
     // The tags of the entry come first: they are what its template declares.
-    let all: Vec<&KeySpec> = write.put.iter().flat_map(|put| std::iter::once(&put.key).chain(&put.tags)).chain(&write.evict).chain(&write.evict_tags).collect();
+    let all: Vec<&KeySpec> = write
+        .put
+        .iter()
+        .flat_map(|put| std::iter::once(&put.key).chain(&put.tags))
+        .chain(&write.evict)
+        .chain(&write.evict_tags)
+        .collect();
     let templates: Vec<_> = all.iter().map(|key| key.template.normalised()).collect();
     let first_tag = if write.put.is_some() { 1 } else { templates.len() };
     let statics = site_static(spec, names, false, &templates, first_tag);
@@ -172,8 +178,11 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
         Phase::Both => Some(quote!(.both())),
     };
     let keep = write.keep_on_error.then(|| quote!(.keep_on_error()));
-    let reached =
-        reached(spec, names, &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)));
+    let reached = reached(
+        spec,
+        names,
+        &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
+    );
     let run = run(spec, names, &quote!(write));
     quote! {
         #statics
@@ -241,7 +250,11 @@ fn site_static(spec: &Spec, names: &Locals, is_private: bool, templates: &[Strin
     let Locals { private, site, .. } = names;
     let name = spec.item.signature.ident.to_string();
     // The path of this function tells it from all others, whatever `impl` or function it stands in.
-    let here = is_private.then(|| quote!(fn __cache_here() {}));
+    let here = is_private.then(|| {
+        quote!(
+            fn __cache_here() {}
+        )
+    });
     quote! {
         #here
         static #site: #private::Site = #private::Site::new(
@@ -318,7 +331,8 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
         },
         Running::Asked { questions, lent } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
-            let (own, lend): (Vec<_>, Vec<_>) = lent.iter().enumerate().map(|(index, lent)| owned(lent, index, how)).unzip();
+            let (own, lend): (Vec<_>, Vec<_>) =
+                lent.iter().enumerate().map(|(index, lent)| owned(lent, index, how)).unzip();
             let body = renamed(body, lent);
             quote! {
                 let #how = {
@@ -360,13 +374,12 @@ fn build(names: &Locals, key: &KeySpec, index: usize, kept: &mut Vec<TokenStream
     let waits = key.needs_result();
     let parts = key.parts.iter().map(|part| match part {
         Part::Literal(text) => quote!(.literal(#text)),
-        Part::Result(expression) => quote_spanned!(span=> .arg(&#expression)),
         Part::Argument(expression) if waits => {
             let name = Ident::new(&format!("__cache_part{index}_{}", kept.len()), Span::mixed_site());
             kept.push(quote_spanned!(span=> let #name = #private::KeptPart::of(&#expression);));
             quote!(.arg(&#name))
         }
-        Part::Argument(expression) => quote_spanned!(span=> .arg(&#expression)),
+        Part::Argument(expression) | Part::Result(expression) => quote_spanned!(span=> .arg(&#expression)),
     });
     let parts: Vec<_> = parts.collect();
     quote!(#site.start(#index) #(#parts)* .finish())
@@ -383,10 +396,7 @@ fn result_closure<'a>(names: &Locals, keys: impl IntoIterator<Item = (&'a KeySpe
 
 /// A closure over the user's own `it`.
 fn over_it(expression: &Expr) -> TokenStream {
-    match first_it(expression.to_token_stream()) {
-        Some(it) => quote!(|#it| #expression),
-        None => quote!(|_| #expression),
-    }
+    first_it(expression.to_token_stream()).map_or_else(|| quote!(|_| #expression), |it| quote!(|#it| #expression))
 }
 
 fn first_it(tokens: TokenStream) -> Option<Ident> {

@@ -4,8 +4,8 @@ use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, Pat, PathArguments, ReceiverKind, ReturnType, Signature,
-    Type, TypeParamBound, Visibility, WherePredicate,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, Pat, PathArguments, ReceiverKind, ReturnType,
+    Signature, Type, TypeParamBound, Visibility, WherePredicate,
 };
 
 /// A function, half read.
@@ -31,7 +31,7 @@ pub(crate) enum Passing {
     /// By value, and nothing in it is seen to be borrowed.
     Moved,
     /// `&T`: owned by `ToOwned`.
-    Lent(Type),
+    Lent(Box<Type>),
     /// `Option<&T>`.
     LentOption,
     /// Borrowed in a way that can't be owned: `&mut T`, a lifetime, a reference inside a type.
@@ -93,7 +93,7 @@ impl Item {
         let receiver = self.signature.receiver()?;
         Some(match &receiver.kind {
             ReceiverKind::Value => Passing::Moved,
-            ReceiverKind::Reference(_, None, None) => Passing::Lent(syn::parse_quote!(Self)),
+            ReceiverKind::Reference(_, None, None) => Passing::Lent(Box::new(syn::parse_quote!(Self))),
             ReceiverKind::Typed(_, ty) => passing(ty, &self.generics()),
             _ => Passing::Borrowed,
         })
@@ -132,7 +132,8 @@ fn says_static<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> bool
 fn where_says_static(generics: &Generics, ident: &Ident) -> bool {
     generics.where_clause.iter().flat_map(|clause| &clause.predicates).any(|predicate| match predicate {
         WherePredicate::Type(predicate) => {
-            matches!(&predicate.bounded_ty, Type::Path(path) if path.path.is_ident(ident)) && says_static(&predicate.bounds)
+            matches!(&predicate.bounded_ty, Type::Path(path) if path.path.is_ident(ident))
+                && says_static(&predicate.bounds)
         }
         _ => false,
     })
@@ -164,7 +165,7 @@ fn passing(ty: &Type, generics: &[Generic]) -> Passing {
         Type::Paren(inner) => passing(&inner.elem, generics),
         Type::Group(inner) => passing(&inner.elem, generics),
         Type::Reference(reference) if reference.lifetime.is_none() && reference.mutability.is_none() => {
-            if borrows(&reference.elem, generics) { Passing::Borrowed } else { Passing::Lent((*reference.elem).clone()) }
+            if borrows(&reference.elem, generics) { Passing::Borrowed } else { Passing::Lent(reference.elem.clone()) }
         }
         _ if option_of_reference(ty).is_some_and(|inner| !borrows(inner, generics)) => Passing::LentOption,
         _ if borrows(ty, generics) => Passing::Borrowed,
@@ -178,7 +179,9 @@ fn option_of_reference(ty: &Type) -> Option<&Type> {
     let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     match (arguments.args.len(), arguments.args.first()?) {
-        (1, GenericArgument::Type(Type::Reference(inner))) if inner.lifetime.is_none() && inner.mutability.is_none() => {
+        (1, GenericArgument::Type(Type::Reference(inner)))
+            if inner.lifetime.is_none() && inner.mutability.is_none() =>
+        {
             Some(&inner.elem)
         }
         _ => None,
@@ -191,7 +194,9 @@ pub(crate) fn borrows(ty: &impl ToTokens, generics: &[Generic]) -> bool {
     scan(ty.to_token_stream(), &mut |token| {
         found |= match token {
             Token::Reference | Token::Lifetime => true,
-            Token::Word(word) => word == "impl" || generics.iter().any(|generic| !generic.is_static && generic.ident == *word),
+            Token::Word(word) => {
+                word == "impl" || generics.iter().any(|generic| !generic.is_static && generic.ident == *word)
+            }
         };
     });
     found
@@ -225,11 +230,8 @@ fn scan(tokens: TokenStream, see: &mut impl FnMut(Token<'_>)) {
         let function = is_function(&token);
         match token {
             TokenTree::Group(group) if !after_function => scan(group.stream(), see),
-            TokenTree::Punct(punct) if punct.as_char() == '&' => {
-                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
-                    see(Token::Reference);
-                }
-            }
+            // Its lifetime is looked at next.
+            TokenTree::Punct(punct) if punct.as_char() == '&' && !is_tick(tokens.peek()) => see(Token::Reference),
             TokenTree::Punct(punct) if punct.as_char() == '\'' => {
                 if let Some(TokenTree::Ident(name)) = tokens.next()
                     && name != "static"
@@ -251,14 +253,18 @@ pub(crate) fn has_mut_reference(ty: &impl ToTokens) -> bool {
         tokens.iter().enumerate().any(|(index, token)| match token {
             TokenTree::Group(group) => !(index > 0 && is_function(&tokens[index - 1])) && scan(group.stream()),
             TokenTree::Punct(punct) if punct.as_char() == '&' => {
-                let named = matches!(tokens.get(index + 1), Some(TokenTree::Punct(next)) if next.as_char() == '\'');
-                let next = tokens.get(index + if named { 3 } else { 1 });
+                let next = tokens.get(index + if is_tick(tokens.get(index + 1)) { 3 } else { 1 });
                 matches!(next, Some(TokenTree::Ident(word)) if word == "mut")
             }
             _ => false,
         })
     }
     scan(ty.to_token_stream())
+}
+
+/// The beginning of a lifetime.
+fn is_tick(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == '\'')
 }
 
 /// `fn(..)` and `Fn(..)`: what is in their parentheses is taken, not held.
@@ -276,7 +282,8 @@ mod tests {
 
     fn passed(argument: &str) -> &'static str {
         let item = item(&format!("async fn f<'x, T, S: 'static>({argument}) {{}}"));
-        match item.parameters().first().map(|parameter| parameter.passing.clone()).or_else(|| item.receiver()).unwrap() {
+        match item.parameters().first().map(|parameter| parameter.passing.clone()).or_else(|| item.receiver()).unwrap()
+        {
             Passing::Moved => "moved",
             Passing::Lent(_) => "lent",
             Passing::LentOption => "lent option",
@@ -286,7 +293,9 @@ mod tests {
 
     #[test]
     fn passing_follows_the_spelling() {
-        for argument in ["a: u64", "mut a: Vec<u8>", "a: &'static str", "(a, b): (u8, u8)", "a: Box<dyn Fn(&str) -> u8 + Send>"] {
+        for argument in
+            ["a: u64", "mut a: Vec<u8>", "a: &'static str", "(a, b): (u8, u8)", "a: Box<dyn Fn(&str) -> u8 + Send>"]
+        {
             assert_eq!(passed(argument), "moved", "{argument}");
         }
         for argument in ["self", "self: Arc<Self>", "mut self", "a: S", "a: fn(&str)"] {
@@ -296,18 +305,31 @@ mod tests {
             assert_eq!(passed(argument), "lent", "{argument}");
         }
         assert_eq!(passed("a: Option<&str>"), "lent option");
-        for argument in ["a: &mut u8", "a: &'x str", "a: T", "a: &T", "a: &[&str]", "a: Foo<'_>", "a: impl Into<String>", "&mut self"] {
+        for argument in [
+            "a: &mut u8",
+            "a: &'x str",
+            "a: T",
+            "a: &T",
+            "a: &[&str]",
+            "a: Foo<'_>",
+            "a: impl Into<String>",
+            "&mut self",
+        ] {
             assert_eq!(passed(argument), "borrowed", "{argument}");
         }
-        for argument in ["&'x self", "self: Pin<&mut Self>", "Page { n, .. }: &Page", "a: Option<&&str>", "a: Vec<&str>"] {
+        for argument in
+            ["&'x self", "self: Pin<&mut Self>", "Page { n, .. }: &Page", "a: Option<&&str>", "a: Vec<&str>"]
+        {
             assert_eq!(passed(argument), "borrowed", "{argument}");
         }
     }
 
     #[test]
     fn patterns_give_every_name() {
-        let item = item("async fn f(Path(id): Path<u64>, P { x, y: (z, _), .. }: P, whole @ [a, ..]: [u8; 3], _: u8) {}");
-        let names: Vec<String> = item.parameters().iter().flat_map(|one| &one.bindings).map(ToString::to_string).collect();
+        let item =
+            item("async fn f(Path(id): Path<u64>, P { x, y: (z, _), .. }: P, whole @ [a, ..]: [u8; 3], _: u8) {}");
+        let names: Vec<String> =
+            item.parameters().iter().flat_map(|one| &one.bindings).map(ToString::to_string).collect();
         assert_eq!(names, ["id", "x", "z", "whole", "a"]);
     }
 

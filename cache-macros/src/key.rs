@@ -18,9 +18,9 @@ pub(crate) struct Input {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Input> {
-        let literal = input
-            .parse()
-            .map_err(|error| syn::Error::new(error.span(), "expected a template in quotes, like `key!(\"product:{id}\")`"))?;
+        let literal = input.parse().map_err(|error| {
+            syn::Error::new(error.span(), "expected a template in quotes, like `key!(\"product:{id}\")`")
+        })?;
         let mut krate = None;
         if input.parse::<Option<syn::Token![,]>>()?.is_some() && !input.is_empty() {
             input.parse::<syn::Token![crate]>().map_err(|error| {

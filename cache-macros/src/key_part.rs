@@ -41,18 +41,19 @@ fn enumeration(item: &ItemEnum) -> Result<TokenStream, syn::Error> {
     let arms = item.variants.iter().map(|variant| {
         let (ident, name) = (&variant.ident, variant.ident.to_string());
         let name = name.strip_prefix("r#").unwrap_or(&name);
-        let bound: Vec<_> = (0..variant.fields.len()).map(|index| Ident::new(&format!("__field{index}"), Span::mixed_site())).collect();
+        let bound: Vec<_> =
+            (0..variant.fields.len()).map(|index| Ident::new(&format!("__field{index}"), Span::mixed_site())).collect();
         let members = variant.fields.members();
-        let pattern = match &variant.fields {
-            Fields::Unit => quote!(Self::#ident),
-            _ => quote!(Self::#ident { #(#members: #bound),* }),
-        };
-        let parts = variant.fields.iter().zip(&bound).map(|(field, bound)| {
-            quote_spanned!(field.ty.span()=> #krate::__private::KeyWriter::part(__out, #bound);)
-        });
-        match variant.fields.len() {
-            0 => quote!(#pattern => __out.variant(#name, |_| {}),),
-            _ => quote!(#pattern => __out.variant(#name, |__out| { #(#parts)* }),),
+        let is_unit = matches!(variant.fields, Fields::Unit);
+        let pattern = if is_unit { quote!(Self::#ident) } else { quote!(Self::#ident { #(#members: #bound),* }) };
+        let parts =
+            variant.fields.iter().zip(&bound).map(
+                |(field, bound)| quote_spanned!(field.ty.span()=> #krate::__private::KeyWriter::part(__out, #bound);),
+            );
+        if bound.is_empty() {
+            quote!(#pattern => __out.variant(#name, |_| {}),)
+        } else {
+            quote!(#pattern => __out.variant(#name, |__out| { #(#parts)* }),)
         }
     });
     let body = if item.variants.is_empty() { quote!(match *self {}) } else { quote!(match self { #(#arms)* }) };

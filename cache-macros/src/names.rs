@@ -46,7 +46,12 @@ impl<'a> Names<'a> {
     }
 
     /// The template with an expression for each argument.
-    pub(crate) fn resolve(&self, krate: &TokenStream, template: Template, result_known: bool) -> Result<KeySpec, syn::Error> {
+    pub(crate) fn resolve(
+        &self,
+        krate: &TokenStream,
+        template: Template,
+        result_known: bool,
+    ) -> Result<KeySpec, syn::Error> {
         let mut parts = Vec::new();
         let head = template.segments.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
         for segment in &template.segments[head..] {
@@ -58,17 +63,29 @@ impl<'a> Names<'a> {
         Ok(KeySpec { template, parts })
     }
 
-    fn argument(&self, krate: &TokenStream, argument: &Argument, literal: &LitStr, result_known: bool) -> Result<Part, syn::Error> {
+    fn argument(
+        &self,
+        krate: &TokenStream,
+        argument: &Argument,
+        literal: &LitStr,
+        result_known: bool,
+    ) -> Result<Part, syn::Error> {
         let span = literal.span();
         let fail = |message: String| Err(syn::Error::new(span, message));
         let root = argument.root.as_str();
         if self.is_open {
-            let root = ident(root, span, Span::call_site());
-            return Ok(Part::Argument(taken(root.to_token_stream(), argument, span)));
+            let root = match root.parse::<u64>() {
+                Ok(number) => quote!(#number),
+                Err(_) => ident(root, span, Span::call_site()).to_token_stream(),
+            };
+            return Ok(Part::Argument(taken(root, argument, span)));
         }
         if root == "it" {
             if !result_known {
-                return fail("`it` is the result, which is not known when the key is built; a key is made of arguments".to_owned());
+                return fail(
+                    "`it` is the result, which is not known when the key is built; a key is made of arguments"
+                        .to_owned(),
+                );
             }
             return Ok(Part::Result(taken(it(span).to_token_stream(), argument, span)));
         }

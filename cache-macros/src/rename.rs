@@ -28,7 +28,11 @@ fn rename(tokens: TokenStream, to: &Ident, formats: bool) -> TokenStream {
             // A module path or an import says `self` for a module.
             TokenTree::Ident(word) if word == "use" => {
                 out.push(TokenTree::Ident(word));
-                copy_until(&mut tokens, &mut out, |token| matches!(token, TokenTree::Punct(end) if end.as_char() == ';'));
+                copy_until(
+                    &mut tokens,
+                    &mut out,
+                    |token| matches!(token, TokenTree::Punct(end) if end.as_char() == ';'),
+                );
             }
             TokenTree::Ident(word) if word == "pub" => {
                 out.push(TokenTree::Ident(word));
@@ -94,7 +98,10 @@ fn function(tokens: &mut Tokens, out: &mut Vec<TokenTree>, to: &Ident) {
 
 /// `(self, ..)`, `(&'a mut self, ..)`, `(self: Arc<Self>)`.
 fn has_receiver(list: &Group) -> bool {
-    let mut words = list.stream().into_iter().filter(|token| !matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '&' | '\'')));
+    let mut words = list
+        .stream()
+        .into_iter()
+        .filter(|token| !matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '&' | '\'')));
     let mut first = words.next();
     for _ in 0..2 {
         // `'a` and `mut` may stand before it.
@@ -113,9 +120,35 @@ fn is_double_colon(tokens: &mut Tokens) -> bool {
 
 /// Macros whose text may hold `{self}`.
 const FORMATTING: &[&str] = &[
-    "format", "format_args", "print", "println", "eprint", "eprintln", "write", "writeln", "panic", "todo", "unimplemented",
-    "unreachable", "assert", "assert_eq", "assert_ne", "debug_assert", "debug_assert_eq", "debug_assert_ne", "trace", "debug",
-    "info", "warn", "error", "log", "event", "span", "anyhow", "bail", "ensure",
+    "format",
+    "format_args",
+    "print",
+    "println",
+    "eprint",
+    "eprintln",
+    "write",
+    "writeln",
+    "panic",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "error",
+    "log",
+    "event",
+    "span",
+    "anyhow",
+    "bail",
+    "ensure",
 ];
 
 /// Whether a group that comes now belongs to such a macro.
@@ -162,14 +195,13 @@ fn in_text(literal: &Literal, to: &Ident) -> Literal {
         Ok(new) => new,
         Err(_) => return literal.clone(),
     };
-    // The name in the text is looked up with the hygiene of the text.
-    new.set_span(to.span().located_at(literal.span()));
+    new.set_span(literal.span());
     new
 }
 
-/// The name that a body's `self` gets.
-pub(crate) fn self_name(at: Span) -> Ident {
-    Ident::new("__cache_self", Span::mixed_site().located_at(at))
+/// The name that a body's `self` gets. With the hygiene of the user's own `self`, as texts of the user name it too.
+pub(crate) fn self_name(receiver: Span) -> Ident {
+    Ident::new("__cache_self", receiver)
 }
 
 #[cfg(test)]
@@ -177,7 +209,8 @@ mod tests {
     use super::*;
 
     fn renamed(text: &str) -> String {
-        let TokenTree::Group(body) = format!("{{{text}}}").parse::<TokenStream>().unwrap().into_iter().next().unwrap() else {
+        let TokenTree::Group(body) = format!("{{{text}}}").parse::<TokenStream>().unwrap().into_iter().next().unwrap()
+        else {
             panic!("not a group")
         };
         let name = Ident::new("me", Span::call_site());
@@ -210,7 +243,10 @@ mod tests {
         ] {
             same(text, text);
         }
-        same("struct L; impl L { fn f(&self) { self.0 } } self.g()", "struct L; impl L { fn f(&self) { self.0 } } me.g()");
+        same(
+            "struct L; impl L { fn f(&self) { self.0 } } self.g()",
+            "struct L; impl L { fn f(&self) { self.0 } } me.g()",
+        );
     }
 
     #[test]

@@ -117,7 +117,6 @@ pub(crate) enum Part {
     Result(TokenStream),
 }
 
-
 // === impl KeySpec ===
 
 impl KeySpec {

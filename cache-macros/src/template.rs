@@ -82,10 +82,16 @@ impl Template {
             }
         }
         if matches!(segments.first(), Some(Segment::Argument(_))) {
-            return fail(format!("`{text}` has no literal head, {}; begin with a name, like `{}`", of.why_a_head(), of.example()));
+            return fail(format!(
+                "`{text}` has no literal head, {}; begin with a name, like `{}`",
+                of.why_a_head(),
+                of.example()
+            ));
         }
         if segments.first() == Some(&Segment::Literal("fn".to_owned())) {
-            return fail("a head that begins with `fn` is kept for functions without `key`; choose another name".to_owned());
+            return fail(
+                "a head that begins with `fn` is kept for functions without `key`; choose another name".to_owned(),
+            );
         }
         Ok(Template { literal: literal.clone(), segments })
     }
@@ -186,7 +192,10 @@ pub(crate) fn check_literal(text: &str) -> Result<(), String> {
         _ if digits.chars().all(|c| c.is_ascii_digit()) => "a number",
         _ => return Ok(()),
     };
-    Err(format!("the literal `{text}` reads as {kind}, which only an argument may; write a name, like `v{}`", digits.trim_matches('.')))
+    Err(format!(
+        "the literal `{text}` reads as {kind}, which only an argument may; write a name, like `v{}`",
+        digits.trim_matches('.')
+    ))
 }
 
 // === impl Argument ===
@@ -200,7 +209,7 @@ impl Argument {
             )
         };
         let mut names = text.split('.');
-        let root = names.next().filter(|root| is_name(root)).ok_or_else(wrong)?.to_owned();
+        let root = names.next().filter(|root| is_name(root) || is_number(root)).ok_or_else(wrong)?.to_owned();
         let steps = names.map(Step::parse).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
         Ok(Argument { root, steps })
     }
@@ -223,6 +232,11 @@ impl Step {
         }
         is_name(text).then(|| Step::Field(text.to_owned()))
     }
+}
+
+/// `7`, of use in `key!` only.
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() < 20 && text.chars().all(|c| c.is_ascii_digit())
 }
 
 fn is_name(text: &str) -> bool {

@@ -4,7 +4,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Expr, FnArg, Ident, LitStr, Pat, ReceiverKind, Type};
+use syn::{Expr, Ident, LitStr, Pat, ReceiverKind, Type};
 
 use crate::args::{Args, Keyed, Kind};
 use crate::diagnostics::{Diagnostics, did_you_mean};
@@ -77,7 +77,8 @@ fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
         return;
     }
     if item.body.is_none() {
-        let message = format!("{attribute} needs a body to wrap, and this only declares a method; put it on each implementation");
+        let message =
+            format!("{attribute} needs a body to wrap, and this only declares a method; put it on each implementation");
         diagnostics.at(&signature.ident, message);
     }
     check_output(kind, item, diagnostics);
@@ -156,14 +157,14 @@ impl Check<'_> {
 
     fn write(&mut self, args: &mut Args) -> Option<Write> {
         let tags = self.tags(args.tags.take());
-        let key = args.key.take().map(|key| self.template(&key.value, Of::Key, true));
+        let key = args.key.take().and_then(|key| self.template(&key.value, Of::Key, true));
         let overrides = self.overrides(args);
-        let scopes = self.scopes(args, key.as_ref().map(|key| key.as_ref().map(|key| &key.template)));
+        let scopes = self.scopes(args, key.as_ref().map(|key| &key.template));
         let phase = self.phase(args.phase.take());
         let keep_on_error = self.keep_on_error(args.on_error.take());
         let mut write = Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, keep_on_error };
         if self.kind == Kind::Evict {
-            if key.is_none() && tags.is_empty() && write.scopes.is_empty() && args.scope.is_none() {
+            if !args.has("key") && !args.has("tags") && !args.has("scope") {
                 self.diagnostics.here(
                     Span::call_site(),
                     "this evicts nothing; name an entry (`key = \"product:{id}\"`), tags (`tags = [\"catalogue\"]`) or a scope (`scope = \
@@ -172,18 +173,17 @@ impl Check<'_> {
             }
             // With `scope` alone, the key only says which.
             let only_scope = args.scope.as_ref().is_some_and(|scope| scope.value.is_none());
-            write.evict.extend(key.flatten().filter(|_| !only_scope));
+            write.evict.extend(key.filter(|_| !only_scope));
             write.evict_tags = tags;
             self.nothing_known_before(&write);
             return Some(write);
         }
-        let Some(key) = key else {
+        if !args.has("key") {
             self.diagnostics.here(
                 Span::call_site(),
                 "a put needs `key = ..`, the entry that it writes: the same template as that of the function that reads it",
             );
-            return None;
-        };
+        }
         let put = Put { key: key?, tags, overrides, unless: value(args.unless.take()), rev: value(args.rev.take()) };
         write.put = Some(put);
         Some(write)
@@ -207,7 +207,11 @@ impl Check<'_> {
                 None
             }
         };
-        Overrides { ttl: duration(args.ttl.take()), l1: duration(args.l1.take()), negative: duration(args.negative.take()) }
+        Overrides {
+            ttl: duration(args.ttl.take()),
+            l1: duration(args.l1.take()),
+            negative: duration(args.negative.take()),
+        }
     }
 
     fn phase(&mut self, phase: Option<Keyed<Ident>>) -> Phase {
@@ -217,7 +221,8 @@ impl Check<'_> {
             "both" => Phase::Both,
             "before" if self.kind == Kind::Evict => Phase::Before,
             "before" => {
-                let message = "a put stores what the body returned, which is not known before it; write `after` or `both`";
+                let message =
+                    "a put stores what the body returned, which is not known before it; write `after` or `both`";
                 self.diagnostics.at(&word, message);
                 Phase::After
             }
@@ -238,23 +243,26 @@ impl Check<'_> {
         word == "keep"
     }
 
-    /// `key` is `None` without the option, `Some(None)` with one that was not understood.
-    fn scopes(&mut self, args: &Args, key: Option<Option<&Template>>) -> Vec<String> {
+    fn scopes(&mut self, args: &Args, key: Option<&Template>) -> Vec<String> {
         let Some(scope) = &args.scope else { return Vec::new() };
-        match (&scope.value, key) {
-            (Some(named), _) => {
+        match &scope.value {
+            Some(named) => {
                 let text = named.value();
                 for segment in text.split(':') {
                     if let Err(message) = template::check_literal(segment) {
-                        self.diagnostics.at(named, format!("{message}; a scope is a literal head, like `product` or `product:stock`"));
+                        self.diagnostics.at(
+                            named,
+                            format!("{message}; a scope is a literal head, like `product` or `product:stock`"),
+                        );
                         return Vec::new();
                     }
                 }
                 vec![text]
             }
-            (None, Some(key)) => key.map(Template::head).into_iter().collect(),
-            (None, None) => {
-                let message = "`scope` alone means the scope of `key`, and there is no `key`; write `scope = \"product\"`";
+            None if args.has("key") => key.map(Template::head).into_iter().collect(),
+            None => {
+                let message =
+                    "`scope` alone means the scope of `key`, and there is no `key`; write `scope = \"product\"`";
                 self.diagnostics.at(&scope.name, message);
                 Vec::new()
             }
@@ -264,7 +272,10 @@ impl Check<'_> {
     fn tags(&mut self, tags: Option<Keyed<Vec<LitStr>>>) -> Vec<crate::spec::KeySpec> {
         let Some(Keyed { name, value: tags }) = tags else { return Vec::new() };
         if tags.len() > TAGS_MAX {
-            let message = format!("an entry has at most {TAGS_MAX} tags, and these are {}: every hit looks at each of them", tags.len());
+            let message = format!(
+                "an entry has at most {TAGS_MAX} tags, and these are {}: every hit looks at each of them",
+                tags.len()
+            );
             self.diagnostics.at(&name, message);
             return Vec::new();
         }
@@ -282,7 +293,8 @@ impl Check<'_> {
     }
 
     fn template(&mut self, literal: &LitStr, of: Of, result_known: bool) -> Option<crate::spec::KeySpec> {
-        let resolved = Template::parse(literal, of).and_then(|template| self.names.resolve(&self.krate, template, result_known));
+        let resolved =
+            Template::parse(literal, of).and_then(|template| self.names.resolve(&self.krate, template, result_known));
         resolved.map_err(|error| self.diagnostics.add(error)).ok()
     }
 }
@@ -293,14 +305,18 @@ impl Check<'_> {
     /// The entry's name, and that nothing was forgotten in it.
     fn naming(&mut self, args: &mut Args) -> Option<Naming> {
         let skipped = args.skip.take().map(|skip| skip.value).unwrap_or_default();
-        self.check_skipped(&skipped, args.key.is_some());
+        self.check_skipped(&skipped, args.has("key"));
         let skips = |ident: &Ident| skipped.iter().any(|skipped| skipped == ident);
         let Some(key) = args.key.take() else {
+            if args.has("key") {
+                return None;
+            }
             let all = self.parameters.iter().flat_map(|parameter| &parameter.bindings);
             return Some(Naming::Private(all.filter(|binding| !skips(binding)).cloned().collect()));
         };
         let key = self.template(&key.value, Of::Key, false)?;
-        let whole = |ident: &Ident| key.template.arguments().any(|argument| argument.is_whole() && *ident == argument.root);
+        let whole =
+            |ident: &Ident| key.template.arguments().any(|argument| argument.is_whole() && *ident == argument.root);
         let part = |ident: &Ident| key.template.arguments().find(|argument| *ident == argument.root);
         for binding in self.parameters.iter().flat_map(|parameter| &parameter.bindings) {
             match (whole(binding), skips(binding), part(binding)) {
@@ -443,13 +459,11 @@ impl Check<'_> {
 
     /// The type of a `self` that is moved.
     fn receiver_type(&self) -> TokenStream {
-        match self.item.signature.inputs.first() {
-            Some(FnArg::Receiver(receiver)) => match &receiver.kind {
-                ReceiverKind::Typed(_, ty) => quote!(#ty),
-                _ => quote!(Self),
-            },
-            _ => quote!(Self),
-        }
+        let typed = self.item.signature.receiver().and_then(|receiver| match &receiver.kind {
+            ReceiverKind::Typed(_, ty) => Some(ty.to_token_stream()),
+            _ => None,
+        });
+        typed.unwrap_or_else(|| quote!(Self))
     }
 }
 

@@ -25,7 +25,9 @@ pub use std::{
 
 pub use self::{
     call::{Plan, ops, probe, reach, reach_installed, shared, stand_aside},
-    kind::{Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption},
+    kind::{
+        Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption,
+    },
     own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask},
     share::{Sharing, ViaClone, ViaNothing},
     site::{Head, Site},

@@ -184,7 +184,10 @@ mod tests {
     fn scope_of_says_whether_it_is_all() {
         let whole = |path, function| scope_of(path, function);
         assert_eq!(whole("shop::users::get", "shop::users::get"), ("shop.users.get".into(), true));
-        assert_eq!(whole("shop::users::HttpUsers::get", "shop::users::get"), ("shop.users.-http-users.get".into(), true));
+        assert_eq!(
+            whole("shop::users::HttpUsers::get", "shop::users::get"),
+            ("shop.users.-http-users.get".into(), true)
+        );
         for (path, function) in [
             ("shop::outer::get", "shop::get"),
             ("shop::outer::{{closure}}::get", "shop::get"),

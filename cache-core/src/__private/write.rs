@@ -146,7 +146,11 @@ impl<K: Kind> Writing<K> {
     }
 
     /// Evicts what has a tag that only the value can name, under a template with this literal head.
-    pub fn evict_tag_later(mut self, head: &'static str, tag: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static) -> Self {
+    pub fn evict_tag_later(
+        mut self,
+        head: &'static str,
+        tag: impl FnOnce(&K::Value) -> Vec<Key> + Send + 'static,
+    ) -> Self {
         self.plan.heads_of_unknown.push(ScopeId::intern(head));
         self.after.evict_tags.push(Box::new(tag));
         self

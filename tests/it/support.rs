@@ -1,0 +1,102 @@
+//! What the tests of the cache share: values, caches on one Redis, and an origin that counts.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use cache_core::{Cache, CoherenceState, Key, Policy, secs};
+use serde::{Deserialize, Serialize};
+use tests::fixtures::{RedisServer, eventually};
+use tokio::sync::Notify;
+
+/// A budget that a busy machine does not use up: these tests are about what is right, not about how fast.
+pub(crate) const PATIENT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Product {
+    pub(crate) id: u64,
+    pub(crate) revision: u64,
+    pub(crate) category: String,
+}
+
+pub(crate) fn product(id: u64, revision: u64) -> Product {
+    Product { id, revision, category: "books".into() }
+}
+
+pub(crate) fn key(id: u64) -> Key {
+    Key::new("product").arg(id)
+}
+
+/// A node: a cache on `redis` that does not forget by itself while a test runs.
+pub(crate) async fn node(redis: &RedisServer) -> Cache {
+    node_at(redis.url()).await
+}
+
+pub(crate) async fn node_at(url: String) -> Cache {
+    let policy = Policy::new().ttl(secs(600)).jitter(0.0);
+    let builder = Cache::builder("shop").redis(url).ensure_notifications().policy(policy).budget(PATIENT);
+    let cache = builder.build().await.unwrap();
+    coherent(&cache).await;
+    cache
+}
+
+pub(crate) async fn coherent(cache: &Cache) {
+    eventually(Duration::from_secs(20), || async { cache.coherence().state == CoherenceState::Coherent }).await;
+}
+
+/// A row in a database, with a count of its readers.
+#[derive(Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) revision: Arc<AtomicU64>,
+    pub(crate) loads: Arc<AtomicU64>,
+}
+
+impl Origin {
+    pub(crate) fn write(&self, revision: u64) {
+        self.revision.store(revision, Ordering::SeqCst);
+    }
+
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn read(self, id: u64) -> Result<Product, Infallible> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        Ok(product(id, self.revision.load(Ordering::SeqCst)))
+    }
+
+    pub(crate) async fn through(&self, cache: &Cache, id: u64) -> u64 {
+        let origin = self.clone();
+        let Ok(product) = cache.get_or_load(key(id), move || origin.read(id)).await;
+        product.revision
+    }
+}
+
+/// A load that reads the row, says so, and returns only when it is let.
+#[derive(Clone, Default)]
+pub(crate) struct Gate {
+    reached: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Gate {
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.notify_one();
+    }
+
+    pub(crate) async fn read(self, origin: Origin, id: u64) -> Result<Product, Infallible> {
+        let row = origin.read(id).await;
+        self.reached.notify_one();
+        self.open.notified().await;
+        row
+    }
+}

@@ -1,0 +1,100 @@
+//! Options that are not there, not yet there, given twice, or given in another form.
+
+use cache_core::{cache_evict, cache_put, cacheable};
+
+#[cacheable(kye = "product:{id}")]
+async fn misspelt(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", expiry = "5m")]
+async fn unknown(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", phase = both)]
+async fn of_another_attribute(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(key = "product:{id}", skip(id))]
+async fn skip_in_a_put(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", stale = "1h")]
+async fn stale(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", fail_safe = "1d")]
+async fn fail_safe(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", soft = "1s")]
+async fn soft(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", hard = "5s")]
+async fn hard(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(batch(id in ids), key = "product:{id}")]
+async fn batch(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(key = "product:{id}", version = it)]
+async fn version(id: u64) -> u64 {
+    id
+}
+
+#[cache_evict(key = "product:{id}", unit = transaction)]
+async fn unit(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(key = "product:{id}", behind)]
+async fn behind(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", ttl = "1m", ttl = "5m")]
+async fn twice(id: u64) -> u64 {
+    id
+}
+
+#[cacheable("product:{id}")]
+async fn without_a_name(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}" ttl = "5m")]
+async fn without_a_comma(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key)]
+async fn without_a_value(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key: "product:{id}")]
+async fn without_an_equals_sign(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = template())]
+async fn key_that_is_no_text(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", inline = true)]
+async fn flag_with_a_value(id: u64) -> u64 {
+    id
+}
+
+fn main() {}
