@@ -174,7 +174,8 @@ fn check_name(kind: Kind, name: &Ident) -> syn::Result<()> {
         }
         Some(places) => {
             let where_it_is = places.iter().map(|place| place.written()).collect::<Vec<_>>().join(" and ");
-            format!("{attribute} has no option `{text}`; {where_it_is} has")
+            let have = if places.len() == 1 { "has" } else { "have" };
+            format!("{attribute} has no option `{text}`; {where_it_is} {have} it")
         }
         None if LATER.contains(&text.as_str()) => {
             format!(
@@ -215,7 +216,17 @@ fn set<T>(
     input: ParseStream<'_>,
     read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
 ) -> syn::Result<()> {
-    let value = read(input)?;
+    if input.is_empty() || input.peek(Token![,]) {
+        // Only a flag, and `scope`, stand alone.
+        return match read(input) {
+            Ok(value) => fill(slot, name, value),
+            Err(error) => Err(syn::Error::new(name.span(), error)),
+        };
+    }
+    fill(slot, name, read(input)?)
+}
+
+fn fill<T>(slot: &mut Option<Keyed<T>>, name: Ident, value: T) -> syn::Result<()> {
     if slot.is_some() {
         return Err(syn::Error::new(name.span(), format!("`{name}` is given twice; keep one")));
     }
@@ -233,8 +244,8 @@ fn flag(input: ParseStream<'_>) -> syn::Result<()> {
 }
 
 fn equals(input: ParseStream<'_>, example: &str) -> syn::Result<()> {
-    if input.is_empty() {
-        return Err(input.error(format!("a value is missing: write `{example}`")));
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(input.span(), format!("a value is missing: write `{example}`")));
     }
     input.parse::<Token![=]>().map(drop).map_err(|error| syn::Error::new(error.span(), format!("expected `{example}`")))
 }
@@ -284,7 +295,10 @@ fn templates(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
 
 fn skipped(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
     if !input.peek(token::Paren) {
-        return Err(input.error("expected the arguments to leave out of the key, like `skip(now, trace)`"));
+        return Err(syn::Error::new(
+            input.span(),
+            "expected the arguments to leave out of the key, like `skip(now, trace)`",
+        ));
     }
     let content;
     let paren = syn::parenthesized!(content in input);
@@ -357,7 +371,7 @@ mod tests {
         refused(
             Kind::Cacheable,
             "phase = both",
-            "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` has",
+            "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` have it",
         );
         refused(Kind::Put, "skip(id)", "need not name every argument");
         for later in LATER {

@@ -40,7 +40,6 @@ struct Locals {
     private: TokenStream,
     site: Ident,
     kind: Ident,
-    from: Ident,
     cache: Ident,
     key: Ident,
     hit: Ident,
@@ -55,7 +54,6 @@ impl Locals {
             private: quote!(#krate::__private),
             site: local("__CACHE_SITE"),
             kind: local("__cache_kind"),
-            from: local("__cache_from"),
             cache: local("__cache_in"),
             key: local("__cache_key"),
             hit: local("__cache_hit"),
@@ -76,7 +74,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
     templates.extend(read.tags.iter().map(|tag| tag.template.normalised()));
     let statics = site_static(spec, names, matches!(read.name, Naming::Private(_)), &templates, 1);
     let kind_of = kind_of(spec, names);
-    let ops = at_output(spec, |span| quote_spanned!(span=> #private::ops(#kind)));
+    let ops = ops(spec, names);
     let key_of = match &read.name {
         Naming::Template(template) => build(names, template, 0, &mut Vec::new()),
         Naming::Private(arguments) => {
@@ -129,8 +127,8 @@ fn read_options(names: &Locals, read: &Read) -> TokenStream {
     if let Some(rev) = &read.rev {
         out.extend(quote!(.rev(#rev)));
     }
-    if let Some(cache_err) = &read.cache_err {
-        out.extend(quote!(.cache_err(#cache_err)));
+    if let Some((name, cache_err)) = &read.cache_err {
+        out.extend(quote!(.#name(#cache_err)));
     }
     match &read.share_err {
         Some(share_err) => out.extend(quote!(.share_err(|error| #private::shared(error, #share_err)))),
@@ -194,7 +192,7 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
 
 fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
     let Locals { private, site, kind, .. } = names;
-    let ops = at_output(spec, |span| quote_spanned!(span=> #private::ops(#kind)));
+    let ops = ops(spec, names);
     let mut out = TokenStream::new();
     if put.key.needs_result() {
         // Nothing could be acquired before the body: an insert only evicts.
@@ -281,15 +279,15 @@ fn kind_of(spec: &Spec, names: &Locals) -> TokenStream {
 
 /// The cache, if there is one and `when` agrees; then `found`, with the cache at hand.
 fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
-    let Locals { private, from, cache, .. } = names;
-    let (source, reach) = match &spec.cache {
-        CacheFrom::Expression(expression) => (quote!(&(#expression)), quote!(reach)),
+    let Locals { private, cache, .. } = names;
+    let source = match &spec.cache {
+        CacheFrom::Expression(expression) => quote!(reach(&(#expression))),
         CacheFrom::Field => {
             let span = spec.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span);
-            let this = Ident::new("self", span);
-            (quote!(&#this.cache), quote!(reach))
+            let (this, field) = (Ident::new("self", span), Ident::new("cache", span));
+            quote!(reach(&#this.#field))
         }
-        CacheFrom::Installed => (quote!(&#private::installed()), quote!(reach_installed)),
+        CacheFrom::Installed => quote!(reach_installed(&#private::installed())),
     };
     let aside = spec.when.as_ref().map(|_| {
         quote! {
@@ -300,14 +298,13 @@ fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
         }
     });
     let guard = spec.when.as_ref().map(|when| quote!(if #when));
-    quote! {{
-        let #from = #source;
-        match #private::#reach(#from) {
+    quote! {
+        match #private::#source {
             #private::Some(#cache) #guard => { #found }
             #aside
             #private::None => #private::None,
         }
-    }}
+    }
 }
 
 /// Runs the body, inline or in a task, by `method` of what was told.
@@ -315,14 +312,16 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
     let (Locals { private, plan, how, .. }, output) = (names, &spec.output);
     let Some(body) = &spec.item.body else { return TokenStream::new() };
     // Unreachable, but it settles the type of the block: a wrong end of the body is one error, at the user's expression.
+    // Where it is returned, rustc says which type the body must have.
+    let settled = Ident::new("__cache_edge", output_span(spec));
     let edge = quote! {
         #[allow(
             unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop, clippy::needless_return,
             reason = "generated"
         )]
         if false {
-            let __cache_edge: #output = loop {};
-            return __cache_edge;
+            let #settled: #output = loop {};
+            return #settled;
         }
     };
     match &spec.running {
@@ -415,8 +414,13 @@ fn overrides(overrides: &Overrides) -> TokenStream {
     quote!(#ttl #l1 #negative)
 }
 
-/// Tokens that stand where the user wrote the result's type, so that an uncacheable one is reported there.
-fn at_output(spec: &Spec, tokens: impl FnOnce(Span) -> TokenStream) -> TokenStream {
-    let first = spec.output.clone().into_iter().next();
-    tokens(first.map_or_else(Span::call_site, |token| token.span()).resolved_at(Span::mixed_site()))
+/// The proof that the value can be cached; that it can't is reported where the user wrote the result's type.
+fn ops(spec: &Spec, names: &Locals) -> TokenStream {
+    let kind = &names.kind;
+    let ops = Ident::new("ops", output_span(spec));
+    quote!(#kind.#ops())
+}
+
+fn output_span(spec: &Spec) -> Span {
+    spec.output.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }

@@ -55,7 +55,7 @@ fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream
     let parsed = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            diagnostics.add(not_a_function(kind, &error));
+            diagnostics.add(not_a_function(kind, &item, &error));
             return finish(diagnostics, &item);
         }
     };
@@ -72,6 +72,10 @@ fn finish(diagnostics: Diagnostics, item: &proc_macro2::TokenStream) -> TokenStr
     }
 }
 
-fn not_a_function(kind: Kind, error: &syn::Error) -> syn::Error {
-    syn::Error::new(error.span(), format!("{} goes on an `async fn`: {error}", kind.written()))
+fn not_a_function(kind: Kind, item: &proc_macro2::TokenStream, error: &syn::Error) -> syn::Error {
+    let word = |token: &proc_macro2::TokenTree| token.to_string();
+    let holds_functions =
+        item.clone().into_iter().any(|token| matches!(word(&token).as_str(), "impl" | "trait" | "mod"));
+    let message = if holds_functions { "put it on each function that it is for".to_owned() } else { error.to_string() };
+    syn::Error::new(error.span(), format!("{} goes on an `async fn`: {message}", kind.written()))
 }

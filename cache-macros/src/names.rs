@@ -76,12 +76,13 @@ impl<'a> Names<'a> {
         if self.is_open {
             let root = match root.parse::<u64>() {
                 Ok(number) => quote!(#number),
-                Err(_) => ident(root, span, Span::call_site()).to_token_stream(),
+                Err(_) => ident(root, span, span).to_token_stream(),
             };
             return Ok(Part::Argument(taken(root, argument, span)));
         }
         if root == "it" {
-            if !result_known {
+            // An argument of that name has been refused already.
+            if !result_known && !self.bindings.iter().any(|binding| *binding == "it") {
                 return fail(
                     "`it` is the result, which is not known when the key is built; a key is made of arguments"
                         .to_owned(),

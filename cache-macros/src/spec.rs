@@ -56,7 +56,8 @@ pub(crate) struct Read {
     pub(crate) overrides: Overrides,
     pub(crate) unless: Option<Expr>,
     pub(crate) ttl_with: Option<Expr>,
-    pub(crate) cache_err: Option<Expr>,
+    /// With the name of the option, where an error that can't be cached is reported.
+    pub(crate) cache_err: Option<(Ident, Expr)>,
     pub(crate) share_err: Option<Expr>,
     pub(crate) rev: Option<Expr>,
 }

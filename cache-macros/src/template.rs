@@ -185,17 +185,14 @@ pub(crate) fn check_literal(text: &str) -> Result<(), String> {
         return Err(format!("the literal `{text}` is longer than {LITERAL_MAX} characters"));
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let kind = match text {
-        "true" | "false" => "a yes or no",
-        "-" => "nothing",
-        _ if text.starts_with('.') => "a variant",
-        _ if digits.chars().all(|c| c.is_ascii_digit()) => "a number",
+    let (kind, way_out) = match text {
+        "true" | "false" => ("a yes or no", "write another name".to_owned()),
+        "-" => ("nothing", "write a name".to_owned()),
+        _ if text.starts_with('.') => ("a variant", "write it without the dot".to_owned()),
+        _ if digits.chars().all(|c| c.is_ascii_digit()) => ("a number", format!("write a name, like `v{digits}`")),
         _ => return Ok(()),
     };
-    Err(format!(
-        "the literal `{text}` reads as {kind}, which only an argument may; write a name, like `v{}`",
-        digits.trim_matches('.')
-    ))
+    Err(format!("the literal `{text}` reads as {kind}, which only an argument may; {way_out}"))
 }
 
 // === impl Argument ===

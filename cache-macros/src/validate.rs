@@ -149,7 +149,7 @@ impl Check<'_> {
             overrides,
             unless: value(args.unless.take()),
             ttl_with: value(args.ttl_with.take()),
-            cache_err: value(args.cache_err.take()),
+            cache_err: args.cache_err.take().map(|cache_err| (cache_err.name, cache_err.value)),
             share_err: value(args.share_err.take()),
             rev: value(args.rev.take()),
         })
@@ -248,6 +248,10 @@ impl Check<'_> {
         match &scope.value {
             Some(named) => {
                 let text = named.value();
+                if text.contains('{') {
+                    self.diagnostics.at(named, "a scope is a literal head without arguments, like `product` or `product:stock`; to evict one entry, use `key`");
+                    return Vec::new();
+                }
                 for segment in text.split(':') {
                     if let Err(message) = template::check_literal(segment) {
                         self.diagnostics.at(

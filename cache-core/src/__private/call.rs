@@ -21,16 +21,6 @@ where
     call: Call<K::Value, K::Error>,
 }
 
-/// What can be done with the value of a result. The only place that asks anything of the type, so that one that can't be
-/// cached is one error.
-#[inline]
-pub fn ops<K: Kind>(_: K) -> &'static ValueOps<K::Value>
-where
-    K::Value: CacheValue,
-{
-    ValueOps::of()
-}
-
 /// The cache that an expression leads to.
 #[inline]
 pub fn reach(from: &(impl AsCache + ?Sized)) -> Option<&Cache> {

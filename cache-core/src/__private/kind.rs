@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, marker::PhantomData};
 
-use crate::cache::Judge;
+use crate::{
+    cache::Judge,
+    value::{CacheValue, ValueOps},
+};
 
 /// What a function returns, to be asked of which kind it is.
 pub struct Returned<R>(PhantomData<fn() -> R>);
@@ -38,6 +41,18 @@ macro_rules! kinds {
         }
 
         impl<$($param),+> Copy for $name<$($param),+> {}
+
+        impl<$($param),+> $name<$($param),+> {
+            /// What can be done with the value. The only place that asks anything of the type, so that one that can't be
+            /// cached is one error.
+            #[inline]
+            pub fn ops(self) -> &'static ValueOps<T>
+            where
+                T: CacheValue,
+            {
+                ValueOps::of()
+            }
+        }
 
         /// A rung of the ladder.
         pub trait $via<$($param),+> {

@@ -24,7 +24,7 @@ pub use std::{
 };
 
 pub use self::{
-    call::{Plan, ops, probe, reach, reach_installed, shared, stand_aside},
+    call::{Plan, probe, reach, reach_installed, shared, stand_aside},
     kind::{
         Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption,
     },

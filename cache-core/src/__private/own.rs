@@ -102,7 +102,8 @@ impl Task {
         K: Kind,
         K::Value: Send + Sync + 'static,
         K::Error: Send + 'static,
-        F: Future<Output = K::Returned> + Send + 'static,
+        // rustc shows the next line when it fails.
+        F: Future<Output = K::Returned> + Send + 'static, // else add `inline` to the attribute: the body stays in its caller
     {
         Box::pin(call::load_owned(plan, body))
     }
@@ -112,7 +113,7 @@ impl Task {
     where
         K: Kind + 'static,
         K::Returned: Send + 'static,
-        F: Future<Output = K::Returned> + Send + 'static,
+        F: Future<Output = K::Returned> + Send + 'static, // else add `inline` to the attribute: the body stays in its caller
     {
         Box::pin(write::write_owned(plan, body))
     }

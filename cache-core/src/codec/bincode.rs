@@ -38,6 +38,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Resu
 }
 
 impl Writer for Capped {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if self.push(bytes) { Ok(()) } else { Err(EncodeError::Other("over the byte limit")) }
     }

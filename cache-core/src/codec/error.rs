@@ -74,7 +74,7 @@ impl CodecError {
         }
     }
 
-    /// Whether the type is at fault rather than this one value: no value of it will do better.
+    /// Whether the way out is another codec for this type, rather than another value.
     #[must_use]
     pub const fn is_unsupported(&self) -> bool {
         matches!(self, Self::Unsupported { .. } | Self::RoundTrip { .. })

@@ -32,6 +32,7 @@ fn failure(error: serde_json::Error) -> Failure {
 }
 
 impl io::Write for Capped {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.push(bytes) { Ok(bytes.len()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }

@@ -35,7 +35,7 @@ pub enum Codec {
     Json,
 }
 
-/// What a codec reports when it fails, before the guard's own findings are taken into account.
+/// What a codec reports when it fails and the guard did not.
 struct Failure {
     kind: Kind,
     /// The codec's own words.
@@ -100,12 +100,14 @@ impl Codec {
             Self::Bincode => bincode::encode(value, &limits, &mut out),
             Self::Json => json::encode(value, &limits, &mut out),
         };
-        if let Err(failure) = result {
-            if out.is_full() {
-                return Err(CodecError::TooLarge { max_bytes });
-            }
-            return Err(self.explain(&failure, limits.tripped(), true));
+        // Asked first, and also when all seems well: a type may have swallowed the error.
+        if out.is_full() {
+            return Err(CodecError::TooLarge { max_bytes });
         }
+        if let Some(trip) = limits.tripped() {
+            return Err(self.stopped(trip));
+        }
+        result.map_err(|failure| self.explain(&failure, true))?;
         let bytes = out.into_bytes();
         // What counts as an element here counts as one on the way back, where the budget follows from the length.
         if limits.used() > Limits::for_decode(bytes.len()).left() {
@@ -128,10 +130,12 @@ impl Codec {
             Self::Bincode => bincode::decode(bytes, &limits),
             Self::Json => json::decode(bytes, &limits),
         };
-        match result {
-            Ok((value, true)) => Ok(value),
-            Ok((_, false)) => Err(CodecError::Trailing { codec: self }),
-            Err(failure) => Err(self.explain(&failure, limits.tripped(), false)),
+        match (result, limits.tripped()) {
+            // An untagged enum may have tried a variant that was too deep and taken the next.
+            (Ok((value, true)), _) => Ok(value),
+            (Ok((_, false)), _) => Err(CodecError::Trailing { codec: self }),
+            (Err(_), Some(trip)) => Err(self.stopped(trip)),
+            (Err(failure), None) => Err(self.explain(&failure, false)),
         }
     }
 
@@ -159,16 +163,24 @@ impl Codec {
         Err(CodecError::RoundTrip { codec: self, source: CodecText::new(&text) })
     }
 
-    /// The guard's finding comes first: the codec only saw an error that the guard had made.
-    fn explain(self, failure: &Failure, tripped: Option<Trip>, writing: bool) -> CodecError {
+    /// The guard's finding, which the codec only saw as some error.
+    fn stopped(self, trip: Trip) -> CodecError {
+        match trip {
+            Trip::Depth => CodecError::TooDeep,
+            Trip::Elements => CodecError::TooMany,
+            Trip::SkippedField | Trip::NotFinite | Trip::NothingInSome => {
+                CodecError::Unsupported { codec: self, source: CodecText::new(trip.as_text()) }
+            }
+        }
+    }
+
+    fn explain(self, failure: &Failure, writing: bool) -> CodecError {
         let source = CodecText::new(&failure.text);
-        match (tripped, &failure.kind) {
-            (Some(Trip::Depth), _) | (None, Kind::Depth) => CodecError::TooDeep,
-            (Some(Trip::Elements), _) => CodecError::TooMany,
-            (Some(trip), _) => CodecError::Unsupported { codec: self, source: CodecText::new(trip.as_text()) },
-            (None, Kind::Unsupported) => CodecError::Unsupported { codec: self, source },
-            (None, Kind::Other) if writing => CodecError::Refused { codec: self, source },
-            (None, Kind::Other) => CodecError::Malformed { codec: self, source },
+        match failure.kind {
+            Kind::Depth => CodecError::TooDeep,
+            Kind::Unsupported => CodecError::Unsupported { codec: self, source },
+            Kind::Other if writing => CodecError::Refused { codec: self, source },
+            Kind::Other => CodecError::Malformed { codec: self, source },
         }
     }
 }

@@ -184,10 +184,11 @@ fn integers_that_take_one_byte_each_may_fill_the_payload() {
 // === Hostile lengths ===
 
 #[test]
+#[expect(clippy::zero_sized_map_values, reason = "a map of nothing is what a hostile length is tried on")]
 fn units_by_the_trillion_are_refused_at_once() {
     assert_eq!(reason::<Vec<()>>(Codec::Bincode, &length(1 << 40)), "too_many");
     assert_eq!(reason::<Vec<Unit>>(Codec::Bincode, &length(u64::MAX)), "too_many");
-    assert_eq!(reason::<HashMap<(), ()>>(Codec::Bincode, &length(1 << 40)), "too_many");
+    assert_eq!(reason::<BTreeMap<(), Unit>>(Codec::Bincode, &length(1 << 40)), "too_many");
     assert_eq!(reason::<Vec<[(); 32]>>(Codec::Bincode, &length(1 << 40)), "too_many");
     // Many lists that are each just within the budget.
     let lists = [length(1000), length(60_000).repeat(1000)].concat();
@@ -324,9 +325,21 @@ fn value_over_the_limit_is_not_built() {
         assert_eq!(codec.decode::<String>(&bytes, 5010).as_ref(), Ok(&text));
         assert_eq!(codec.encode(&text, usize::MAX).as_ref(), Ok(&bytes));
     }
+    struct Swallows;
+    impl Serialize for Swallows {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut seq = serializer.serialize_seq(Some(2))?;
+            let _ = seq.serialize_element(&"x".repeat(200));
+            let _ = seq.serialize_element(&1u8);
+            seq.end()
+        }
+    }
+    for codec in BOTH {
+        assert_eq!(codec.encode(&Swallows, 100), Err(CodecError::TooLarge { max_bytes: 100 }));
+    }
     let mut capped = Capped::new(1000);
     while capped.push(&[0; 7]) {}
-    assert!(capped.is_full() && !capped.push(&[]), "full for good");
+    assert!(capped.is_full());
     let bytes = capped.into_bytes();
     assert_eq!((bytes.len(), bytes.capacity()), (994, 1000));
 }
@@ -440,10 +453,8 @@ fn json_refuses_values_that_would_come_back_as_others() {
     assert_eq!(refusal(Codec::Json, &Some(Chain(None))), "unsupported");
     round(Codec::Json, &Some(vec![None::<u8>]));
     round(Codec::Json, &(None::<u8>, Some(Some(1u8)), ()));
-    for codec in [Codec::Bincode] {
-        round(codec, &Some(None::<u8>));
-        round(codec, &(f64::INFINITY, Some(Chain(None))));
-    }
+    round(Codec::Bincode, &Some(None::<u8>));
+    round(Codec::Bincode, &(f64::INFINITY, Some(Chain(None))));
 }
 
 // === Words ===

@@ -123,11 +123,10 @@ impl<'r> Ask<'r> {
         if let Some(names) = self.recorder.names(place) {
             self.recorder.note(b'k', &names, 0)?;
             if tag {
-                let opened = self.recorder.open::<V::Value>(&names)?;
-                self.recorder.note(b'v', &[], opened.variant())?;
-                let value = visitor.visit_str(names.get(opened.variant()).copied().unwrap_or_default());
-                self.recorder.ended(&opened);
-                return value;
+                // The contents come beside it: whoever reads the struct around both closes it.
+                let variant = self.recorder.open::<V::Value>(&names)?;
+                self.recorder.note(b'v', &[], variant)?;
+                return visitor.visit_str(names.get(variant).copied().unwrap_or_default());
             }
             return visitor.visit_str(names.get(sample).copied().unwrap_or_default());
         }
@@ -159,12 +158,16 @@ impl<'r> Ask<'r> {
 
     fn fields<'de, V: Visitor<'de>>(self, visitor: V, fields: &[&'static str]) -> Result<V::Value, Halt> {
         let _level = self.recorder.enter()?;
+        let open_variants = self.recorder.open_variants();
         // Types written by hand may know fields by name alone; only a format with names can read those.
         let ways = if self.recorder.self_describing { 2 } else { 1 };
-        if self.recorder.choose(ways).1 == 0 {
-            return visitor.visit_seq(Elements { recorder: self.recorder, left: fields.len() });
-        }
-        visitor.visit_map(Fields { recorder: self.recorder, names: fields.to_vec(), next: 0 })
+        let result = if self.recorder.choose(ways).1 == 0 {
+            visitor.visit_seq(Elements { recorder: self.recorder, left: fields.len() })
+        } else {
+            visitor.visit_map(Fields { recorder: self.recorder, names: fields.to_vec(), next: 0 })
+        };
+        self.recorder.close(open_variants, result.is_ok());
+        result
     }
 
     /// A map that turned out to be a struct with `flatten`, or one read by hand: fields as the type calls for them.
@@ -174,6 +177,7 @@ impl<'r> Ask<'r> {
         place: usize,
         mut names: Vec<&'static str>,
     ) -> Result<V::Value, Halt> {
+        self.recorder.needs_description();
         self.recorder.leave_partial();
         self.recorder.note(b'n', &names, 0)?;
         match visitor.visit_map(Fields { recorder: self.recorder, names: names.clone(), next: 0 }) {
@@ -350,17 +354,16 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         self.recorder.note(b'E', &[name], 0)?;
         self.recorder.note(b'V', variants, 0)?;
         let _level = self.recorder.enter()?;
-        let opened = self.recorder.open::<V::Value>(variants)?;
-        let index = opened.variant();
+        let open_variants = self.recorder.open_variants();
+        let index = self.recorder.open::<V::Value>(variants)?;
         self.recorder.note(b'v', &[], index)?;
         let asked = Cell::new(false);
         let name = variants.get(index).copied().unwrap_or_default();
         let result = visitor.visit_enum(Chosen { recorder: self.recorder, index, name, asked: &asked });
-        match &result {
-            Ok(_) => self.recorder.ended(&opened),
-            Err(_) if !asked.get() => self.recorder.unusable(&opened),
-            Err(_) => {}
+        if result.is_err() && !asked.get() {
+            self.recorder.unusable();
         }
+        self.recorder.close(open_variants, result.is_ok());
         result
     }
 
@@ -375,6 +378,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     type Error = Halt;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Halt> {
+        self.recorder.step()?;
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
@@ -391,6 +395,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Halt;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Halt> {
+        self.recorder.step()?;
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
@@ -411,6 +416,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Halt;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Halt> {
+        self.recorder.step()?;
         let Some(name) = self.names.get(self.next) else {
             return Ok(None);
         };

@@ -18,8 +18,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::ask::{Ask, Halt};
 
-/// Questions in all runs together; about 50 ms at most.
-const MAX_STEPS: u32 = 1 << 20;
+/// Questions in all runs together: a tenth of a second at most, and few types need a thousandth of it.
+const MAX_STEPS: u32 = 1 << 19;
 /// Levels in one run.
 const MAX_DEPTH: u32 = 96;
 /// From this level on nothing is opened that can be left empty.
@@ -39,14 +39,22 @@ pub(super) struct Recording {
 pub(super) struct Recorder {
     pub(super) self_describing: bool,
     run: RefCell<Run>,
-    describing: Cell<bool>,
-    partial: Cell<bool>,
+    /// What was found in this run, and in those that were kept.
+    marks: Cell<Marks>,
+    kept: Cell<Marks>,
     /// Set: give up, keep what there is.
     stopped: Cell<bool>,
     /// The run failed on purpose, with its choices already put right.
     again: Cell<bool>,
     steps_left: Cell<u32>,
     depth: Cell<u32>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    /// Something was left out.
+    partial: bool,
+    describing: bool,
 }
 
 #[derive(Default)]
@@ -57,8 +65,8 @@ struct Run {
     cursor: usize,
     /// Optional and repeated types that are open, outermost first.
     path: Vec<&'static str>,
-    /// Variants that are open: enum and variant.
-    open: Vec<(usize, usize)>,
+    /// Variants that are being read, outermost first.
+    open: Vec<Open>,
     /// The sample that a type took last.
     taken: HashMap<&'static str, usize>,
     enums: Vec<Enum>,
@@ -106,9 +114,10 @@ pub(super) struct Level<'r> {
 }
 
 /// A variant that is being read.
-pub(super) struct Opened {
+struct Open {
     of: usize,
     variant: usize,
+    /// Events of the run when it was opened.
     events: u32,
 }
 
@@ -133,15 +142,16 @@ pub(super) fn record<T: DeserializeOwned>(self_describing: bool) -> Recording {
             if recorder.settle() {
                 continue;
             }
-            let whole = !recorder.partial.get() && recorder.all_seen();
-            return Recording { digest: all.digest(), whole, describing: recorder.describing.get() };
+            let Marks { partial, describing } = recorder.kept.get();
+            return Recording { digest: all.digest(), whole: !partial && recorder.all_seen(), describing };
         }
         if !recorder.step_back() {
             break;
         }
     }
+    recorder.keep();
     all.update(&furthest.1.to_le_bytes());
-    Recording { digest: all.digest(), whole: false, describing: recorder.describing.get() }
+    Recording { digest: all.digest(), whole: false, describing: recorder.kept.get().describing }
 }
 
 // === impl Recorder: runs ===
@@ -151,8 +161,8 @@ impl Recorder {
         Self {
             self_describing,
             run: RefCell::default(),
-            describing: Cell::new(false),
-            partial: Cell::new(false),
+            marks: Cell::default(),
+            kept: Cell::default(),
             stopped: Cell::new(false),
             again: Cell::new(false),
             steps_left: Cell::new(MAX_STEPS),
@@ -171,6 +181,7 @@ impl Recorder {
         run.measure();
         self.depth.set(0);
         self.again.set(false);
+        self.marks.take();
     }
 
     fn digest(&self) -> (u32, u64) {
@@ -180,6 +191,7 @@ impl Recorder {
 
     /// Keeps what a successful run saw; says whether another run is worth it.
     fn settle(&self) -> bool {
+        self.keep();
         let run = &mut *self.run.borrow_mut();
         let seen = |enums: &[Enum]| -> usize { enums.iter().map(Enum::seen).sum() };
         let progress = seen(&run.enums) > seen(&run.settled);
@@ -208,6 +220,12 @@ impl Recorder {
         false
     }
 
+    fn keep(&self) {
+        let (marks, kept) = (self.marks.get(), self.kept.get());
+        let partial = marks.partial || kept.partial;
+        self.kept.set(Marks { partial, describing: marks.describing || kept.describing });
+    }
+
     /// Ends the whole recording at a question without an answer.
     pub(super) fn stop(&self) -> Halt {
         self.stopped.set(true);
@@ -216,11 +234,11 @@ impl Recorder {
 
     /// A question that only a self-describing format can answer.
     pub(super) fn needs_description(&self) {
-        self.describing.set(true);
+        self.marks.set(Marks { describing: true, ..self.marks.get() });
     }
 
     pub(super) fn leave_partial(&self) {
-        self.partial.set(true);
+        self.marks.set(Marks { partial: true, ..self.marks.get() });
     }
 }
 
@@ -229,11 +247,7 @@ impl Recorder {
 impl Recorder {
     /// One question: a letter for its kind, then whatever tells it from others of the kind.
     pub(super) fn note(&self, kind: u8, names: &[&str], number: usize) -> Result<(), Halt> {
-        let left = self.steps_left.get();
-        if left == 0 {
-            return Err(self.stop());
-        }
-        self.steps_left.set(left - 1);
+        self.step()?;
         let run = &mut *self.run.borrow_mut();
         run.events += 1;
         run.log.update(&[kind]);
@@ -243,6 +257,13 @@ impl Recorder {
             run.log.update(&(name.len() as u64).to_le_bytes());
             run.log.update(name.as_bytes());
         }
+        Ok(())
+    }
+
+    /// Anything that a type could go on doing for ever.
+    pub(super) fn step(&self) -> Result<(), Halt> {
+        let left = self.steps_left.get().checked_sub(1).ok_or_else(|| self.stop())?;
+        self.steps_left.set(left);
         Ok(())
     }
 
@@ -316,38 +337,42 @@ impl Recorder {
 
 impl Recorder {
     /// Opens the variant whose turn it is.
-    pub(super) fn open<V>(&self, names: &[&'static str]) -> Result<Opened, Halt> {
+    pub(super) fn open<V>(&self, names: &[&'static str]) -> Result<usize, Halt> {
         let (of, order) = self.run.borrow_mut().order(type_name::<V>(), names, self.depth.get());
         let (place, at) = self.choose_from(order.len(), 0, order);
         let run = &mut *self.run.borrow_mut();
         let variant = run.choices[place].variants.get(at).copied().ok_or(Halt::Refused)?;
         run.enums[of].variants[variant].seen = true;
-        run.open.push((of, variant));
-        Ok(Opened { of, variant, events: run.events })
+        run.open.push(Open { of, variant, events: run.events });
+        Ok(variant)
     }
 
-    /// The variant was read to its end.
-    pub(super) fn ended(&self, opened: &Opened) {
+    /// How many variants are open; those opened later are closed together.
+    pub(super) fn open_variants(&self) -> usize {
+        self.run.borrow().open.len()
+    }
+
+    /// Closes the variants above so many, having read them to their end or not.
+    pub(super) fn close(&self, open_variants: usize, to_the_end: bool) {
         let run = &mut *self.run.borrow_mut();
-        run.open.pop();
-        let events = run.events - opened.events;
-        let variant = &mut run.enums[opened.of].variants[opened.variant];
-        variant.unusable = false;
-        variant.ended = Some(variant.ended.map_or(events, |before| before.min(events)));
+        while run.open.len() > open_variants {
+            let Some(Open { of, variant, events }) = run.open.pop() else { return };
+            let (events, variant) = (run.events - events, &mut run.enums[of].variants[variant]);
+            if to_the_end {
+                variant.unusable = false;
+                variant.ended = Some(variant.ended.map_or(events, |before| before.min(events)));
+            }
+        }
     }
 
-    /// The type refused the variant by its name alone.
-    pub(super) fn unusable(&self, opened: &Opened) {
+    /// The type refused the variant opened last by its name alone.
+    pub(super) fn unusable(&self) {
         let run = &mut *self.run.borrow_mut();
-        let Enum { type_name, names, .. } = &run.enums[opened.of];
-        let of = Enum::find(&mut run.settled, type_name, names);
-        run.settled[of].variants[opened.variant].unusable = true;
-    }
-}
-
-impl Opened {
-    pub(super) fn variant(&self) -> usize {
-        self.variant
+        if let Some(&Open { of, variant, .. }) = run.open.last() {
+            let Enum { type_name, names, .. } = &run.enums[of];
+            let settled = Enum::find(&mut run.settled, type_name, names);
+            run.settled[settled].variants[variant].unusable = true;
+        }
     }
 }
 
@@ -358,13 +383,13 @@ impl Run {
     /// then those that end, the shortest first. Deep down, and inside itself, an enum had better end.
     fn order(&mut self, type_name: &'static str, names: &[&'static str], depth: u32) -> (usize, Vec<usize>) {
         let of = Enum::find(&mut self.enums, type_name, names);
-        if let Some(&(outer, variant)) = self.open.last() {
+        if let Some(&Open { of: outer, variant, .. }) = self.open.last() {
             let inside = &mut self.enums[outer].variants[variant].inside;
             if !inside.contains(&of) {
                 inside.push(of);
             }
         }
-        let inside_itself = self.open.iter().any(|&(open, _)| open == of);
+        let inside_itself = self.open.iter().any(|open| open.of == of);
         let variants = &self.enums[of].variants;
         let unseen = (0..variants.len()).filter(|&at| !variants[at].seen && !variants[at].unusable);
         let mut ending: Vec<usize> = (0..variants.len()).filter(|&at| variants[at].ended.is_some()).collect();

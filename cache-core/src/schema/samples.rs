@@ -1,13 +1,15 @@
-//! Values that are offered to a type until it takes one. Not part of the fingerprint: the list may grow.
+//! Values that are offered to a type until it takes one. Not part of the fingerprint: the lists may grow.
+//!
+//! The first of each is one that careless code can stand: long enough to be cut, and no zero to divide by.
 
-/// Texts, the likeliest first, then one of each common kind.
+/// Texts, one of each common kind.
 pub(super) const TEXTS: &[&str] = &[
+    "00000000-0000-4000-8000-000000000001",
     "",
     "0",
     "1",
     "a",
     "A",
-    "00000000-0000-4000-8000-000000000001",
     "2000-01-01T00:00:00Z",
     "2000-01-01T00:00:00",
     "2000-01-01",
@@ -54,14 +56,14 @@ pub(super) const TEXTS: &[&str] = &[
 ];
 
 /// Whole numbers; those that do not fit the type asked for are left out. Small, as a type may reserve that much.
-pub(super) const NUMBERS: &[i16] = &[0, 1, 2, 10, 100, 200, 255, 2000, -1];
+pub(super) const NUMBERS: &[i16] = &[1, 0, 2, 10, 100, 200, 255, 2000, -1];
 
-pub(super) const FLOATS: &[f64] = &[0.0, 1.0, 0.5, 100.0, -1.0];
+pub(super) const FLOATS: &[f64] = &[1.0, 0.0, 0.5, 100.0, -1.0];
 
 pub(super) const CHARS: &[char] = &['a', 'A', '0', ' '];
 
 /// Lengths of byte strings.
-pub(super) const BYTES: &[usize] = &[0, 16, 32, 64, 1, 4, 8, 12, 20, 24, 28, 33, 48, 65, 128];
+pub(super) const BYTES: &[usize] = &[16, 0, 32, 64, 1, 4, 8, 12, 20, 24, 28, 33, 48, 65, 128];
 
 /// Lengths of lists and maps: one element shows the type; the second entry, none, shows nothing and is a last resort.
 pub(super) const LENGTHS: &[usize] = &[1, 0, 2, 3, 4, 8, 16, 32];

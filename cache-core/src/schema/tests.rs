@@ -210,7 +210,7 @@ struct Careless(u8);
 
 impl From<String> for Careless {
     fn from(text: String) -> Self {
-        Self(text.as_bytes()[0])
+        Self(text.parse().expect("a number"))
     }
 }
 
@@ -311,7 +311,14 @@ enum Tagged {
 enum Adjacent {
     A(u8),
     B(base::State),
-    C,
+}
+
+/// Its unit variant asks for anything, to refuse it.
+#[derive(Deserialize)]
+#[serde(tag = "kind", content = "of")]
+enum AdjacentUnit {
+    A(u8),
+    B,
 }
 
 fn needs_json<T: DeserializeOwned>() {
@@ -331,6 +338,7 @@ fn self_describing_types_need_json() {
     needs_json::<Untagged>();
     needs_json::<Tagged>();
     needs_json::<Adjacent>();
+    needs_json::<AdjacentUnit>();
     needs_json::<serde_json::Value>();
     needs_json::<Vec<Option<Flat>>>();
     needs_json::<(u8, BTreeMap<String, Untagged>)>();
@@ -428,9 +436,7 @@ fn endless_and_failing_types_end() {
                     f.write_str("a list")
                 }
                 fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Loops, A::Error> {
-                    while seq.next_element::<Loops>()?.is_none() {
-                        return Err(de::Error::custom("never enough"));
-                    }
+                    while seq.next_element::<Loops>().is_ok() {}
                     Ok(Loops)
                 }
             }
@@ -582,14 +588,13 @@ fn wide_recursive_enum_is_recorded_soon() {
 #[test]
 fn fingerprints_are_the_same_in_every_build() {
     let golden = [
-        (find::<u64>(Codec::Bincode, 0), ""),
-        (find::<String>(Codec::Bincode, 0), ""),
-        (find::<base::Product>(Codec::Bincode, 0), ""),
-        (find::<base::Product>(Codec::Json, 0), ""),
-        (find::<base::Product>(Codec::Bincode, 7), ""),
-        (find::<Refusing>(Codec::Bincode, 0), ""),
-        (find::<Expression>(Codec::Bincode, 0), ""),
-        (find::<one_of_each::All>(Codec::Bincode, 0), ""),
+        (find::<u64>(Codec::Bincode, 0), "b198a62f0919dd3f"),
+        (find::<String>(Codec::Bincode, 0), "cbaebb60b699ff05"),
+        (find::<base::Product>(Codec::Bincode, 0), "8b8c09d82db956a9"),
+        (find::<base::Product>(Codec::Json, 0), "32f1210bc66c9088"),
+        (find::<base::Product>(Codec::Bincode, 7), "a881c6f00cdb4a47"),
+        (find::<Expression>(Codec::Bincode, 0), "f3d7f4c12b7086ab"),
+        (find::<one_of_each::All>(Codec::Bincode, 0), "57fb8c267928a9f6"),
     ];
     for (at, (found, text)) in golden.into_iter().enumerate() {
         assert_eq!(found.unwrap().to_string(), text, "{at}");

@@ -34,9 +34,14 @@ fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let lines: Vec<String> =
-        bytes.chunks(16).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
-    lines.join("\n") + "\n"
+    let mut text = String::new();
+    for line in bytes.chunks(16) {
+        text.extend(
+            line.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)),
+        );
+        text.push('\n');
+    }
+    text
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -146,7 +151,7 @@ fn every_flipped_bit_is_refused() {
 fn first_difference_from_outside_in_is_named() {
     let bytes = write(&sample(), b"payload");
     let mut all_wrong = bytes.clone();
-    let mut layers = [
+    let layers = [
         (0, WireError::Magic),
         (4, WireError::WireVersion),
         (5, WireError::Codec),
@@ -154,12 +159,11 @@ fn first_difference_from_outside_in_is_named() {
         (56, WireError::Fingerprint),
         (64, WireError::Key),
         (bytes.len() - 1, WireError::Checksum),
-    ]
-    .into_iter();
-    for (at, _) in layers.clone() {
+    ];
+    for (at, _) in layers {
         all_wrong[at] ^= 0x80;
     }
-    while let Some((at, error)) = layers.next() {
+    for (at, error) in layers {
         assert_eq!(decode(&all_wrong, EXPECT), Err(error));
         all_wrong[at] ^= 0x80;
     }

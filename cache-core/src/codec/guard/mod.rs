@@ -110,15 +110,18 @@ impl Limits {
         self.elements - self.elements_left.get()
     }
 
+    #[inline]
     fn trip(&self, trip: Trip) -> Trip {
         self.tripped.set(Some(trip));
         trip
     }
 
+    #[inline]
     fn enter(&self) -> Result<Level<'_>, Trip> {
         self.enter_by(1)
     }
 
+    #[inline]
     fn enter_by(&self, levels: u32) -> Result<Level<'_>, Trip> {
         let left = self.depth_left.get();
         if left <= levels {
@@ -128,6 +131,7 @@ impl Limits {
         Ok(Level { limits: self, levels })
     }
 
+    #[inline]
     fn count(&self) -> Result<(), Trip> {
         match self.elements_left.get().checked_sub(1) {
             Some(left) => {
@@ -139,6 +143,7 @@ impl Limits {
     }
 
     /// Refuses a length that is out of reach before the first element, so that 2⁴⁰ of nothing costs nothing.
+    #[inline]
     fn announce(&self, elements: Option<usize>) -> Result<(), Trip> {
         match elements {
             Some(elements) if elements as u64 > self.elements_left.get() => Err(self.trip(Trip::Elements)),
@@ -148,6 +153,7 @@ impl Limits {
 }
 
 impl Drop for Level<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.limits.depth_left.set(self.limits.depth_left.get() + self.levels);
     }
@@ -195,21 +201,30 @@ impl Capped {
         Self { bytes: Vec::new(), max_bytes, full: false }
     }
 
-    /// Appends, or says that there is no room: then nothing was appended, nor will be.
+    /// Appends, or says that there is no room.
+    #[inline]
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
-        let needed = self.bytes.len().saturating_add(bytes.len());
-        if self.full || needed > self.max_bytes {
-            self.full = true;
+        if bytes.len() > self.bytes.capacity() - self.bytes.len() && !self.grow(bytes.len()) {
             return false;
-        }
-        if needed > self.bytes.capacity() {
-            let room = needed.max(self.bytes.capacity() * 2).max(64).min(self.max_bytes);
-            self.bytes.reserve_exact(room - self.bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
         true
     }
 
+    /// Room for so many more, without ever reserving more than the limit.
+    #[cold]
+    fn grow(&mut self, bytes: usize) -> bool {
+        let needed = self.bytes.len().saturating_add(bytes);
+        if needed > self.max_bytes {
+            self.full = true;
+            return false;
+        }
+        let room = needed.max(self.bytes.capacity() * 2).max(64).min(self.max_bytes);
+        self.bytes.reserve_exact(room - self.bytes.len());
+        true
+    }
+
+    /// Something did not fit: the bytes are no value.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
