@@ -21,6 +21,7 @@ impl Tick {
     /// Later than any moment that a process will see.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    #[cfg(test)]
     pub(crate) fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }

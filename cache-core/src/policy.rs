@@ -181,10 +181,6 @@ struct Said<T> {
 }
 
 impl PolicyTree {
-    pub(crate) fn new(root: Policy) -> Self {
-        Self { root, scopes: BTreeMap::new() }
-    }
-
     pub(crate) fn set(&mut self, scope: &str, policy: Policy) -> Result<(), Error> {
         policy.validate(scope)?;
         self.scopes.insert(scope.to_owned(), policy);
@@ -332,7 +328,8 @@ mod tests {
     use crate::duration::{hours, mins, secs};
 
     fn tree() -> PolicyTree {
-        let mut tree = PolicyTree::new(Policy::new().ttl(mins(5)).l1(secs(30)).max_ttl(hours(1)));
+        let mut tree = PolicyTree::default();
+        tree.set_root(Policy::new().ttl(mins(5)).l1(secs(30)).max_ttl(hours(1))).unwrap();
         tree.set("product", Policy::new().ttl(mins(15)).negative(secs(10))).unwrap();
         tree.set("product:stock", Policy::new().ttl(secs(60))).unwrap();
         tree

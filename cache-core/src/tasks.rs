@@ -31,12 +31,7 @@ impl Tasks {
         self.closed.is_cancelled()
     }
 
-    /// Resolves when `close` is called: long-lived tasks end then.
-    pub(crate) fn closing(&self) -> CancellationToken {
-        self.closed.clone()
-    }
-
-    /// Tells the long-lived tasks to end.
+    /// Nothing new is to be begun.
     pub(crate) fn close(&self) {
         self.closed.cancel();
         self.tracker.close();

@@ -6,8 +6,9 @@
 
 use std::{
     any::{Any, TypeId},
+    collections::HashSet,
     fmt,
-    sync::Arc,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,7 +55,7 @@ impl<T: 'static> fmt::Debug for ValueOps<T> {
 impl<T: CacheValue> ValueOps<T> {
     const TABLE: Self = Self {
         clone: T::clone,
-        encode: |value, codec, max_bytes| codec.encode(value, max_bytes),
+        encode: encode_readable::<T>,
         decode: |bytes, codec, max_bytes| codec.decode(bytes, max_bytes),
         fingerprint: schema::fingerprint::<T>,
         erase: |value, meta| Arc::new(Entry { meta, value }),
@@ -66,6 +67,21 @@ impl<T: CacheValue> ValueOps<T> {
     pub const fn of() -> &'static Self {
         &Self::TABLE
     }
+}
+
+/// The types that were found to read back what they write, by codec.
+static READABLE: LazyLock<RwLock<HashSet<(TypeId, u8)>>> = LazyLock::new(RwLock::default);
+
+/// Encodes a value, and the first one of each type decodes again: some types write what they cannot read (serde's `flatten`,
+/// `untagged` and `skip_serializing_if` in codecs that do not name fields), and it is better said than missed for ever.
+fn encode_readable<T: CacheValue>(value: &T, codec: Codec, max_bytes: usize) -> Result<Vec<u8>, CodecError> {
+    let bytes = codec.encode(value, max_bytes)?;
+    let checked = (TypeId::of::<T>(), codec.id());
+    if !READABLE.read().unwrap_or_else(PoisonError::into_inner).contains(&checked) {
+        codec.check_round_trip::<T>(&bytes, max_bytes)?;
+        READABLE.write().unwrap_or_else(PoisonError::into_inner).insert(checked);
+    }
+    Ok(bytes)
 }
 
 impl<T: 'static> ValueOps<T> {

@@ -111,7 +111,6 @@ impl<'r> Ask<'r> {
         kind: u8,
         visit: impl FnOnce(T) -> Result<V::Value, Halt>,
     ) -> Result<V::Value, Halt> {
-        // Those that do not fit come last in the list of any one type: the order of the rest is the same.
         let fitting: Vec<T> = NUMBERS.iter().filter_map(|&number| T::try_from(number).ok()).collect();
         self.sample(kind, &fitting, visit)
     }

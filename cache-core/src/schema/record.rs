@@ -22,8 +22,8 @@ use super::ask::{Ask, Halt};
 const MAX_STEPS: u32 = 1 << 19;
 /// Levels in one run.
 const MAX_DEPTH: u32 = 96;
-/// From this level on nothing is opened that can be left empty.
-const DEEP: u32 = 48;
+/// From this level on an enum takes a variant that is known to end, if there is one.
+const DEEP: u32 = 24;
 
 /// What was found out about a type.
 pub(super) struct Recording {
@@ -276,10 +276,10 @@ impl Recorder {
         Ok(Level { recorder: self, on_path: false })
     }
 
-    /// Enters a type that can be left empty; `None` if it should be, as it is open already or the run is deep.
+    /// Enters a type that can be left empty; `None` if it should be, as it is open already.
     pub(super) fn enter_optional<V>(&self) -> Result<Option<Level<'_>>, Halt> {
         let name = type_name::<V>();
-        if self.depth.get() >= DEEP || self.run.borrow().path.contains(&name) {
+        if self.run.borrow().path.contains(&name) {
             return Ok(None);
         }
         let mut level = self.enter()?;
@@ -342,7 +342,8 @@ impl Recorder {
         let (place, at) = self.choose_from(order.len(), 0, order);
         let run = &mut *self.run.borrow_mut();
         let variant = run.choices[place].variants.get(at).copied().ok_or(Halt::Refused)?;
-        run.enums[of].variants[variant].seen = true;
+        // A type that asks differently each time may meet a choice made for another enum.
+        run.enums[of].variants.get_mut(variant).ok_or(Halt::Refused)?.seen = true;
         run.open.push(Open { of, variant, events: run.events });
         Ok(variant)
     }
@@ -380,7 +381,7 @@ impl Recorder {
 
 impl Run {
     /// The enum's place, and its variants in the order of trying: unseen ones, one that leads to unseen ones elsewhere,
-    /// then those that end, the shortest first. Deep down, and inside itself, an enum had better end.
+    /// then those that end, the shortest first. Deep down, an enum had better end.
     fn order(&mut self, type_name: &'static str, names: &[&'static str], depth: u32) -> (usize, Vec<usize>) {
         let of = Enum::find(&mut self.enums, type_name, names);
         if let Some(&Open { of: outer, variant, .. }) = self.open.last() {
@@ -398,7 +399,7 @@ impl Run {
         if order.is_empty() && !inside_itself {
             order.extend(self.leading(of));
         }
-        if depth >= DEEP / 2 {
+        if depth >= DEEP {
             ending.extend(order);
             order = ending;
         } else {

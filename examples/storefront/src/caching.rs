@@ -5,7 +5,7 @@ use std::time::Duration;
 use cache_core::{Cache, Error, Policy, millis, mins, secs};
 
 /// What a call to the cache may spend on Redis. A request makes at most two such calls, so that it stays below 50 ms in all.
-pub(crate) const BUDGET: Duration = millis(15);
+pub(crate) const BUDGET: Duration = millis(20);
 /// An update that was acknowledged longer ago than this is seen by every process, whatever happens to Redis.
 pub(crate) const BOUND: Duration = secs(1);
 

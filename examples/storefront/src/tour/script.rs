@@ -114,6 +114,13 @@ impl Script {
         }
     }
 
+    /// Judges an answer that has no row.
+    pub(crate) fn judge(&mut self, node: &Node, ask: &Ask, answer: &Answer, expect: &Expect) {
+        let (name, differences) = (node.name(), expect.differences(answer, 0));
+        self.differences.extend(differences.into_iter().map(|difference| format!("{name} {ask}: {difference}")));
+        self.judge_remote(node, &ask.to_string(), answer);
+    }
+
     /// Adds a finding that belongs to no single row.
     pub(crate) fn differs(&mut self, finding: String) {
         self.differences.push(finding);

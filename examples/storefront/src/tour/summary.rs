@@ -73,8 +73,6 @@ pub(crate) async fn measure(script: &mut Script, first: &Node, second: Option<&N
 
 async fn sample(script: &mut Script, node: &Node, ask: &Ask, expect: Expect) -> Result<Duration, Problem> {
     let answer = script.driver().ask(node, ask).await?;
-    for difference in expect.differences(&answer, 0) {
-        script.differs(format!("{} {ask}: {difference}", node.name()));
-    }
+    script.judge(node, ask, &answer, &expect);
     Ok(answer.elapsed)
 }

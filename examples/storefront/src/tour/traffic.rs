@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::drive::{Answer, Ask, Driver};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, NODES};
 use super::table::millis;
 use crate::Problem;
 use crate::process::Node;
@@ -53,15 +53,10 @@ struct Reader {
 
 impl Traffic {
     /// Starts a reader for each node.
-    pub(crate) fn start(
-        driver: &Driver,
-        nodes: [&Node; super::ledger::NODES],
-        ledger: &Arc<Ledger>,
-        remote_max: Duration,
-    ) -> Self {
+    pub(crate) fn start(driver: &Driver, nodes: &[Node; NODES], ledger: &Arc<Ledger>, remote_max: Duration) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let mut readers = JoinSet::new();
-        for (index, node) in nodes.into_iter().enumerate() {
+        for (index, node) in nodes.iter().enumerate() {
             let (driver, ledger) = (driver.clone(), Arc::clone(ledger));
             let (name, base, state, tally) = (node.name(), node.base().to_owned(), String::new(), Tally::default());
             let reader = Reader { driver, ledger, index, name, base, remote_max, state, tally };

@@ -1,0 +1,219 @@
+//! Takes each guard of the protocol out, one at a time, and shows the test that notices:
+//! `cargo run --release -p tests --bin guards [part of a guard's name]`.
+//!
+//! Works on a copy of the sources, in a target directory of its own. Ends with an error if a guard can be taken out without
+//! any test failing, or if a test fails with all guards in place.
+
+#![allow(clippy::print_stdout, reason = "a program that prints a table")]
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+/// A guard: what to replace, by what, and the test that must then fail.
+struct Guard {
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    package: &'static str,
+    test: &'static str,
+}
+
+/// A guard of `cache-core`, and the integration test that needs it.
+const fn guard(
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    test: &'static str,
+) -> Guard {
+    Guard { name, file, from, to, package: "tests", test }
+}
+
+/// A guard of `cache-core`, and the unit test that needs it.
+const fn unit(
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    test: &'static str,
+) -> Guard {
+    Guard { name, file, from, to, package: "cache-core", test }
+}
+
+const GUARDS: &[Guard] = &[
+    guard(
+        "a fill is stored only at the version captured before the load",
+        "remote/redis/scripts/fill.lua",
+        "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end",
+        "",
+        "coherence::evict_during_a_load_on_the_other_node_leaves_nothing_stale",
+    ),
+    guard(
+        "a fill enters L1 only if stripe and epoch still stand",
+        "cache/store.rs",
+        "if self.coherence.stamp(hash) == stamp {",
+        "if self.coherence.stamp(hash) == stamp || true {",
+        "coherence::a_flight_that_loses_against_a_put_stores_nothing",
+    ),
+    guard(
+        "a hint moves the stripe of its key",
+        "hearing.rs",
+        "self.coherence.move_stripe(key.local_hash());",
+        "let _ = key;",
+        "coherence::evict_on_one_node_reaches_the_other",
+    ),
+    guard(
+        "a gap raises the epoch",
+        "coherence.rs",
+        "self.epoch.fetch_add(1, Ordering::AcqRel);",
+        "",
+        "coherence::a_flush_that_tells_nobody_is_noticed",
+    ),
+    guard(
+        "nobody boards a flight that departed before an eviction",
+        "cache/load.rs",
+        "|departure| self.stands(&call.key, departure)",
+        "|_| true",
+        "coherence::evict_during_a_load_on_the_same_node_leaves_nothing_stale",
+    ),
+    guard(
+        "a hit needs its tags where they were",
+        "cache/probe.rs",
+        "&& entry.meta.tags_stand(stamp.epoch)",
+        "",
+        "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
+    ),
+    guard(
+        "an answer of L2 needs its tags where they were",
+        "cache/ask.rs",
+        "Ok(stands.then_some(held))",
+        "Ok(Some(held))",
+        "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
+    ),
+    guard(
+        "after a lost link nothing is used before the namespace has moved",
+        "remote/redis/session.rs",
+        "settle(shared, &link).await?;",
+        "shared.settled.store(shared.doubts.load(Ordering::Acquire), Ordering::Release);",
+        "coherence::a_restart_from_an_older_snapshot_brings_nothing_back",
+    ),
+    unit(
+        "a cell learns nothing that a hint overtook",
+        "cell.rs",
+        "if *hints != hints_before || epoch",
+        "if epoch",
+        "cell::tests::learn_after_a_hint_is_refused",
+    ),
+    unit(
+        "a fence reaches the cells",
+        "cell.rs",
+        "(current && generation != UNKNOWN)",
+        "(generation != UNKNOWN)",
+        "cell::tests::known_under_another_epoch_is_unknown",
+    ),
+    unit(
+        "a beat that went unheard is a gap",
+        "remote/redis/ears.rs",
+        "if number != last + 1 {",
+        "if false {",
+        "remote::redis::ears::tests::a_beat_that_went_unheard_is_a_gap",
+    ),
+    unit(
+        "only a plain number is a version",
+        "remote/redis/commands.rs",
+        ".filter(|_| plain)",
+        "",
+        "remote::redis::commands::tests::only_a_plain_number_in_range_is_a_version",
+    ),
+];
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let copy = Copy::of(&root)?;
+    let guards: Vec<&Guard> = GUARDS.iter().filter(|guard| guard.name.contains(&wanted)).collect();
+    println!("{} guards; first, all of their tests with every guard in place", guards.len());
+    for guard in &guards {
+        if !copy.passes(guard)? {
+            println!("FAILS WITH ALL GUARDS IN PLACE: {}", guard.test);
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let mut unnoticed = 0;
+    for (number, guard) in guards.iter().enumerate() {
+        let start = Instant::now();
+        let noticed = copy.without(guard, |copy| copy.passes(guard).map(|passes| !passes))?;
+        unnoticed += u32::from(!noticed);
+        let verdict = if noticed { "noticed by" } else { "NOT NOTICED BY" };
+        let (number, all, secs) = (number + 1, guards.len(), start.elapsed().as_secs());
+        println!("{number:>2}/{all} without \"{}\": {verdict} {} ({secs} s)", guard.name, guard.test);
+    }
+    println!("{} passed, {unnoticed} failed", guards.len() - unnoticed as usize);
+    Ok(if unnoticed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A copy of the sources that can be broken.
+struct Copy {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    /// Copies what git knows, and what it does not ignore.
+    fn of(root: &Path) -> Result<Self, Box<dyn Error>> {
+        let place = root.join("target/guards");
+        let copy = Self { root: place.join("sources"), target: place.join("target") };
+        let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
+        let files = Command::new("git").args(list).current_dir(root).output()?;
+        for file in String::from_utf8(files.stdout)?.lines().filter(|file| root.join(file).is_file()) {
+            let (from, to) = (root.join(file), copy.root.join(file));
+            let text = fs::read(from)?;
+            // What has not changed keeps its time, so that little is built again.
+            if fs::read(&to).ok().as_ref() != Some(&text) {
+                fs::create_dir_all(to.parent().ok_or("a file has a folder")?)?;
+                fs::write(to, text)?;
+            }
+        }
+        Ok(copy)
+    }
+
+    /// Whether the guard's test passes; an error if it was not run at all.
+    fn passes(&self, guard: &Guard) -> Result<bool, Box<dyn Error>> {
+        let target = if guard.package == "tests" { ["--test", "it"].as_slice() } else { &["--lib"] };
+        let output = Command::new(env!("CARGO"))
+            .args(["test", "--quiet", "-p", guard.package])
+            .args(target)
+            .args(["--", "--exact", guard.test])
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("RUSTFLAGS", "-Awarnings")
+            .stderr(Stdio::piped())
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let ran = |count: &str| said.lines().any(|line| line.starts_with("test result:") && line.contains(count));
+        match (output.status.success() && ran(" 1 passed"), ran(" 1 failed")) {
+            (true, false) => Ok(true),
+            (false, true) => Ok(false),
+            _ => Err(format!("{} was not run:\n{said}\n{}", guard.test, String::from_utf8_lossy(&output.stderr)).into()),
+        }
+    }
+
+    /// Runs `look` while the guard is out.
+    fn without<T>(&self, guard: &Guard, look: impl FnOnce(&Self) -> Result<T, Box<dyn Error>>) -> Result<T, Box<dyn Error>> {
+        let file = self.root.join("cache-core/src").join(guard.file);
+        let whole = fs::read_to_string(&file)?;
+        if whole.matches(guard.from).count() != 1 {
+            return Err(format!("{}: \"{}\" does not stand there exactly once", guard.file, guard.from).into());
+        }
+        fs::write(&file, whole.replace(guard.from, guard.to))?;
+        let seen = look(self);
+        fs::write(&file, whole)?;
+        seen
+    }
+}
