@@ -193,7 +193,7 @@ impl Builder {
         };
         let (remote, session) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
         let tasks = Tasks::new();
-        tasks.spawn(session);
+        tasks.serve(session);
         Ok(Cache::assemble(Parts {
             clock,
             local: Arc::new(MokaTier::new(self.local_entries)),

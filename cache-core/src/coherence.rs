@@ -150,6 +150,11 @@ impl Coherence {
         self.coherent_until.fetch_max(sent.plus(self.bound).nanos(), Ordering::AcqRel);
     }
 
+    /// Nothing will be heard any more: what is in L1 is not served again.
+    pub(crate) fn end(&self) {
+        self.coherent_until.store(Tick::ZERO.nanos(), Ordering::Release);
+    }
+
     pub(crate) fn set_reachable(&self, reachable: bool) {
         self.reachable.store(reachable, Ordering::Relaxed);
     }

@@ -36,9 +36,9 @@ pub const fn days(n: u64) -> Duration {
 pub(crate) fn display(duration: Duration) -> String {
     let (secs, millis) = (duration.as_secs(), duration.subsec_millis());
     let units = [(secs / 86_400, "d"), (secs / 3_600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s"), (millis.into(), "ms")];
-    let said: String =
-        units.iter().skip_while(|(n, _)| *n == 0).take(2).filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if said.is_empty() { format!("{}ns", duration.as_nanos()) } else { said }
+    let largest = units.iter().skip_while(|(n, _)| *n == 0).take(2);
+    let said: Vec<String> = largest.filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if said.is_empty() { format!("{}ns", duration.as_nanos()) } else { said.concat() }
 }
 
 #[cfg(test)]

@@ -128,7 +128,8 @@ fn read_options(names: &Locals, read: &Read) -> TokenStream {
         out.extend(quote!(.rev(#rev)));
     }
     if let Some((name, cache_err)) = &read.cache_err {
-        out.extend(quote!(.#name(#cache_err)));
+        let ops = proof(names, "error_ops", name.span());
+        out.extend(quote!(.cache_err(#cache_err, #ops)));
     }
     match &read.share_err {
         Some(share_err) => out.extend(quote!(.share_err(|error| #private::shared(error, #share_err)))),
@@ -281,7 +282,10 @@ fn kind_of(spec: &Spec, names: &Locals) -> TokenStream {
 fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
     let Locals { private, cache, .. } = names;
     let source = match &spec.cache {
-        CacheFrom::Expression(expression) => quote!(reach(&(#expression))),
+        CacheFrom::Expression(expression) => {
+            let cache = quote_spanned!(first_span(expression)=> &(#expression));
+            quote!(reach(#cache))
+        }
         CacheFrom::Field => {
             let span = spec.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span);
             let (this, field) = (Ident::new("self", span), Ident::new("cache", span));
@@ -324,22 +328,36 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
             return #settled;
         }
     };
+    // A body that can't be sent to a task is reported at the user's `async`.
+    let future =
+        Ident::new("__cache_body", spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span));
+    let future_of = |lend: &[TokenStream], body: &Group| {
+        quote! {
+            #[allow(unused_braces, reason = "generated")]
+            let #future = async move { #(#lend)* #edge #body };
+        }
+    };
     match &spec.running {
-        Running::Inline => quote! {
-            #private::Inline.#method(#plan, async move { #edge #body }).await
-        },
+        Running::Inline => {
+            let future_of = future_of(&[], body);
+            quote! {
+                #future_of
+                #private::Inline.#method(#plan, #future).await
+            }
+        }
         Running::Asked { questions, lent } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
             let (own, lend): (Vec<_>, Vec<_>) =
                 lent.iter().enumerate().map(|(index, lent)| owned(lent, index, how)).unzip();
-            let body = renamed(body, lent);
+            let future_of = future_of(&lend, &renamed(body, lent));
             quote! {
                 let #how = {
                     use #private::{ViaInline as _, ViaTask as _};
                     (&&#private::Ask::<#asked>::NEW).__cache_how()
                 };
                 #(#own)*
-                #how.#method(#plan, async move { #(#lend)* #edge #body }).await
+                #future_of
+                #how.#method(#plan, #future).await
             }
         }
     }
@@ -416,11 +434,24 @@ fn overrides(overrides: &Overrides) -> TokenStream {
 
 /// The proof that the value can be cached; that it can't is reported where the user wrote the result's type.
 fn ops(spec: &Spec, names: &Locals) -> TokenStream {
-    let kind = &names.kind;
-    let ops = Ident::new("ops", output_span(spec));
-    quote!(#kind.#ops())
+    proof(names, "value_ops", output_span(spec))
+}
+
+/// What a function of the runtime asks of the kind's types, with a failure reported at `span`.
+fn proof(names: &Locals, asked: &str, span: Span) -> TokenStream {
+    let Locals { private, kind, .. } = names;
+    // rustc blames the argument, so it must stand where the user wrote something.
+    let (blamed, asked) = (Ident::new("__cache_kind", span), Ident::new(asked, Span::call_site()));
+    quote!({
+        let #blamed = #kind;
+        #private::#asked(#blamed)
+    })
 }
 
 fn output_span(spec: &Spec) -> Span {
-    spec.output.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span())
+    first_span(&spec.output)
+}
+
+fn first_span(tokens: &impl ToTokens) -> Span {
+    tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }

@@ -165,11 +165,23 @@ fn passing(ty: &Type, generics: &[Generic]) -> Passing {
         Type::Paren(inner) => passing(&inner.elem, generics),
         Type::Group(inner) => passing(&inner.elem, generics),
         Type::Reference(reference) if reference.lifetime.is_none() && reference.mutability.is_none() => {
-            if borrows(&reference.elem, generics) { Passing::Borrowed } else { Passing::Lent(reference.elem.clone()) }
+            if borrows(&reference.elem, generics) {
+                Passing::Borrowed
+            } else {
+                Passing::Lent(bare(reference.elem.clone()))
+            }
         }
         _ if option_of_reference(ty).is_some_and(|inner| !borrows(inner, generics)) => Passing::LentOption,
         _ if borrows(ty, generics) => Passing::Borrowed,
         _ => Passing::Moved,
+    }
+}
+
+/// Without the parentheses that `&(dyn A + B)` needs, and the type alone does not.
+fn bare(ty: Box<Type>) -> Box<Type> {
+    match *ty {
+        Type::Paren(inner) => bare(inner.elem),
+        _ => ty,
     }
 }
 

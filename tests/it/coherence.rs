@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::{Ack, Cache, Key, Outcome, Tier};
+use cache_core::{Ack, Bypass, Cache, Key, Outcome, Tier};
 use tests::fixtures::{RedisServer, eventually};
 
 use crate::support::{Gate, Origin, Product, key, node, product};
@@ -256,4 +256,40 @@ async fn an_unconfirmed_eviction_is_in_force_when_redis_is_back() {
     crate::support::coherent(&b).await;
     assert_eq!(origin.through(&a, 7).await, 2);
     evicted_on(&b, &origin, 2).await;
+}
+
+#[tokio::test]
+async fn close_waits_for_what_is_under_way_and_ends_the_cache() {
+    let redis = RedisServer::start().await;
+    for cache in [node(&redis).await, Cache::in_memory()] {
+        let (origin, gate) = (Origin::default(), Gate::default());
+        origin.write(1);
+        let load = tokio::spawn({
+            let (cache, gate, origin) = (cache.clone(), gate.clone(), origin.clone());
+            async move { cache.get_or_load(key(7), move || gate.read(origin, 7)).await }
+        });
+        gate.reached().await;
+        let closing = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.close().await }
+        });
+        gate.open();
+        closing.await.unwrap();
+        load.await.unwrap().unwrap();
+        assert!(cache.redis_key(&key(7)).is_none() || cache.stats().fills == 1, "the load that was under way is stored");
+        let again = origin.clone();
+        let entry = cache.entry(key(7)).or_load(move || again.read(7)).await.unwrap();
+        assert_eq!(entry.outcome(), Outcome::Bypass(Bypass::Closed));
+        assert_eq!(cache.evict(&key(7)).await, Ack::Queued, "nobody would carry it out");
+    }
+    eventually(Duration::from_secs(10), || async { connections(&redis).await <= 1 }).await;
+}
+
+/// The clients of the server, the one that asks included.
+async fn connections(redis: &RedisServer) -> usize {
+    match redis.cli(&["CLIENT", "LIST"]).await {
+        redis::Value::BulkString(list) => list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
+        redis::Value::VerbatimString { text, .. } => text.lines().count(),
+        other => panic!("{other:?}"),
+    }
 }

@@ -4,4 +4,6 @@
 
 mod coherence;
 mod fixtures;
+mod flights;
 mod support;
+mod writers;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Cache, CoherenceState, Key, Policy, secs};
+use cache_core::{Builder, Bypass, Cache, CoherenceState, Key, Policy, secs};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
 use tokio::sync::Notify;
@@ -38,8 +38,16 @@ pub(crate) async fn node(redis: &RedisServer) -> Cache {
 }
 
 pub(crate) async fn node_at(url: String) -> Cache {
+    built(settings(url).ensure_notifications()).await
+}
+
+/// What a node is built with, but for `ensure_notifications`.
+pub(crate) fn settings(url: String) -> Builder {
     let policy = Policy::new().ttl(secs(600)).jitter(0.0);
-    let builder = Cache::builder("shop").redis(url).ensure_notifications().policy(policy).budget(PATIENT);
+    Cache::builder("shop").redis(url).policy(policy).budget(PATIENT)
+}
+
+pub(crate) async fn built(builder: Builder) -> Cache {
     let cache = builder.build().await.unwrap();
     coherent(&cache).await;
     cache
@@ -47,6 +55,30 @@ pub(crate) async fn node_at(url: String) -> Cache {
 
 pub(crate) async fn coherent(cache: &Cache) {
     eventually(Duration::from_secs(20), || async { cache.coherence().state == CoherenceState::Coherent }).await;
+}
+
+/// Waits until the link has been lost and made anew since `fences` were counted, and what Redis holds is used again.
+pub(crate) async fn healed(cache: &Cache, fences: u64) {
+    eventually(Duration::from_secs(30), || async {
+        let report = cache.coherence();
+        let well = report.fences > fences && report.state == CoherenceState::Coherent && report.remote_trusted;
+        if well { Ok(()) } else { Err(report) }
+    })
+    .await;
+}
+
+/// Waits until a call on the node gives this revision of the row.
+#[track_caller]
+pub(crate) fn sees(cache: &Cache, origin: &Origin, id: u64, revision: u64) -> impl Future<Output = ()> {
+    eventually(Duration::from_secs(20), async move || match origin.through(cache, id).await {
+        found if found == revision => Ok(()),
+        other => Err(other),
+    })
+}
+
+/// How many calls went past the cache for this reason.
+pub(crate) fn bypassed(cache: &Cache, reason: Bypass) -> u64 {
+    cache.stats().bypasses.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count)
 }
 
 /// A row in a database, with a count of its readers.

@@ -8,7 +8,7 @@ use crate::{
     key::Key,
     outcome::Bypass,
     policy::Overrides,
-    value::{CacheValue, ValueOps},
+    value::ValueOps,
 };
 
 /// A call that the nearest tier could not answer.
@@ -56,7 +56,7 @@ where
 }
 
 /// An error on its way to those who waited.
-pub type SharedError = Arc<dyn Any + Send + Sync>;
+type SharedError = Arc<dyn Any + Send + Sync>;
 
 /// A copy of an error, with the function that copies it again for each who waited.
 struct Copied<E> {
@@ -145,11 +145,8 @@ where
     }
 
     /// Which errors are cached.
-    pub fn cache_err(mut self, chosen: fn(&K::Error) -> bool) -> Self
-    where
-        K::Error: CacheValue,
-    {
-        self.call.rules.cache_err = Some((chosen, ValueOps::of()));
+    pub fn cache_err(mut self, chosen: fn(&K::Error) -> bool, ops: &'static ValueOps<K::Error>) -> Self {
+        self.call.rules.cache_err = Some((chosen, ops));
         self
     }
 

@@ -42,18 +42,6 @@ macro_rules! kinds {
 
         impl<$($param),+> Copy for $name<$($param),+> {}
 
-        impl<$($param),+> $name<$($param),+> {
-            /// What can be done with the value. The only place that asks anything of the type, so that one that can't be
-            /// cached is one error.
-            #[inline]
-            pub fn ops(self) -> &'static ValueOps<T>
-            where
-                T: CacheValue,
-            {
-                ValueOps::of()
-            }
-        }
-
         /// A rung of the ladder.
         pub trait $via<$($param),+> {
             /// The kind.
@@ -78,6 +66,24 @@ kinds! {
     OptionOf<T>, ViaOption for [&] Option<T>;
     /// Anything else.
     Plain<T>, ViaPlain for [] T;
+}
+
+/// What can be done with the value. The only place that asks anything of its type, so that one that can't be cached is one
+/// error.
+#[inline]
+pub fn value_ops<K: Kind>(_: K) -> &'static ValueOps<K::Value>
+where
+    K::Value: CacheValue,
+{
+    ValueOps::of()
+}
+
+/// What can be done with the error: asked for `cache_err` only.
+pub fn error_ops<K: Kind>(_: K) -> &'static ValueOps<K::Error>
+where
+    K::Error: CacheValue,
+{
+    ValueOps::of()
 }
 
 /// What a kind without *nothing* gives the engine it also gets back.

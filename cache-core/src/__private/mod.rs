@@ -27,6 +27,7 @@ pub use self::{
     call::{Plan, probe, reach, reach_installed, shared, stand_aside},
     kind::{
         Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption,
+        error_ops, value_ops,
     },
     own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask},
     share::{Sharing, ViaClone, ViaNothing},
@@ -34,6 +35,7 @@ pub use self::{
     write::Writing,
 };
 pub use crate::{
+    cache::{Judge, ShareOps},
     installed::installed,
     key::{KeptPart, KeyPart, KeyWriter},
 };

@@ -93,7 +93,7 @@ impl Site {
 
     /// Where it stands.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         self.place
     }
 

@@ -64,7 +64,7 @@ impl Inner {
     pub(super) fn watch(&self, key: &Key, scope: &ScopeState, tags: &[Key]) -> Watch {
         let stamp = self.coherence.stamp(key.local_hash());
         let sequence = self.tags.sequence();
-        let mut cells: Vec<_> = scope.cells.iter().cloned().collect();
+        let mut cells = scope.cells.to_vec();
         for cell in self.cells_of(tags) {
             if !cells.iter().any(|known| Arc::ptr_eq(known, &cell)) {
                 cells.push(cell);

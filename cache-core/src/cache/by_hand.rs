@@ -239,15 +239,13 @@ impl<'c> Request<'c> {
     }
 
     /// Stores a new truth: every node's next read sees it, or loads.
-    pub fn put<T: CacheValue>(self, value: T) -> impl Future<Output = Ack> + Send + use<'c, T> {
-        async move {
-            let mut plan = WritePlan::new(self.place);
-            plan.shape_tags = shapes(&self.tags);
-            plan.put = Some(self.key);
-            plan.put_tags = self.tags;
-            let after = After { overrides: self.overrides, ..After::default() };
-            self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), after).await
-        }
+    pub async fn put<T: CacheValue>(self, value: T) -> Ack {
+        let mut plan = WritePlan::new(self.place);
+        plan.shape_tags = shapes(&self.tags);
+        plan.put = Some(self.key);
+        plan.put_tags = self.tags;
+        let after = After { overrides: self.overrides, ..After::default() };
+        self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), after).await
     }
 
     fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {

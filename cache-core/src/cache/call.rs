@@ -7,19 +7,19 @@ use crate::{key::Key, policy::Overrides, value::ValueOps};
 /// Where a call site stands, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Place {
+pub(crate) struct Place {
     /// The function that carries the attribute, or what was called by hand.
-    pub function: &'static str,
+    pub(crate) function: &'static str,
     /// The source file.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// The line in it.
-    pub line: u32,
+    pub(crate) line: u32,
 }
 
 impl Place {
     /// A place.
     #[must_use]
-    pub const fn new(function: &'static str, file: &'static str, line: u32) -> Self {
+    pub(crate) const fn new(function: &'static str, file: &'static str, line: u32) -> Self {
         Self { function, file, line }
     }
 
@@ -63,18 +63,27 @@ impl<E: Clone + Send + Sync + 'static> ShareOps<E> {
 /// A judgement on a loaded value, or on *nothing*.
 pub type Judge<T> = Box<dyn Fn(Option<&T>) -> bool + Send + Sync>;
 
+/// How long a value lives.
+pub(crate) type LifeOf<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
+
+/// The tags that a value names.
+pub(crate) type TagsOf<T> = Box<dyn Fn(&T) -> Vec<Key> + Send + Sync>;
+
+/// Which errors are cached, and what can be done with them.
+pub(crate) type Chosen<E> = (fn(&E) -> bool, &'static ValueOps<E>);
+
 /// What a call site says about what its loads return. Each may be left out.
-pub struct Rules<T: 'static, E: 'static> {
+pub(crate) struct Rules<T: 'static, E: 'static> {
     /// Do not store what this says yes to.
-    pub unless: Option<Judge<T>>,
+    pub(crate) unless: Option<Judge<T>>,
     /// How long this value lives; may only shorten.
-    pub ttl_with: Option<Box<dyn Fn(&T) -> Duration + Send + Sync>>,
+    pub(crate) ttl_with: Option<LifeOf<T>>,
     /// Tags that only the value can name.
-    pub result_tags: Option<Box<dyn Fn(&T) -> Vec<Key> + Send + Sync>>,
+    pub(crate) result_tags: Option<TagsOf<T>>,
     /// Which errors are cached, for as long as *nothing* is, and how to encode them.
-    pub cache_err: Option<(fn(&E) -> bool, &'static ValueOps<E>)>,
+    pub(crate) cache_err: Option<Chosen<E>>,
     /// How an error reaches those who waited.
-    pub share_err: Option<ShareOps<E>>,
+    pub(crate) share_err: Option<ShareOps<E>>,
 }
 
 impl<T, E> Default for Rules<T, E> {
@@ -91,23 +100,23 @@ impl<T, E> fmt::Debug for Rules<T, E> {
 
 /// One call: its key, its tags, the type of its value, and the rules of its site.
 #[derive(Debug)]
-pub struct Call<T: 'static, E: 'static> {
+pub(crate) struct Call<T: 'static, E: 'static> {
     /// The key.
-    pub key: Key,
+    pub(crate) key: Key,
     /// Tags known before the load.
-    pub tags: Vec<Key>,
+    pub(crate) tags: Vec<Key>,
     /// The shapes of all tag templates that the site declares, sorted.
-    pub shape_tags: Vec<u64>,
+    pub(crate) shape_tags: Vec<u64>,
     /// Where the call is made.
-    pub place: Place,
+    pub(crate) place: Place,
     /// What can be done with the value.
-    pub ops: &'static ValueOps<T>,
+    pub(crate) ops: &'static ValueOps<T>,
     /// Whether the caller can be told *nothing*.
-    pub none: bool,
+    pub(crate) none: bool,
     /// What the site says about lives.
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
     /// The site's revision of the value's layout.
-    pub rev: u32,
+    pub(crate) rev: u32,
     /// What the site says about results.
-    pub rules: Rules<T, E>,
+    pub(crate) rules: Rules<T, E>,
 }

@@ -53,8 +53,7 @@ struct Ticket<T: 'static, E: 'static> {
 impl Cache {
     /// Answers a call from the cache or by `load`, which runs in the caller and may borrow. If the caller goes away, the next
     /// waiter loads.
-    #[doc(hidden)]
-    pub async fn load_inline<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
+    pub(crate) async fn load_inline<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
     where
         T: 'static,
         E: 'static,
@@ -65,8 +64,7 @@ impl Cache {
 
     /// Answers a call from the cache or by `load`, which runs in a task of its own: a caller that goes away does nothing
     /// to it.
-    #[doc(hidden)]
-    pub async fn load_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
+    pub(crate) async fn load_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
     where
         T: Send + Sync + 'static,
         E: Send + 'static,

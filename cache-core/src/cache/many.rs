@@ -1,6 +1,6 @@
 //! Reading without loading, one key or many in one trip.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
     Cache, Call, Inner, Rules,
@@ -36,7 +36,9 @@ impl Cache {
         let inner = &self.0;
         let mut found: Vec<Option<(Option<T>, Arc<Entry>)>> = keys.iter().map(|_| None).collect();
         if let Some(reason) = inner.gate() {
-            keys.iter().for_each(|key| inner.bypass(key.scope(), reason, std::time::Duration::ZERO));
+            for key in keys {
+                inner.bypass(key.scope(), reason, Duration::ZERO);
+            }
             return found;
         }
         let mut missing = Vec::new();
@@ -82,7 +84,7 @@ impl Inner {
         }
         let value = ValueOps::<T>::view(entry)?.clone();
         self.counters.local_hit();
-        note(key.scope(), Outcome::Hit(Tier::Local), std::time::Duration::ZERO);
+        note(key.scope(), Outcome::Hit(Tier::Local), Duration::ZERO);
         Some((value, Arc::clone(entry)))
     }
 

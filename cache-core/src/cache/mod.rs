@@ -23,11 +23,14 @@ use tokio::sync::{Semaphore, oneshot};
 use self::scopes::Scopes;
 pub use self::{
     by_hand::{Entry, Request},
-    call::{Call, Judge, Place, Rules, ShareOps},
+    call::{Judge, ShareOps},
     context::observe,
+};
+pub(crate) use self::{
+    call::{Call, Place, Rules},
+    context::{Context, stand_in, with_stand_in},
     write::{After, Phase, Write, WritePlan},
 };
-pub(crate) use self::context::{Context, stand_in, with_stand_in};
 use crate::{
     clock::Clock,
     codec::Codec,
@@ -190,20 +193,21 @@ impl Cache {
         self.0.remote.record_name(&Record::Control(key.clone()))
     }
 
-    /// Ends the cache: calls from now on bypass it, work under way (fills, evictions of callers that went away) is waited
-    /// for, connections are closed.
+    /// Ends the cache: from now on nothing is loaded into it, work under way (fills, evictions of callers that went away) is
+    /// waited for, then connections are closed, and every call is `bypass(closed)`.
     ///
     /// Waits for as long as the loads under way take; wrap it in a timeout to bound it. Dropping the future is safe.
     pub async fn close(&self) {
         self.0.tasks.close();
-        self.0.remote.close().await;
         self.0.tasks.finished().await;
+        self.0.remote.close().await;
+        self.0.tasks.services_ended().await;
+        self.0.coherence.end();
     }
 
     /// Runs `work` in a task of its own, in the context of this one, and waits for it. A caller that goes away does nothing
     /// to it. A panic in `work` is a panic here.
-    #[doc(hidden)]
-    pub async fn run_owned<R: Send + 'static>(&self, work: impl Future<Output = R> + Send + 'static) -> R {
+    pub(crate) async fn run_owned<R: Send + 'static>(&self, work: impl Future<Output = R> + Send + 'static) -> R {
         let (done, result) = oneshot::channel();
         let context = Context::current();
         let span = tracing::Span::current();

@@ -14,9 +14,8 @@ use crate::{
 impl Cache {
     /// The value that L1 has under `key`, if it may be served right now; `Some(None)` is a cached *nothing*, answered only to
     /// callers that can be told so.
-    #[doc(hidden)]
     #[inline]
-    pub fn probe<T: 'static>(&self, key: &Key, ops: &'static ValueOps<T>, none: bool) -> Option<Option<T>> {
+    pub(crate) fn probe<T: 'static>(&self, key: &Key, ops: &'static ValueOps<T>, none: bool) -> Option<Option<T>> {
         let place = self.0.local.get(key.local_hash())?;
         let entry = place.of(key, ValueOps::<T>::slot())?;
         let stamp = self.0.coherence.stamp(key.local_hash());

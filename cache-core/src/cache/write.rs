@@ -25,8 +25,7 @@ use crate::{
 
 /// When a writer evicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
+pub(crate) enum Phase {
     /// After the body: nothing older than what the body wrote can be stored.
     #[default]
     After,
@@ -38,31 +37,31 @@ pub enum Phase {
 
 /// What a writer is going to change, as far as it is known before the body.
 #[derive(Clone, Debug)]
-pub struct WritePlan {
+pub(crate) struct WritePlan {
     /// The key whose new value the body returns.
-    pub put: Option<Key>,
+    pub(crate) put: Option<Key>,
     /// The tags of that value, as far as they are known.
-    pub put_tags: Vec<Key>,
+    pub(crate) put_tags: Vec<Key>,
     /// The shapes of all tag templates that the put declares, sorted.
-    pub shape_tags: Vec<u64>,
+    pub(crate) shape_tags: Vec<u64>,
     /// Keys to evict.
-    pub evict: Vec<Key>,
+    pub(crate) evict: Vec<Key>,
     /// Tags to evict.
-    pub evict_tags: Vec<Key>,
+    pub(crate) evict_tags: Vec<Key>,
     /// Scopes to evict.
-    pub evict_scopes: Vec<ScopeId>,
+    pub(crate) evict_scopes: Vec<ScopeId>,
     /// The heads of templates that only the result can fill: evicted whole if there is no result.
-    pub heads_of_unknown: Vec<ScopeId>,
+    pub(crate) heads_of_unknown: Vec<ScopeId>,
     /// When to evict.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Where the writer stands.
-    pub place: Site,
+    pub(crate) place: Site,
 }
 
 impl WritePlan {
     /// A plan of the writer at `place` that changes nothing yet.
     #[must_use]
-    pub fn new(place: Site) -> Self {
+    pub(crate) fn new(place: Site) -> Self {
         Self {
             put: None,
             put_tags: Vec::new(),
@@ -79,17 +78,17 @@ impl WritePlan {
 
 /// What a writer knows when its body has returned.
 #[derive(Clone, Debug, Default)]
-pub struct After {
+pub(crate) struct After {
     /// Tags of the put value that only the value could name.
-    pub put_tags: Vec<Key>,
+    pub(crate) put_tags: Vec<Key>,
     /// Keys to evict that only the result could name.
-    pub evict: Vec<Key>,
+    pub(crate) evict: Vec<Key>,
     /// Tags to evict that only the result could name.
-    pub evict_tags: Vec<Key>,
+    pub(crate) evict_tags: Vec<Key>,
     /// What the site says about lives.
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
     /// The site's revision of the value's layout.
-    pub rev: u32,
+    pub(crate) rev: u32,
 }
 
 /// Records to move, and the marks of this process that go with them.
@@ -102,7 +101,7 @@ struct Targets {
 /// A writer between the beginning of its body and its end. Dropped before the end, it evicts what is known, in a task of its
 /// own: the body may have changed the row.
 #[must_use = "dropping it evicts"]
-pub struct Write {
+pub(crate) struct Write {
     inner: Arc<Inner>,
     /// What the writer changes, as far as it is known.
     targets: Targets,
@@ -130,8 +129,7 @@ impl std::fmt::Debug for Write {
 
 impl Cache {
     /// Before the body of a writer.
-    #[doc(hidden)]
-    pub async fn begin_write(&self, plan: WritePlan) -> Write {
+    pub(crate) async fn begin_write(&self, plan: WritePlan) -> Write {
         let inner = &self.0;
         let evicted = plan.evict.iter().chain(&plan.put);
         let scope = evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
@@ -195,7 +193,7 @@ impl Cache {
 
 impl Write {
     /// The body returned the new value of the key to put, or *nothing*.
-    pub async fn put<T: 'static>(mut self, ops: &'static ValueOps<T>, value: Option<T>, after: After) -> Ack {
+    pub(crate) async fn put<T: 'static>(mut self, ops: &'static ValueOps<T>, value: Option<T>, after: After) -> Ack {
         self.learned(&after);
         if !self.armed {
             return Ack::Queued;
@@ -212,7 +210,7 @@ impl Write {
     }
 
     /// The body returned; what was known, and what only the result could name, is evicted.
-    pub async fn evict(mut self, after: After) -> Ack {
+    pub(crate) async fn evict(mut self, after: After) -> Ack {
         self.learned(&after);
         if !self.armed {
             return Ack::Queued;
@@ -223,7 +221,7 @@ impl Write {
     }
 
     /// The body failed: there is no result, and the row may have changed.
-    pub async fn fail(mut self) -> Ack {
+    pub(crate) async fn fail(mut self) -> Ack {
         if !self.armed {
             return Ack::Queued;
         }
@@ -234,7 +232,7 @@ impl Write {
     }
 
     /// Nothing changed: nothing is put or evicted.
-    pub fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.armed = false;
     }
 

@@ -32,6 +32,19 @@ impl Repo {
         }
         Ok(id)
     }
+
+    #[cacheable(key = "a:{id}")]
+    async fn semicolon(&self, id: u64) -> u64 {
+        id;
+    }
+
+    #[cacheable(key = "a:{id}")]
+    async fn empty(&self, id: u64) -> u64 {}
+
+    #[cacheable(key = "a:{id}")]
+    async fn unknown(&self, id: u64) -> u64 {
+        idd
+    }
 }
 
 fn main() {}

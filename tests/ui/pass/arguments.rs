@@ -62,7 +62,7 @@ async fn changed(cache: &Cache, mut n: u64) -> u64 {
     n
 }
 
-#[cacheable(key = "pattern:{id}:{number}:{size}:{a}", cache = cache, skip(cache, b))]
+#[cacheable(key = "pattern:{id}:{number}:{size}:{a}", cache = cache, skip(cache, b, _unused))]
 async fn patterns(
     cache: &Cache,
     Path(id): Path<u64>,

@@ -51,7 +51,7 @@ async fn find(id: u64, fresh: bool, shop: u32) -> Result<Option<Product>, Failed
     }
 }
 
-#[cache_evict(tags = ["catalogue", "listing:{product.category}"], phase = both)]
+#[cache_evict(tags = ["top", "listing:{product.category}"], phase = both)]
 #[cache_put(
     key = "product:{product.id}",
     tags = ["category:{it.category}", "shop:{shop}:category:{it.category}:{shop}", "catalogue"],

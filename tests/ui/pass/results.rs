@@ -1,7 +1,7 @@
 //! `Result` and `Option` are told by type, not by spelling; and shadowed names break nothing.
 
 #![deny(warnings)]
-#![allow(dead_code, reason = "what shadows is not used")]
+#![allow(dead_code, unused_macros, reason = "what shadows is not used")]
 
 use cache_core::{Cache, observe};
 
@@ -77,6 +77,19 @@ mod shadowed {
     }
 }
 
+#[rustfmt::skip]
+mod one_line {
+    //! What rustfmt makes of short functions trips a lint about braces elsewhere.
+
+    use cache_core::{Cache, cacheable};
+
+    #[cacheable(key = "one-line:{id}", cache = cache, skip(cache))]
+    pub async fn read(cache: &Cache, id: u64) -> Option<u64> { Some(id) }
+
+    #[cacheable(key = "one-line:todo:{id}", cache = cache, skip(cache))]
+    pub async fn todo(cache: &Cache, id: u64) -> Option<u64> { todo!("{id}") }
+}
+
 mod facade {
     pub use cache_core as renamed;
 }
@@ -133,6 +146,8 @@ async fn main() {
     assert_eq!(seen(shadowed::alias(c, 1)).await, "hit; tier=local");
     assert_eq!(shadowed::maybe(c, 2).await, Some(2));
     assert_eq!(through_a_facade(c, 2).await, Ok(2));
+
+    assert_eq!(one_line::read(c, 2).await, Some(2));
 
     let key = |kind: &Kind| cache_core::Key::new("k").arg(kind).wire();
     assert_eq!(key(&Kind::Plain), "k:.Plain");

@@ -59,8 +59,8 @@ impl Ears {
         }
     }
 
-    pub(crate) fn push(&self, info: PushInfo) {
-        match info.kind {
+    pub(crate) fn push(&self, info: &PushInfo) {
+        match &info.kind {
             PushKind::PMessage => self.message(&info.data),
             PushKind::Disconnection => self.gone.cancel(),
             _ => {}
@@ -138,7 +138,7 @@ mod tests {
     fn hear(ears: &Ears, name: &str, event: &str) {
         let channel = format!("__keyspace@0__:{name}");
         let data = ["pattern", &channel, event].map(|text| Value::BulkString(text.as_bytes().to_vec()));
-        ears.push(PushInfo { kind: PushKind::PMessage, data: data.to_vec() });
+        ears.push(&PushInfo { kind: PushKind::PMessage, data: data.to_vec() });
     }
 
     #[test]

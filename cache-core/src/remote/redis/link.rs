@@ -44,7 +44,7 @@ impl Link {
         let () = target.step("SCRIPT LOAD", scripts.query_async(&mut data)).await?;
 
         let pushes = Arc::clone(&hearing);
-        let mut ears = target.open(move |info| pushes.push(info)).await?;
+        let mut ears = target.open(move |info| pushes.push(&info)).await?;
         let patterns = shared.names.patterns(target.database(), &shared.node);
         target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await.map_err(|error| match error.kind() {
             ErrorKind::Denied => {

@@ -53,9 +53,6 @@ pub(crate) async fn keep(shared: Arc<Shared>, first: Option<Arc<Link>>) {
     let closed = shared.closed.clone();
     let session = async {
         let mut link = first;
-        if link.is_none() {
-            shared.doubt();
-        }
         loop {
             match link.take() {
                 Some(link) => {
@@ -77,13 +74,15 @@ pub(crate) async fn keep(shared: Arc<Shared>, first: Option<Arc<Link>>) {
     }
 }
 
-/// A new link after a lost one; published only when the namespace's generation has been moved.
+/// A new link; after a lost one, and after unconfirmed evictions, published only when the namespace's generation has been moved.
 async fn relink(shared: &Shared) -> Arc<Link> {
     let mut backoff = BACKOFF_FIRST;
     loop {
         let attempt = async {
             let link = Arc::new(Link::establish(shared).await?);
-            settle(shared, &link).await?;
+            if !shared.is_trusted() {
+                settle(shared, &link).await?;
+            }
             Ok::<_, Error>(link)
         };
         match attempt.await {

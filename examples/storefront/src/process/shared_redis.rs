@@ -28,10 +28,7 @@ impl SharedRedis {
     pub(crate) async fn open(url: &str) -> Result<Self, Problem> {
         let look = async {
             let mut connection = connect(url).await?;
-            let setting =
-                redis::cmd("CONFIG").arg("GET").arg(SETTING).query_async::<Vec<String>>(&mut connection).await;
-            // A server that refuses CONFIG is not changed by the cache either.
-            Ok::<_, Problem>(setting.ok().and_then(|pair| pair.into_iter().nth(1)))
+            Ok(notifications(&mut connection).await)
         };
         let notifications = limited("look at", look).await?;
         Ok(Self { url: url.to_owned(), notifications })
@@ -42,9 +39,11 @@ impl SharedRedis {
         let work = async {
             let mut connection = connect(&self.url).await?;
             let removed = remove(&mut connection, namespace).await?;
-            println!("Redis: {removed} keys of `{namespace}` removed, nothing else touched.");
-            if let Some(before) = &self.notifications {
+            println!("\nCleaned up in Redis: {removed} keys of `{namespace}`.");
+            let now = notifications(&mut connection).await;
+            if let Some(before) = self.notifications.as_ref().filter(|before| now.as_ref() != Some(before)) {
                 redis::cmd("CONFIG").arg("SET").arg(SETTING).arg(before).exec_async(&mut connection).await?;
+                println!("{SETTING} is `{before}` again, as before the tour.");
             }
             Ok(())
         };
@@ -54,6 +53,12 @@ impl SharedRedis {
 
 async fn connect(url: &str) -> Result<MultiplexedConnection, Problem> {
     Ok(redis::Client::open(url)?.get_multiplexed_async_connection().await?)
+}
+
+/// The setting; nothing where the server refuses to tell: then a cache cannot change it either.
+async fn notifications(connection: &mut MultiplexedConnection) -> Option<String> {
+    let pair = redis::cmd("CONFIG").arg("GET").arg(SETTING).query_async::<Vec<String>>(connection).await;
+    pair.ok()?.into_iter().nth(1)
 }
 
 async fn remove(connection: &mut MultiplexedConnection, namespace: &str) -> Result<usize, Problem> {

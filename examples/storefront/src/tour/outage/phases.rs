@@ -45,7 +45,8 @@ impl Outage<'_> {
         let saving = script.step(&nodes[A], Ask::put(path(entry), carpet()), saved(entry, EITHER));
         // Which of the two is first does not matter.
         let (killed, answer) = tokio::join!(server.kill(), saving);
-        (killed?, answer?);
+        killed?;
+        answer?;
         entry.wrote(A, entry.newest() + 1);
         self.read(A, OTHER, ANY).await?;
         self.read(B, CARPET, ANY).await?;

@@ -1,0 +1,5 @@
+//! Writers: `#[cache_evict]` and `#[cache_put]`, when they come to their end, when they do not, and when they meet.
+
+mod dropped;
+mod options;
+mod races;
