@@ -5,5 +5,8 @@
 mod coherence;
 mod fixtures;
 mod flights;
+mod hostile;
+mod outage;
+mod start;
 mod support;
 mod writers;

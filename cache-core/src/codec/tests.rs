@@ -495,6 +495,19 @@ fn json_refuses_values_that_would_come_back_as_others() {
     round(Codec::Bincode, &(f64::INFINITY, Some(Chain(None))));
 }
 
+#[test]
+fn refusal_that_a_type_swallows_still_counts() {
+    struct Swallows;
+    impl Serialize for Swallows {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut seq = serializer.serialize_seq(Some(1))?;
+            let _ = seq.serialize_element(&f64::NAN);
+            seq.end()
+        }
+    }
+    assert_eq!(refusal(Codec::Json, &Swallows), "unsupported");
+}
+
 // === Words ===
 
 #[test]

@@ -146,12 +146,9 @@ impl<'r> Ask<'r> {
         self.sample(b'y', BYTES, |bytes| visitor.visit_bytes(&vec![0; bytes]))
     }
 
-    /// A length for a list or map, as one of the choices; an empty one shows nothing of what is inside.
+    /// A length for a list or map, as one of the choices.
     fn length(&self) -> (usize, usize) {
-        let (place, at) = self.recorder.choose(LENGTHS.len());
-        if at == NO_ELEMENTS {
-            self.recorder.leave_partial();
-        }
+        let (place, at) = self.recorder.choose_or_leave(LENGTHS.len(), NO_ELEMENTS);
         (place, LENGTHS.get(at).copied().unwrap_or_default())
     }
 
@@ -284,11 +281,10 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         let Some(_level) = self.recorder.enter_optional::<V::Value>()? else {
             return visitor.visit_none();
         };
-        if self.recorder.choose(2).1 == 0 {
-            return visitor.visit_some(self);
+        match self.recorder.choose_or_leave(2, 1) {
+            (_, 0) => visitor.visit_some(self),
+            _ => visitor.visit_none(),
         }
-        self.recorder.leave_partial();
-        visitor.visit_none()
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Halt> {

@@ -20,10 +20,12 @@ use super::ask::{Ask, Halt};
 
 /// Questions in all runs together: a tenth of a second at most, and few types need a thousandth of it.
 const MAX_STEPS: u32 = 1 << 19;
-/// Levels in one run.
-const MAX_DEPTH: u32 = 96;
+/// Levels in one run. The type's own code runs at each, and its frames can be large.
+const MAX_DEPTH: u32 = 64;
 /// From this level on an enum takes a variant that is known to end, if there is one.
 const DEEP: u32 = 24;
+/// Inside itself so many times, an enum takes a variant that is known to end, or none.
+const MAX_INSIDE_ITSELF: usize = 4;
 
 /// What was found out about a type.
 pub(super) struct Recording {
@@ -46,6 +48,8 @@ pub(super) struct Recorder {
     stopped: Cell<bool>,
     /// The run failed on purpose, with its choices already put right.
     again: Cell<bool>,
+    /// Nothing else has helped.
+    may_leave_empty: Cell<bool>,
     steps_left: Cell<u32>,
     depth: Cell<u32>,
 }
@@ -77,9 +81,12 @@ struct Run {
 }
 
 /// A point where a run could have gone another way.
+#[derive(Default)]
 struct Choice {
     chosen: usize,
     options: usize,
+    /// The option that leaves something out.
+    empty: Option<usize>,
     /// The option to begin with; the others follow in a circle.
     first: usize,
     /// Variants in the order of trying, where the choice is one of those.
@@ -165,6 +172,7 @@ impl Recorder {
             kept: Cell::default(),
             stopped: Cell::new(false),
             again: Cell::new(false),
+            may_leave_empty: Cell::new(false),
             steps_left: Cell::new(MAX_STEPS),
             depth: Cell::new(0),
         }
@@ -204,20 +212,24 @@ impl Recorder {
         self.run.borrow().settled.iter().all(Enum::is_done)
     }
 
-    /// Changes the last choice that has another option; says whether there was one.
+    /// Changes the last choice that has another option; says whether there was one. Leaving things empty comes after
+    /// everything else has failed.
     fn step_back(&self) -> bool {
         if self.again.get() {
             return true;
         }
         let run = &mut *self.run.borrow_mut();
         while let Some(choice) = run.choices.last_mut() {
-            if choice.chosen + 1 < choice.options {
+            choice.chosen += 1;
+            if choice.empty == Some(choice.chosen) && !self.may_leave_empty.get() {
                 choice.chosen += 1;
+            }
+            if choice.chosen < choice.options {
                 return true;
             }
             run.choices.pop();
         }
-        false
+        !self.may_leave_empty.replace(true)
     }
 
     fn keep(&self) {
@@ -290,21 +302,30 @@ impl Recorder {
 
     /// Which of `options` to take here; gives the place of the choice too.
     pub(super) fn choose(&self, options: usize) -> (usize, usize) {
-        self.choose_from(options, 0, Vec::new())
+        self.choose_from(Choice { options, ..Choice::default() })
+    }
+
+    /// The same where the option `empty` shows nothing of what could be inside: a last resort.
+    pub(super) fn choose_or_leave(&self, options: usize, empty: usize) -> (usize, usize) {
+        let (place, at) = self.choose_from(Choice { options, empty: Some(empty), ..Choice::default() });
+        if at == empty {
+            self.leave_partial();
+        }
+        (place, at)
     }
 
     /// The same for samples, beginning with the one that the type `V` took last.
     pub(super) fn choose_sample<V>(&self, options: usize) -> (usize, usize) {
         let first = self.run.borrow().taken.get(type_name::<V>()).copied().unwrap_or(0);
-        self.choose_from(options, first, Vec::new())
+        self.choose_from(Choice { options, first, ..Choice::default() })
     }
 
-    fn choose_from(&self, options: usize, first: usize, variants: Vec<usize>) -> (usize, usize) {
+    fn choose_from(&self, choice: Choice) -> (usize, usize) {
         let run = &mut *self.run.borrow_mut();
         let place = run.cursor;
         run.cursor += 1;
         if place == run.choices.len() {
-            run.choices.push(Choice { chosen: 0, options, first, variants, names: None });
+            run.choices.push(choice);
         }
         let choice = &run.choices[place];
         (place, (choice.first + choice.chosen) % choice.options.max(1))
@@ -327,7 +348,7 @@ impl Recorder {
         let run = &mut *self.run.borrow_mut();
         run.choices.truncate(place + 1);
         if let Some(choice) = run.choices.get_mut(place) {
-            *choice = Choice { chosen: 0, options, first: 0, variants: Vec::new(), names: Some(names) };
+            *choice = Choice { options, names: Some(names), ..Choice::default() };
             self.again.set(true);
         }
     }
@@ -339,7 +360,7 @@ impl Recorder {
     /// Opens the variant whose turn it is.
     pub(super) fn open<V>(&self, names: &[&'static str]) -> Result<usize, Halt> {
         let (of, order) = self.run.borrow_mut().order(type_name::<V>(), names, self.depth.get());
-        let (place, at) = self.choose_from(order.len(), 0, order);
+        let (place, at) = self.choose_from(Choice { options: order.len(), variants: order, ..Choice::default() });
         let run = &mut *self.run.borrow_mut();
         let variant = run.choices[place].variants.get(at).copied().ok_or(Halt::Refused)?;
         // A type that asks differently each time may meet a choice made for another enum.
@@ -381,7 +402,7 @@ impl Recorder {
 
 impl Run {
     /// The enum's place, and its variants in the order of trying: unseen ones, one that leads to unseen ones elsewhere,
-    /// then those that end, the shortest first. Deep down, an enum had better end.
+    /// then those that end, the shortest first. Deep down an enum had better end, and far inside itself it has to.
     fn order(&mut self, type_name: &'static str, names: &[&'static str], depth: u32) -> (usize, Vec<usize>) {
         let of = Enum::find(&mut self.enums, type_name, names);
         if let Some(&Open { of: outer, variant, .. }) = self.open.last() {
@@ -390,16 +411,18 @@ impl Run {
                 inside.push(of);
             }
         }
-        let inside_itself = self.open.iter().any(|open| open.of == of);
+        let inside_itself = self.open.iter().filter(|open| open.of == of).count();
         let variants = &self.enums[of].variants;
-        let unseen = (0..variants.len()).filter(|&at| !variants[at].seen && !variants[at].unusable);
-        let mut ending: Vec<usize> = (0..variants.len()).filter(|&at| variants[at].ended.is_some()).collect();
-        ending.sort_by_key(|&at| variants[at].ended);
-        let mut order: Vec<usize> = unseen.collect();
-        if order.is_empty() && !inside_itself {
+        let mut order: Vec<usize> =
+            (0..variants.len()).filter(|&at| !variants[at].seen && !variants[at].unusable).collect();
+        if order.is_empty() && inside_itself == 0 {
             order.extend(self.leading(of));
         }
-        if depth >= DEEP {
+        let mut ending: Vec<usize> = (0..variants.len()).filter(|&at| variants[at].ended.is_some()).collect();
+        ending.sort_by_key(|&at| variants[at].ended);
+        if inside_itself >= MAX_INSIDE_ITSELF {
+            order = ending;
+        } else if depth >= DEEP {
             ending.extend(order);
             order = ending;
         } else {

@@ -9,9 +9,25 @@ use super::{Hand, SOON};
 use crate::support::{Origin, node, node_at, product};
 
 fn texts() -> Vec<String> {
-    let signs = [":", "{", "}", "{}", "*", "?", "[", "]", "[a-z]", "\\", "~", "'", "''", "%", "%3A", "@", "|", "\"", "`", "$(x)"];
-    let blanks = ["", " ", "\t", "\n", "\r\n", "\0", "a\0b", "a\0", "\u{7f}", "\u{feff}", "\u{202e}abc", "e\u{301}", "\u{e9}"];
-    let looks = ["7", "-7", "007", "true", "none", "null", "()", "a:b", "a:'b", "product:7", "shop:c:{shop.1}:a", "*3\r\n$3\r\nSET"];
+    let signs = [
+        ":", "{", "}", "{}", "*", "?", "[", "]", "[a-z]", "\\", "~", "'", "''", "%", "%3A", "@", "|", "\"", "`", "$(x)",
+    ];
+    let blanks =
+        ["", " ", "\t", "\n", "\r\n", "\0", "a\0b", "a\0", "\u{7f}", "\u{feff}", "\u{202e}abc", "e\u{301}", "\u{e9}"];
+    let looks = [
+        "7",
+        "-7",
+        "007",
+        "true",
+        "none",
+        "null",
+        "()",
+        "a:b",
+        "a:'b",
+        "product:7",
+        "shop:c:{shop.1}:a",
+        "*3\r\n$3\r\nSET",
+    ];
     let emoji = ["\u{1F600}", "\u{1F469}\u{200D}\u{1F4BB}", "\u{1F600}\u{1F600}"];
     let long = ["a", ":", "{}*?[]\0", "\u{1F600}", "\u{1F600}\0:"].map(|unit| unit.repeat(10_240 / unit.len()));
     let nearly = [format!("{}b", "a".repeat(10_239)), format!("b{}", "a".repeat(10_239))];

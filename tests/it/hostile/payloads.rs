@@ -32,24 +32,26 @@ fn damaged(good: &[u8]) -> Vec<Vec<u8>> {
     });
     // xorshift: the same bytes in every run.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let random = (0..200).map(|size: usize| {
-        let byte = |_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        (0..size * 3).map(byte).collect()
-    });
+    let random: Vec<Vec<u8>> = (0..200)
+        .map(|size: usize| {
+            let byte = |_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state as u8
+            };
+            (0..size * 3).map(byte).collect()
+        })
+        .collect();
     // The right head before anything else; and a head that says another layout (its byte 4), with all else right.
-    let headed = random.clone().map(|tail: Vec<u8>| [&good[..80], &tail].concat());
+    let headed: Vec<Vec<u8>> = random.iter().map(|tail| [&good[..80], tail].concat()).collect();
     let versions = (0..=u8::MAX).filter(|version| *version != good[4]).map(|version| {
         let mut bytes = good.to_vec();
         bytes[4] = version;
         bytes
     });
     let magic = [[b"\x1f\x8b\x08\0", &good[4..]].concat(), [b"null", &good[4..]].concat()];
-    cut.chain(longer).chain(flipped).chain(random.clone()).chain(headed).chain(versions).chain(magic).collect()
+    cut.chain(longer).chain(flipped).chain(random).chain(headed).chain(versions).chain(magic).collect()
 }
 
 #[tokio::test]

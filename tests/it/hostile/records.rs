@@ -223,8 +223,19 @@ async fn records_of_nobody_under_our_names_disturb_nobody() {
     let broken = control.replace("{shop.", "{shop");
     let long = format!("{control}{}", "9".repeat(20_000));
     let names = [
-        "shop:c:", "shop:c:x", "shop:c:{shop.1}", "shop:c:{shop.1}:", "shop:c:{shop.1}:%", "shop:c:{shop.1}:a~b", &broken,
-        &long, "shop:t:{shop.1}:@Nobody", "shop:t:{shop.1}:@", "shop:t:{shop.1}:", "shop:t:\u{1F4A3}", "shop:p:x:99999",
+        "shop:c:",
+        "shop:c:x",
+        "shop:c:{shop.1}",
+        "shop:c:{shop.1}:",
+        "shop:c:{shop.1}:%",
+        "shop:c:{shop.1}:a~b",
+        &broken,
+        &long,
+        "shop:t:{shop.1}:@Nobody",
+        "shop:t:{shop.1}:@",
+        "shop:t:{shop.1}:",
+        "shop:t:\u{1F4A3}",
+        "shop:p:x:99999",
     ];
     for name in names {
         hand.set(name, b"text").await;

@@ -90,7 +90,11 @@ async fn load<T: CacheValue>(cache: &Cache, name: &'static str, value: T) -> (T,
 }
 
 /// bincode cannot read it back: L1 alone serves it, and an eviction on another node reaches it.
-async fn in_bincode<T: CacheValue + PartialEq + std::fmt::Debug>(nodes: [&Cache; 2], name: &'static str, [one, two]: [T; 2]) {
+async fn in_bincode<T: CacheValue + PartialEq + std::fmt::Debug>(
+    nodes: [&Cache; 2],
+    name: &'static str,
+    [one, two]: [T; 2],
+) {
     let [cache, other] = nodes;
     let before = bypassed(cache, Bypass::Encode);
     assert_eq!(load(cache, name, one.clone()).await, (one.clone(), Outcome::Loaded));
@@ -103,7 +107,11 @@ async fn in_bincode<T: CacheValue + PartialEq + std::fmt::Debug>(nodes: [&Cache;
     eventually(SOON, async || load(cache, name, two.clone()).await.0 == two).await;
 }
 
-async fn in_json<T: CacheValue + PartialEq + std::fmt::Debug>(nodes: [&Cache; 2], name: &'static str, [one, two]: [T; 2]) {
+async fn in_json<T: CacheValue + PartialEq + std::fmt::Debug>(
+    nodes: [&Cache; 2],
+    name: &'static str,
+    [one, two]: [T; 2],
+) {
     let [cache, other] = nodes;
     assert_eq!(load(cache, name, one.clone()).await, (one.clone(), Outcome::Loaded));
     eventually(SOON, async || other.get::<T>(&Key::new("unreadable").arg(name)).await.is_some()).await;

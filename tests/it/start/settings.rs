@@ -50,6 +50,7 @@ fn contradictions() -> Vec<(Builder, &'static str, &'static str)> {
 #[tokio::test]
 async fn setting_that_cannot_be_meant_is_an_error_that_names_it() {
     for (builder, op, words) in contradictions() {
+        println!("{op}: {words}");
         // With a server to be, none that is there, and without.
         for builder in [builder.clone().redis("redis://127.0.0.1:1/").start_unreachable(), builder] {
             let (error, said) = refused(builder).await;

@@ -101,7 +101,8 @@ async fn cache_started_without_its_server_serves_loads_and_joins_it_later() {
     eventually(HANGS, async || cache.evict(&key(7)).await.is_applied()).await;
     origin.through(&cache, 7).await;
     eventually(HANGS, async || cache.stats().fills > 0).await;
-    eventually(HANGS, async || observe(origin.through(&cache, 7)).await.1[0].outcome == Outcome::Hit(Tier::Local)).await;
+    eventually(HANGS, async || observe(origin.through(&cache, 7)).await.1[0].outcome == Outcome::Hit(Tier::Local))
+        .await;
     hear_each_other(&cache, &built(settings()).await).await;
 }
 

@@ -1,7 +1,8 @@
 //! Types that refuse values, that need a format with names, that are written by hand, and that contain themselves.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    ffi::OsString,
     fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroU64,
@@ -81,6 +82,8 @@ struct Refusing {
     percent: Percent,
     ordered: Ordered,
     pair: AtLeastTwo,
+    /// Knows the variants of other systems by name alone.
+    native: OsString,
     others: Vec<(uuid::Uuid, Option<url::Url>)>,
 }
 
@@ -326,7 +329,7 @@ fn endless_and_failing_types_end() {
 // === Recursion ===
 
 fn on_small_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap();
+    let thread = std::thread::Builder::new().stack_size(1 << 19).spawn(work).unwrap();
     thread.join().unwrap();
 }
 
@@ -384,6 +387,43 @@ fn recursive_types_are_recorded_whole() {
     assert_ne!(of::<Option<Option<Wrapper<u8>>>>(), of::<Option<Option<Wrapper<u16>>>>());
 }
 
+#[derive(Deserialize)]
+enum Inner<A, B, C, D, E> {
+    Add(Box<Self>, Box<Self>),
+    Not(Box<Self>, Option<A>),
+    Call { name: B, arguments: Vec<Self> },
+    Do(Box<Outer<A, B, C, D, E>>),
+    Leaf(C),
+}
+
+#[derive(Deserialize)]
+enum Outer<A, B, C, D, E> {
+    Block(Vec<Self>, Option<Box<Self>>),
+    Let { name: D, value: Inner<A, B, C, D, E> },
+    Return { of: Option<Inner<A, B, C, D, E>>, more: Vec<Option<E>> },
+    Nothing,
+}
+
+#[test]
+fn every_leaf_of_a_recursive_type_counts() {
+    macro_rules! all {
+        ($of:ident) => {
+            [
+                of::<$of<u32, u32, u32, u32, u32>>(),
+                of::<$of<i64, u32, u32, u32, u32>>(),
+                of::<$of<u32, i64, u32, u32, u32>>(),
+                of::<$of<u32, u32, i64, u32, u32>>(),
+                of::<$of<u32, u32, u32, i64, u32>>(),
+                of::<$of<u32, u32, u32, u32, i64>>(),
+            ]
+        };
+    }
+    on_small_stack(|| {
+        let all = [all!(Inner), all!(Outer)].concat();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    });
+}
+
 /// Enums behind enums: each variant of the innermost is only seen when the outer ones lead there again.
 #[test]
 fn far_variants_are_recorded() {
@@ -429,7 +469,12 @@ fn wide_recursive_enum_is_recorded_soon() {
             enum Wide { $($name(Box<Wide>, Vec<Wide>, Option<String>),)* Leaf(u8) }
         };
     }
-    wide!(A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 B0 B1 B2 B3 B4 B5 B6 B7 B8 B9 C0 C1 C2 C3 C4 C5 C6 C7 C8 C9 D0 D1 D2 D3 D4 D5 D6 D7
-        E0 E1 E2 E3 E4 E5 E6 E7 E8 E9 F0 F1 F2 F3 F4 F5 F6 F7 F8 F9 G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 H0 H1 H2 H3 H4 H5 H6 H7);
+    // More than the levels that a run may have.
+    wide!(
+        A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 B0 B1 B2 B3 B4 B5 B6 B7 B8 B9 C0 C1 C2 C3 C4 C5 C6 C7 C8 C9 D0 D1 D2 D3
+        D4 D5 D6 D7 D8 D9 E0 E1 E2 E3 E4 E5 E6 E7 E8 E9 F0 F1 F2 F3 F4 F5 F6 F7 F8 F9 G0 G1 G2 G3 G4 G5 G6 G7
+        G8 G9 H0 H1 H2 H3 H4 H5 H6 H7 H8 H9 I0 I1 I2 I3 I4 I5 I6 I7 I8 I9 J0 J1 J2 J3 J4 J5 J6 J7 J8 J9 K0 K1
+        K2 K3 K4 K5 K6 K7 K8 K9 L0 L1 L2 L3 L4 L5 L6 L7 L8 L9
+    );
     on_small_stack(|| assert!(is_whole::<Wide>(Codec::Bincode)));
 }
