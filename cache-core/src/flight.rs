@@ -39,7 +39,7 @@ pub(crate) enum Landing {
     Value(Arc<Entry>, Arc<[TagId]>),
     /// With an error; shared if it can be.
     Failed(Option<Arc<dyn Any + Send + Sync>>),
-    /// The load panicked, with this message.
+    /// The load panicked twice; the last time with this message.
     Panicked(Arc<str>),
 }
 
@@ -54,14 +54,16 @@ enum State {
 struct Flight {
     state: Mutex<Status>,
     changed: Notify,
-    /// How many flights for this reason went before: a load that panicked is tried once more.
-    attempt: u32,
+    /// How many flights went before that this one's passengers could not use.
+    generation: u32,
 }
 
 struct Status {
     state: State,
     departure: Option<Departure>,
     aboard: usize,
+    /// Whether a load panicked already: it is tried once more.
+    panicked: bool,
 }
 
 impl Flight {
@@ -104,7 +106,7 @@ pub(crate) enum Turn {
     /// Somebody else landed; `departed` is the sequence of tag hints that the load began at.
     Landed {
         landing: Landing,
-        attempt: u32,
+        generation: u32,
         departed: Option<u64>,
         /// Whether the flight had landed before this caller boarded.
         at_once: bool,
@@ -121,27 +123,28 @@ impl Flights {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    /// Takes a seat in the key's flight, or starts one. A flight whose departure no longer `stands` is left to those aboard.
+    /// Takes a seat in the key's flight, or starts one. A flight whose departure no longer `stands`, or that is of an earlier
+    /// `generation`, is left to those aboard.
     pub(crate) fn board(
         self: &Arc<Self>,
         key: &Key,
         slot: TypeId,
-        attempt: u32,
+        generation: u32,
         stands: impl Fn(&Departure) -> bool,
     ) -> Seat {
         let key = FlightKey { key: key.clone(), slot };
         let mut table = self.table(&key);
         if let Some(flight) = table.get(&key) {
             let mut status = flight.lock();
-            if flight.attempt >= attempt && status.departure.as_ref().is_none_or(stands) {
+            if flight.generation >= generation && status.departure.as_ref().is_none_or(stands) {
                 status.aboard += 1;
                 drop(status);
                 let flight = Arc::clone(flight);
                 return Seat { flights: Arc::clone(self), key, flight, leads: false };
             }
         }
-        let status = Status { state: State::Led, departure: None, aboard: 1 };
-        let flight = Arc::new(Flight { state: Mutex::new(status), changed: Notify::new(), attempt });
+        let status = Status { state: State::Led, departure: None, aboard: 1, panicked: false };
+        let flight = Arc::new(Flight { state: Mutex::new(status), changed: Notify::new(), generation });
         table.insert(key.clone(), Arc::clone(&flight));
         drop(table);
         Seat { flights: Arc::clone(self), key, flight, leads: true }
@@ -187,7 +190,7 @@ impl Seat {
                     State::Landed(landing) => {
                         return Turn::Landed {
                             landing: landing.clone(),
-                            attempt: flight.attempt,
+                            generation: flight.generation,
                             departed: status.departure.as_ref().map(|departure| departure.sequence),
                             at_once,
                         };
@@ -254,6 +257,21 @@ impl Lead {
     /// Whether nobody else is aboard.
     pub(crate) fn alone(&self) -> bool {
         self.0.flight.lock().aboard == 1
+    }
+
+    /// The load panicked. The first time, the next waiter tries once more, for all who wait; the second time they all get the
+    /// panic.
+    pub(crate) fn panicked(mut self, message: Arc<str>) {
+        let mut status = self.0.flight.lock();
+        if status.panicked || status.aboard == 1 {
+            drop(status);
+            return self.land(Landing::Panicked(message));
+        }
+        status.panicked = true;
+        status.state = State::Vacant;
+        drop(status);
+        // No longer the leader: dropping the seat must not take the lead from whoever has it now.
+        self.0.leads = false;
     }
 
     /// Lands. A value can be boarded until the lead is dropped, so that nobody loads again while it is being stored.
@@ -326,6 +344,22 @@ mod tests {
         drop(lead);
         drop(first);
         assert!(matches!(futures_util::poll!(&mut second), Poll::Ready(Turn::Lead(_))));
+    }
+
+    #[tokio::test]
+    async fn a_load_that_panics_is_tried_once_more_for_all() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        let mut first = pin!(seat(&flights).turn());
+        let mut second = pin!(seat(&flights).turn());
+        assert!(futures_util::poll!(&mut first).is_pending());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        lead.panicked("boom".into());
+        let Poll::Ready(Turn::Lead(again)) = futures_util::poll!(&mut first) else { panic!("nobody tried again") };
+        assert!(futures_util::poll!(&mut second).is_pending());
+        again.panicked("boom".into());
+        assert!(matches!(second.await, Turn::Landed { landing: Landing::Panicked(_), .. }));
+        assert_eq!(flights.len(), 0);
     }
 
     #[tokio::test]

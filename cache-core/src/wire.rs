@@ -83,8 +83,7 @@ pub(crate) struct Expect {
 
 /// Why bytes are not the envelope asked for, or why one cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WireError {
+pub(crate) enum WireError {
     /// Fewer bytes than any envelope has.
     TooShort,
     /// Something else is stored under this name.
@@ -244,7 +243,7 @@ impl PayloadKind {
 impl WireError {
     /// One word, the same in logs, metrics and headers.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::TooShort => "too_short",
             Self::Magic => "magic",

@@ -110,16 +110,16 @@ impl Inner {
             let ticket = Ticket { call, scope, watch: None, lead: None, budget, bypass: Some(reason) };
             return Ready::Load(Box::new(ticket));
         }
-        let mut attempt = 0;
+        let mut generation = 0;
         loop {
             let boarded_at = self.tags.sequence();
             let slot = ValueOps::<T>::slot();
-            let seat = self.flights.board(&call.key, slot, attempt, |departure| self.stands(&call.key, departure));
+            let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(&call.key, departure));
             match seat.turn().await {
                 Turn::Lead(lead) => return self.lead(call, scope, lead, budget).await,
-                Turn::Landed { landing: Landing::Value(entry, result_tags), attempt: flown, departed, at_once } => {
+                Turn::Landed { landing: Landing::Value(entry, result_tags), generation: flown, departed, at_once } => {
                     if !self.stood_until(boarded_at, departed, &result_tags) {
-                        attempt = flown + 1;
+                        generation = flown + 1;
                         continue;
                     }
                     let Some(result) = answer(&call, &entry) else { return solo(call, scope, budget) };
@@ -134,11 +134,8 @@ impl Inner {
                     };
                     return self.answered(&call, Err(error), Outcome::Joined, None, &budget);
                 }
-                Turn::Landed { landing: Landing::Panicked(message), attempt: flown, .. } => {
-                    if flown > 0 {
-                        std::panic::resume_unwind(Box::new(message.to_string()));
-                    }
-                    attempt = 1;
+                Turn::Landed { landing: Landing::Panicked(message), .. } => {
+                    std::panic::resume_unwind(Box::new(message.to_string()));
                 }
             }
         }
@@ -280,8 +277,8 @@ impl Inner {
             Ok(Err(error)) => self.failed(ticket, captured, error, took),
             Err(panic) => {
                 self.counters.add(Count::LoadPanics);
-                if let Some(lead) = &ticket.lead {
-                    lead.land(Landing::Panicked(panic_message(&*panic)));
+                if let Some(lead) = ticket.lead.take() {
+                    lead.panicked(panic_message(&*panic));
                 }
                 std::panic::resume_unwind(panic)
             }

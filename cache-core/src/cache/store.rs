@@ -162,13 +162,8 @@ impl Inner {
         if life.is_zero() {
             return Ok(());
         }
-        let (fingerprint, payload) = match self.seal(&loaded.key, &loaded.entry, meta.version, loaded.kind, loaded.encode, loaded.max_bytes) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                self.counters.bypass(Bypass::Encode);
-                return Err(error);
-            }
-        };
+        let (fingerprint, payload) =
+            self.seal(&loaded.key, &loaded.entry, meta.version, loaded.kind, loaded.encode, loaded.max_bytes)?;
         let op = Op::Fill { key: loaded.key, fingerprint, version: meta.version, payload, life };
         match self.ask(budget, vec![op]).await?.pop() {
             Some(Reply::Yes(stored)) => {
@@ -192,6 +187,7 @@ impl Inner {
     ) -> Result<(Fingerprint, Vec<u8>), Error> {
         let scope = key.scope().name();
         let (fingerprint, payload) = encode(entry, self.codec, max_bytes).map_err(|detail| {
+            self.counters.bypass(Bypass::Encode);
             tracing::warn!(scope, detail, "a value cannot be stored in Redis");
             Error::new(ErrorKind::Codec, "encode", format!("scope `{scope}`: {detail}"))
         })?;

@@ -6,8 +6,7 @@ use super::{Codec, guard::MAX_DEPTH};
 
 /// Why a value could not be written or read. Says nothing of what the value holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CodecError {
+pub(crate) enum CodecError {
     /// More bytes than the limit.
     TooLarge {
         /// The limit that held, in bytes.
@@ -54,14 +53,14 @@ pub enum CodecError {
 
 /// A codec's own words, without the data that they quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodecText(Arc<str>);
+pub(crate) struct CodecText(Arc<str>);
 
 // === impl CodecError ===
 
 impl CodecError {
     /// One word, the same in logs, metrics and headers.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "too_large",
             Self::TooDeep => "too_deep",
@@ -73,16 +72,12 @@ impl CodecError {
             Self::RoundTrip { .. } => "round_trip",
         }
     }
-
-    /// Whether the way out is another codec for this type, rather than another value.
-    #[must_use]
-    pub const fn is_unsupported(&self) -> bool {
-        matches!(self, Self::Unsupported { .. } | Self::RoundTrip { .. })
-    }
 }
 
+/// The word, then a sentence.
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.as_str())?;
         match self {
             Self::TooLarge { max_bytes } => write!(f, "the value takes more than {max_bytes} bytes"),
             Self::TooDeep => write!(f, "the value nests {MAX_DEPTH} levels deep or more"),

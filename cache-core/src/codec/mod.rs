@@ -5,7 +5,7 @@
 //! self-describing format can read: `flatten`, `untagged`, internally tagged enums, `skip_serializing_if`,
 //! `serde_json::Value`.
 //!
-//! What can go wrong is a [`CodecError`]: on reading a counted miss, on writing a value that is served but not stored.
+//! What can go wrong is a `CodecError`: on reading a counted miss, on writing a value that is served but not stored.
 
 mod bincode;
 mod error;
@@ -16,11 +16,12 @@ mod tests;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use error::{CodecError, CodecText};
+pub(crate) use error::CodecError;
+use error::CodecText;
 use guard::{Capped, Limits, Rules, Trip};
 
 /// No payload is larger than this, whatever the configuration says (64 MiB).
-pub const MAX_PAYLOAD_BYTES: usize = 64 << 20;
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 
 /// The format of a stored value.
 ///

@@ -6,7 +6,7 @@
 //! run side by side, each with its own entries.
 //!
 //! Give it the type inside `Result` and `Option`, so that what one function puts another one finds. The few types whose
-//! shape cannot be found this way are handled as [`SchemaError`] says.
+//! shape cannot be found this way are handled as `SchemaError` says.
 
 mod ask;
 mod record;
@@ -35,12 +35,11 @@ const MAX_REMEMBERED: usize = 4096;
 
 /// The shape of a type under one codec and `rev`; equal fingerprints read each other's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u64);
+pub(crate) struct Fingerprint(u64);
 
 /// Why a type's values cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SchemaError {
+pub(crate) enum SchemaError {
     /// The type asks the format what comes next, and this codec's bytes do not say.
     NeedsJson {
         /// The type, in the compiler's words.
@@ -103,7 +102,7 @@ fn find<T: DeserializeOwned>(codec: Codec, rev: u32) -> Result<Fingerprint, Sche
 impl Fingerprint {
     /// The number itself, as it stands in the envelope.
     #[must_use]
-    pub const fn get(self) -> u64 {
+    pub(crate) const fn get(self) -> u64 {
         self.0
     }
 
@@ -126,7 +125,7 @@ impl fmt::Display for Fingerprint {
 impl SchemaError {
     /// One word, the same in logs, metrics and headers.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::NeedsJson { .. } => "needs_json",
             Self::Unknown { .. } => "unknown_shape",
@@ -134,8 +133,10 @@ impl SchemaError {
     }
 }
 
+/// The word, then a sentence.
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.as_str())?;
         match self {
             Self::NeedsJson { type_name } => write!(
                 f,

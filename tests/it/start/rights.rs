@@ -78,6 +78,25 @@ async fn user_without_its_keys_is_denied() {
     denied(as_shop(&redis)).await;
 }
 
+async fn denied_without(commands: &[&str]) {
+    for command in commands {
+        println!("without {command}");
+        let rule = format!("shop on >hunter2 ~* allchannels +@all -{command}");
+        let redis = RedisServer::options().notifications("K$gxe").user(rule).start().await;
+        denied(as_shop(&redis)).await;
+    }
+}
+
+#[tokio::test]
+async fn user_without_a_command_of_the_start_is_denied() {
+    denied_without(&["psubscribe", "script|load", "hsetnx"]).await;
+}
+
+#[tokio::test]
+async fn user_without_a_command_of_every_call_is_denied_at_the_start() {
+    denied_without(&["set", "evalsha", "incrby", "mget"]).await;
+}
+
 #[tokio::test]
 async fn user_who_may_read_the_setting_but_not_set_it_is_told_its_name_and_value() {
     let rule = "shop on >hunter2 ~* allchannels +@all -config|set";

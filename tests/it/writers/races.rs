@@ -26,6 +26,12 @@ struct Shop {
 }
 
 impl Shop {
+    fn on(cache: Cache) -> Self {
+        Self { cache, origin: Origin::default() }
+    }
+}
+
+impl Shop {
     #[cacheable(key = "raced:{id}", tags = ["raced-category:{it.category}"], skip(steps))]
     async fn find(&self, id: u64, steps: Steps) -> Row {
         steps.next().await;
@@ -320,4 +326,74 @@ async fn load_against_evict_of_the_tag_of_its_result_leaves_no_older_row() {
 #[tokio::test]
 async fn load_against_evict_of_its_tag_leaves_no_older_row() {
     race(Act::Load, Act::EvictKnownTag).await;
+}
+
+// === who comes after ===
+
+/// How what is loaded at this moment is made older.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Act(Act),
+    Tag,
+    Scope,
+    Clear,
+    Put,
+}
+
+impl Change {
+    const ALL: [Self; 8] = [
+        Self::Act(Act::Put),
+        Self::Act(Act::Evict),
+        Self::Act(Act::EvictTag),
+        Self::Act(Act::EvictKnownTag),
+        Self::Tag,
+        Self::Scope,
+        Self::Clear,
+        Self::Put,
+    ];
+
+    async fn make(self, shop: &Shop, id: u64, revision: u64) {
+        let free = Steps::free();
+        shop.origin.write(revision);
+        match self {
+            Self::Act(Act::Put) => drop(shop.save(id, revision, free).await),
+            Self::Act(Act::Evict) => drop(shop.delete(id, revision, free).await),
+            Self::Act(Act::EvictTag) => drop(shop.discount(id, revision, free).await),
+            Self::Act(_) => drop(shop.discount_known("books", id, revision, free).await),
+            Self::Tag => assert!(shop.cache.evict_tag(Key::new("raced-category").arg("books")).await.is_applied()),
+            Self::Scope => assert!(shop.cache.evict_scope("raced").await.is_applied()),
+            Self::Clear => assert!(shop.cache.clear().await.is_applied()),
+            Self::Put => {
+                let request = shop.cache.entry(cache_core::key!("raced:{id}"));
+                let tag = Key::new("raced-category").arg("books");
+                assert!(request.tag(tag).put(product(id, revision)).await.is_applied());
+            }
+        }
+    }
+}
+
+/// A reader who comes when the writer of this node has returned is told of the new row, though a load of the old one is under
+/// way that it could wait for.
+#[tokio::test]
+async fn reader_after_a_change_is_not_answered_by_a_load_from_before_it() {
+    let redis = RedisServer::start().await;
+    for shop in [Shop::on(node(&redis).await), Shop::on(Cache::in_memory())] {
+        for (id, change) in (1..).zip(Change::ALL) {
+            let (old, new) = (id * 2, id * 2 + 1);
+            shop.origin.write(old);
+            let mut load = Actor::new(Act::Load, &shop);
+            load.step(id, old).await;
+            load.step(id, old).await;
+            change.make(&shop, id, new).await;
+            let reader = tokio::spawn({
+                let shop = shop.clone();
+                async move { shop.read(id).await }
+            });
+            // It may wait for the load, which has read the old row, if only the result can say whether that counts.
+            load.step(id, old).await;
+            assert_eq!(load.answer, Some(old), "{change:?}: who asked before is told of what was read");
+            assert_eq!(reader.await.unwrap(), new, "{change:?}");
+            assert_eq!(shop.read(id).await, new, "{change:?}");
+        }
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Scripts {
     acquire: Script,
     fill: Script,
     bump: Script,
+    probe: Script,
 }
 
 impl Scripts {
@@ -44,16 +45,23 @@ impl Scripts {
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             bump: Script::new(include_str!("scripts/bump.lua")),
+            probe: Script::new(include_str!("scripts/probe.lua")),
         }
     }
 
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.acquire, &self.fill, &self.bump] {
+        for script in [&self.acquire, &self.fill, &self.bump, &self.probe] {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text).ignore();
         }
         pipeline
+    }
+
+    /// Adds the write of a beat to `pipeline`.
+    pub(crate) fn add_probe(&self, pipeline: &mut Pipeline, record: String, number: u64, life: Duration) {
+        let mut call = evalsha(&self.probe, 1);
+        pipeline.add_command(call.arg(record).arg(number).arg(whole_millis(life)).take());
     }
 
     /// Adds the command of `op` to `pipeline`; `now_micros` is what a new version is made of.

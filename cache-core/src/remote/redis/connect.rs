@@ -43,7 +43,7 @@ impl Target {
     pub(crate) async fn open(&self, push: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<MultiplexedConnection, Error> {
         let client = Client::open(self.info.clone()).map_err(|error| self.explain("connect", &error))?;
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.patience))
+            .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_push_sender(move |info| {
                 push(info);
@@ -93,11 +93,13 @@ impl Target {
 /// What a redis error is to us.
 pub(crate) fn kind_of(error: &RedisError) -> ErrorKind {
     let denied = matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
+    // It passes by itself, as an unreachable server does.
+    let busy = matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN"));
     if denied || error.kind() == redis::ErrorKind::AuthenticationFailed {
         ErrorKind::Denied
     } else if error.is_timeout() {
         ErrorKind::Timeout
-    } else if error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() {
+    } else if busy || error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() {
         ErrorKind::Unreachable
     } else if error.kind() == redis::ErrorKind::InvalidClientConfig {
         ErrorKind::Config

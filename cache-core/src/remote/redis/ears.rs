@@ -16,14 +16,14 @@ use super::names::{Heard, Names};
 use crate::{clock::Tick, tier::ChangeListener};
 
 /// Beats that may be under way at once; the number of a probe's record is the beat's number modulo this.
-pub(crate) const PROBES: u64 = 8;
+pub(crate) const PROBES: usize = 8;
 
 /// The listening end of one link.
 pub(crate) struct Ears {
     names: Names,
     listener: Arc<dyn ChangeListener>,
     /// When the beats under way were sent, by the number of their record.
-    sent: Mutex<[Option<(u64, Tick)>; PROBES as usize]>,
+    sent: Mutex<[Option<(u64, Tick)>; PROBES]>,
     /// The number of the last beat whose echo came; 0 before the first.
     echoed: AtomicU64,
     echo: Notify,
@@ -32,7 +32,7 @@ pub(crate) struct Ears {
 
 impl Ears {
     pub(crate) fn new(names: Names, listener: Arc<dyn ChangeListener>, gone: CancellationToken) -> Self {
-        let sent = Mutex::new([None; PROBES as usize]);
+        let sent = Mutex::new([None; PROBES]);
         Self { names, listener, sent, echoed: AtomicU64::new(0), echo: Notify::new(), gone }
     }
 
@@ -61,15 +61,16 @@ impl Ears {
 
     pub(crate) fn push(&self, info: &PushInfo) {
         match &info.kind {
-            PushKind::PMessage => self.message(&info.data),
+            // Pattern, channel, event; or channel, event.
+            PushKind::PMessage => self.message(info.data.get(1..).unwrap_or_default()),
+            PushKind::Message => self.message(&info.data),
             PushKind::Disconnection => self.gone.cancel(),
             _ => {}
         }
     }
 
-    /// `data` is pattern, channel, event.
     fn message(&self, data: &[Value]) {
-        let [_, Value::BulkString(channel), Value::BulkString(event)] = data else { return };
+        let [Value::BulkString(channel), Value::BulkString(event)] = data else { return };
         // A cold load creates its record by `incrby` and gives it a life: nothing changed that anybody could hold.
         if matches!(event.as_slice(), b"incrby" | b"expire") {
             return;
@@ -103,7 +104,7 @@ impl Ears {
 
 #[allow(clippy::cast_possible_truncation, reason = "a remainder of PROBES fits")]
 fn index_of(number: u64) -> usize {
-    (number % PROBES) as usize
+    (number % PROBES as u64) as usize
 }
 
 #[cfg(test)]

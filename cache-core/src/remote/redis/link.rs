@@ -8,7 +8,11 @@ use std::sync::{
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, ears::Ears, server};
+use super::{
+    Shared,
+    ears::{Ears, PROBES},
+    server,
+};
 use crate::error::{Error, ErrorKind};
 
 /// Both connections to the server.
@@ -38,6 +42,7 @@ impl Link {
                 }
             })
             .await?;
+        let () = target.step("PING", redis::cmd("PING").exec_async(&mut data)).await?;
         server::check_notifications(target, &mut data, shared.config.ensure_notifications).await?;
         server::agree_on_partitions(target, &mut data, &shared.names).await?;
         let scripts = shared.scripts.load();
@@ -45,10 +50,17 @@ impl Link {
 
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;
-        let patterns = shared.names.patterns(target.database(), &shared.node);
-        target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await.map_err(|error| match error.kind() {
+        let patterns = shared.names.patterns(target.database());
+        let echoes = shared.names.echoes(target.database(), &shared.node, PROBES);
+        let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
+            Ok(()) => target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await,
+            refused => refused,
+        };
+        subscribed.map_err(|error| match error.kind() {
             ErrorKind::Denied => {
-                let detail = format!("the user may not listen to `{}`; grant the channels in the ACL", patterns[0]);
+                let [keys, tags] = &patterns;
+                let probes = shared.names.probes(target.database());
+                let detail = format!("the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)");
                 Error::caused(ErrorKind::Denied, "PSUBSCRIBE", detail, error)
             }
             _ => error,

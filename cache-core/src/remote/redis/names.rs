@@ -68,14 +68,20 @@ impl Names {
         format!("{ns}:{kind}:{{{ns}.{partition}}}:{text}", ns = self.namespace)
     }
 
-    /// The channels that a node listens to. A namespace has no character that a pattern would take for its own.
-    pub(crate) fn patterns(&self, database: i64, node: &str) -> [String; 3] {
-        let ns = &self.namespace;
-        [
-            format!("__keyspace@{database}__:{ns}:c:*"),
-            format!("__keyspace@{database}__:{ns}:t:*"),
-            format!("__keyspace@{database}__:{ns}:p:{node}:*"),
-        ]
+    /// The patterns that a node listens to. A namespace has no character that a pattern would take for its own.
+    pub(crate) fn patterns(&self, database: i64) -> [String; 2] {
+        ["c", "t"].map(|kind| format!("__keyspace@{database}__:{}:{kind}:*", self.namespace))
+    }
+
+    /// The channels that a node hears its own beat on: single ones, since a user may listen to a pattern only if the ACL names
+    /// that very pattern.
+    pub(crate) fn echoes(&self, database: i64, node: &str, probes: usize) -> Vec<String> {
+        (0..probes).map(|index| format!("__keyspace@{database}__:{}", self.probe(node, index))).collect()
+    }
+
+    /// The pattern of all channels that nodes hear their beats on, for an ACL.
+    pub(crate) fn probes(&self, database: i64) -> String {
+        format!("__keyspace@{database}__:{}:p:*", self.namespace)
     }
 
     /// What the record called `name` belongs to, if it is one of ours.

@@ -17,6 +17,8 @@ use crate::{
 
 /// Beats per bound.
 const BEATS: u32 = 4;
+/// A probe outlives this many bounds.
+const LIVES: u32 = 8;
 /// Unheard beats after which the server's settings are looked at again.
 const DEAF_AFTER: u64 = 4;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -178,9 +180,9 @@ impl Beat {
         self.number += 1;
         let sent = shared.clock.now();
         let index = link.hearing.sending(self.number, sent);
-        let life = shared.config.bound.as_millis().max(1) * 8;
         let mut pipeline = redis::pipe();
-        pipeline.cmd("SET").arg(shared.names.probe(&shared.node, index)).arg(self.number).arg("PX").arg(u64::try_from(life).unwrap_or(u64::MAX));
+        let probe = shared.names.probe(&shared.node, index);
+        shared.scripts.add_probe(&mut pipeline, probe, self.number, shared.config.bound * LIVES);
         pipeline.cmd("TIME");
         let acquire = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
         shared.scripts.add(&mut pipeline, &shared.names, &acquire, shared.clock.remote_micros());
@@ -190,17 +192,17 @@ impl Beat {
         let (Some(probe), Some(time), Some(namespace)) = (values.next(), values.next(), values.next()) else {
             return Err(Error::new(ErrorKind::Remote, "beat", "the server answered less than it was asked"));
         };
+        if commands::lost_script(&probe) || commands::lost_script(&namespace) {
+            // SCRIPT FLUSH: this beat goes unheard, the next one does not.
+            let scripts = shared.scripts.load();
+            return shared.trip(link, &mut ears, &scripts, scripts.len()).await.map(|_| ());
+        }
         if let Value::ServerError(error) = probe {
-            // A demoted primary, a full server, a user without rights: it cannot echo what it does not write.
+            // A demoted primary, a user without rights: it cannot echo what it does not write.
             return Err(Error::new(ErrorKind::Remote, "beat", format!("{}: {error:?}", shared.target.address())));
         }
         if let Some(micros) = time_of(&time) {
             shared.clock.learn_remote(sent, answered, micros);
-        }
-        if commands::lost_script(&namespace) {
-            let scripts = shared.scripts.load();
-            shared.trip(link, &mut ears, &scripts, scripts.len()).await?;
-            return Ok(());
         }
         if let Reply::Version(generation) = commands::reply(&acquire, namespace) {
             self.compare_namespace(shared, generation);

@@ -129,6 +129,7 @@ async fn heard(script: &mut Script, a: &Node, b: &Node) -> Result<(), Problem> {
         let sighting = script.sight(b, &Ask::get(path), |answer| answer.number("revision") >= revision).await?;
         if !sighting.seen {
             script.differs(format!("B did not see update {update} of {path}"));
+            break;
         }
         times.push(sighting.took);
     }

@@ -1,0 +1,4 @@
+#!lua flags=allow-oom
+-- The beat's write: a full server still echoes.
+-- KEYS: probe   ARGV: number of the beat, life (ms)
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
