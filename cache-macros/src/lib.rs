@@ -1,4 +1,8 @@
 //! The attributes, the derive and the key macro of `cache-core`, which re-exports them: use them from there.
+//!
+//! How an attribute becomes code: `args` reads the options and `item` the function, `template` reads templates and `names`
+//! what their names stand for; `validate` holds every rule and every message, and answers all questions in a `spec`;
+//! `expand` writes it down and cannot fail. `CACHE_MACROS_DEBUG=1 cargo build` prints what they expand to.
 
 mod args;
 mod diagnostics;
@@ -18,57 +22,309 @@ use args::{Args, Kind};
 use diagnostics::{Diagnostics, beside};
 use proc_macro::TokenStream;
 
-/// Caches what an `async fn` returns.
+/// Caches what an `async fn` returns: a call whose key was loaded before is answered without running the body.
+///
+/// ```
+/// use cache_core::{Cache, cacheable};
+/// # use serde::{Serialize, Deserialize};
+/// # type DbError = std::io::Error;
+///
+/// # #[derive(Debug, PartialEq)]
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Product { id: u64, category: String }
+///
+/// #[derive(Clone)]
+/// struct Products { cache: Cache }
+///
+/// impl Products {
+///     #[cacheable(key = "product:{id}", tags = ["category:{it.category}"])]
+///     async fn find(&self, id: u64) -> Result<Option<Product>, DbError> {
+///         // Runs once, however many ask at the same time.
+///         Ok(Some(Product { id, category: "books".to_owned() }))
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let products = Products { cache: Cache::in_memory() };
+/// # products.find(7).await.unwrap();
+/// # let (again, seen) = cache_core::observe(products.find(7)).await;
+/// # assert_eq!((again.unwrap().unwrap().id, seen[0].outcome.is_hit()), (7, true));
+/// # }
+/// ```
+///
+/// A function of its own uses the installed cache, or the one that `cache` names; and each call may say more:
+///
+/// ```
+/// # use cache_core::{Cache, cacheable};
+/// # use std::time::Duration;
+/// #[cacheable(
+///     key = "search:{term}:{page}",
+///     skip(trace),
+///     ttl = "10m",
+///     negative = "30s",
+///     when = page <= 100,
+///     unless = it.is_empty(),
+///     ttl_with = |hits| if hits.len() < 3 { Duration::from_secs(60) } else { Duration::MAX },
+/// )]
+/// async fn search(term: &str, page: u32, trace: &str) -> Result<Vec<u64>, std::io::Error> {
+///     # let _ = trace;
+///     Ok(vec![u64::from(page), term.len() as u64])
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let cache = Cache::in_memory();
+/// # let twice = async { search("a", 1, "x").await.unwrap(); search("a", 1, "y").await };
+/// # let (_, seen) = cache_core::observe(cache_core::with_cache(cache, twice)).await;
+/// # assert!(seen[1].outcome.is_hit());
+/// # }
+/// ```
+///
+/// # The key
+///
+/// A template is made of segments between colons: literals of `[a-z0-9._-]`, and arguments in braces. It begins with a
+/// literal: that head is the *scope*, by which policies, statistics and `evict_scope` go. Every argument is in the key or in
+/// `skip(..)`; forgetting one is an error when the function is compiled:
+///
+/// ```compile_fail
+/// # use cache_core::cacheable;
+/// #[cacheable(key = "product:{id}")]                      // `lang` is not in the key
+/// async fn name(id: u64, lang: &str) -> String {
+///     format!("{id} in {lang}")
+/// }
+/// ```
+///
+/// - `{id}` is an argument, whole. Its type is a `KeyPart`.
+/// - `{filter.page}`, `{pair.0}`, `{url.host()}` are a part of one, and cover only themselves: `filter` still needs
+///   `skip(filter)`.
+/// - A name inside a pattern (`Path(id): Path<u64>`) is an argument; the pattern's own fields that it leaves out are not.
+/// - `{T}` is the name of a type parameter, needed where no argument in the key has that type; `{N}` is the value of a
+///   constant.
+/// - `{self.tenant}` is state of `self`. **Other state of `self` is not in the key**: two values of one type that answer
+///   differently must differ in the key, or in their cache's namespace. `{Self}` is the name of the type.
+/// - Without `key`, the key is the function's path, the types it runs with, and all arguments. Such keys are private to one
+///   build; they are evicted by tag, or by their scope, `fn:` and the path (`shop::Users::get` is `fn:shop.-users.get`).
+///
+/// # Options
+///
+/// Durations are text (`"15m"`, `"1h30m"`, `"250ms"`; units `d`, `h`, `m`, `s`, `ms`) or expressions of type `Duration`. What
+/// an option leaves out, the policy of the scope says.
+///
+/// | option | what it says |
+/// |---|---|
+/// | `key = ".."` | the template of the key |
+/// | `skip(a, b)` | arguments and type parameters that the result does not depend on |
+/// | `ttl = ..` | how long a value is fresh |
+/// | `l1 = ..` | how long this process keeps it, at most |
+/// | `negative = ..` | how long *nothing* is fresh: `None`, and errors that `cache_err` chooses |
+/// | `tags = ["..", ..]` | templates of tags, at most 16, each with a literal head; `it` is the value in the result, and such tags are not attached to a `None` |
+/// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
+/// | `unless = ..` | an expression over `it`; `true` keeps the value out of the cache. Of a function that can return `None`, `it` is an `Option<&T>`, else a `&T` |
+/// | `ttl_with = \|value\| ..` | how long this value is fresh; may only shorten |
+/// | `cache_err = \|error\| ..` | which errors are cached; others never are. The error must be a value that can be cached |
+/// | `share_err = \|error\| ..` | how an error is copied for the callers that waited for the load; needed only where it is not `Clone` |
+/// | `rev = 2` | the revision of the value's layout: raise it when its meaning changed and its fields did not |
+/// | `inline` | the body runs in the caller, whatever its arguments are |
+/// | `cache = ..` | the cache: anything `AsCache`, over the arguments; `None` leaves it out. Else `self.cache` in a method, else the installed one |
+/// | `crate = ..` | where `cache-core` is, if it is re-exported |
+///
+/// All sites that store under one template declare the same tags and the same `rev`.
+///
+/// # What is cached
+///
+/// The value inside a `Result` and inside an `Option`; which of them a function returns is told by type, so aliases of them
+/// do. It is `Clone + Serialize + DeserializeOwned + Send + Sync + 'static`; wrap a large one in an `Arc`. A generic `T` that
+/// happens to be an `Option` is a value.
+///
+/// # Where the body runs
+///
+/// In a task of its own, where everything that it uses can be owned: a caller that goes away loses nothing, and all who wait
+/// get the one result. That is told by type: arguments by value, and `&self`, `&str`, `&[T]`, `&T`, `Option<&T>` of what is
+/// `ToOwned` (or `Clone`), `Send` and `Sync`. They are cloned only when there is a load. Otherwise, with `&mut`, with a
+/// lifetime in an argument, or with a type parameter that is not `'static`, it runs in the caller; if that goes away, the
+/// next waiter loads.
+///
+/// Task-locals of yours are not carried into the task; the tracing span is. A body that is not `Send`, and a `self` that is
+/// `Clone` but holds a lifetime (`impl Repo<'_>`; types are told apart, lifetimes can't be) or a type parameter without
+/// `'static`, do not compile until `inline` is added.
+///
+/// # What can go wrong
+///
+/// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
+/// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
+/// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
+/// - `async_trait`: does not work yet; put the attribute on an inherent method that the trait's method calls.
 #[proc_macro_attribute]
 pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Cacheable, options, item)
 }
 
-/// Puts what an `async fn` returns into the cache.
+/// Puts what an `async fn` returns into the cache: the body writes a row, and the row it returns is what readers get from
+/// then on.
+///
+/// ```
+/// # use cache_core::{Cache, cache_put, cacheable};
+/// # use serde::{Serialize, Deserialize};
+/// # type DbError = std::io::Error;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] struct Product { id: u64, category: String }
+/// # #[derive(Clone)] struct Products { cache: Cache }
+/// impl Products {
+///     #[cache_put(key = "product:{p.id}", tags = ["category:{it.category}"])]
+///     async fn save(&self, p: Product) -> Result<Product, DbError> {
+///         // .. UPDATE product SET .. RETURNING *
+///         Ok(p)
+///     }
+/// #   #[cacheable(key = "product:{id}", tags = ["category:{it.category}"])]
+/// #   async fn find(&self, id: u64) -> Result<Option<Product>, DbError> { Ok(None) }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let products = Products { cache: Cache::in_memory() };
+/// # let product = Product { id: 7, category: "books".to_owned() };
+/// # products.save(product.clone()).await.unwrap();
+/// # assert_eq!(products.find(7).await.unwrap(), Some(product));
+/// # }
+/// ```
+///
+/// The value is stored only if nobody evicted or put the key since the body began; else the key is evicted, and the next
+/// reader loads. So of two writers neither can leave the older row behind. A body that fails evicts: the row may have
+/// changed. A caller that goes away loses neither (see *Where the body runs* at [`cacheable`]; where the body runs in the
+/// caller, what is known is evicted when it is dropped).
+///
+/// # Options
+///
+/// | option | what it says |
+/// |---|---|
+/// | `key = ".."` | the template of the entry, as its reader has it. Over `it` (an insert whose id the database gives), the entry is evicted, not stored: nothing could be noted about it before the body |
+/// | `tags = ["..", ..]` | the tags of the entry, as its reader has them |
+/// | `ttl`, `l1`, `negative`, `rev` | as at [`cacheable`] |
+/// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
+/// | `unless = ..` | an expression over `it`; `true` evicts instead of storing |
+/// | `phase = after` | or `both`: evict before the body, too, so that nobody reads the old value meanwhile |
+/// | `on_error = evict` | or `keep`: a body that fails changes nothing |
+/// | `autocommit` | an argument `&mut ..` is no open transaction. Without it such an argument is an error: what is put or evicted before the commit can be loaded again from the old row |
+/// | `inline`, `cache`, `crate` | as at [`cacheable`] |
+///
+/// More attributes on one function are taken from the first to the last, the last around all others.
 #[proc_macro_attribute]
 pub fn cache_put(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Put, options, item)
 }
 
-/// Evicts when an `async fn` has run.
+/// Evicts entries, tags and scopes when an `async fn` has run: they are no longer true.
+///
+/// ```
+/// # use cache_core::{Cache, cache_evict};
+/// # type DbError = std::io::Error;
+/// # #[derive(Clone)] struct Products { cache: Cache }
+/// impl Products {
+///     #[cache_evict(key = "product:{id}", tags = ["catalogue", "listing:{it}"])]
+///     async fn delete(&self, id: u64) -> Result<Option<String>, DbError> {
+///         // .. DELETE FROM product WHERE .. RETURNING category
+///         Ok(Some("books".to_owned()))
+///     }
+///
+///     #[cache_evict(scope = "product")]                   // `product:stock` and all else below it, too
+///     async fn import(&self, rows: Vec<u64>) -> Result<(), DbError> {
+///         // ..
+///         Ok(())
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let products = Products { cache: Cache::in_memory() };
+/// # products.delete(7).await.unwrap();
+/// # products.import(vec![]).await.unwrap();
+/// # }
+/// ```
+///
+/// No reader on this node gets the old value once the call has returned, and none on another within the bound. A body that
+/// fails evicts, too: the row may have changed; what only a result could name is then evicted by its template's head. A
+/// caller that goes away loses nothing, as at [`cache_put`].
+///
+/// # Options
+///
+/// | option | what it says |
+/// |---|---|
+/// | `key = ".."` | the template of the entry, over the arguments and `it` |
+/// | `tags = ["..", ..]` | templates of the tags, over the arguments and `it`; of a `None`, those over `it` are left out |
+/// | `scope = ".."` | the scope, with all below it; `scope` alone is that of `key`, instead of the one entry |
+/// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
+/// | `phase = after` | or `before`, or `both` |
+/// | `on_error = evict` | or `keep`: a body that fails evicts nothing |
+/// | `autocommit` | as at [`cache_put`] |
+/// | `inline`, `cache`, `crate` | as at [`cacheable`] |
 #[proc_macro_attribute]
 pub fn cache_evict(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Evict, options, item)
 }
 
-/// A key by hand.
+/// A key by hand, from a template as the attributes have it, over the names around it.
+///
+/// ```
+/// use cache_core::key;
+///
+/// let (id, page) = (7_u64, (2, 50));
+/// assert_eq!(key!("product:{id}").wire(), "product:7");
+/// assert_eq!(key!("products:{page.0}:size:{page.1}").wire(), "products:2:size:50");
+/// ```
+///
+/// `key!("..", crate = path)` says where `cache-core` is, if it is re-exported.
 #[proc_macro]
 pub fn key(input: TokenStream) -> TokenStream {
     syn::parse(input).and_then(|input| key::expand(&input)).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 /// Makes a struct or an enum an argument of keys.
+///
+/// ```
+/// use cache_core::{Key, KeyPart};
+///
+/// #[derive(KeyPart)]
+/// struct Id(u64);                                         // a newtype reads as what it wraps
+///
+/// #[derive(KeyPart)]
+/// struct Page { number: u32, size: u32 }
+///
+/// #[derive(KeyPart)]
+/// enum Order { Name, Price { descending: bool } }
+///
+/// let key = Key::new("products").arg(Id(7)).arg(Page { number: 2, size: 50 }).arg(Order::Price { descending: true });
+/// assert_eq!(key.wire(), "products:7:(2,50):.Price(true)");
+/// # let _ = Order::Name;
+/// ```
+///
+/// Every field is a `KeyPart` and stands in the key; none can be left out, as two keys would be alike. A type without fields
+/// reads as nothing. `#[key_part(crate = path)]` says where `cache-core` is, if it is re-exported.
 #[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn key_part(item: TokenStream) -> TokenStream {
     syn::parse(item).and_then(|item| key_part::expand(&item)).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
-    let item = proc_macro2::TokenStream::from(item);
+    expanded(kind, options.into(), item.into()).into()
+}
+
+fn expanded(kind: Kind, options: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let mut diagnostics = Diagnostics::default();
-    let args = Args::parse(kind, options.into(), &mut diagnostics);
-    let parsed = match syn::parse2(item.clone()) {
-        Ok(parsed) => parsed,
+    let args = Args::parse(kind, options, &mut diagnostics);
+    let spec = match syn::parse2(item.clone()) {
+        Ok(function) => validate::spec(kind, args, function, diagnostics),
         Err(error) => {
             diagnostics.add(not_a_function(kind, &item, &error));
-            return finish(diagnostics, &item);
+            diagnostics.finish(None)
         }
     };
-    match validate::spec(kind, args, parsed, diagnostics) {
-        Ok(spec) => expand::function(&spec).into(),
-        Err(error) => beside(&error, &item).into(),
+    match spec {
+        Ok(spec) => {
+            let expansion = expand::function(&spec);
+            debug(&expansion);
+            expansion
+        }
+        Err(error) => beside(&error, &item),
     }
 }
 
-fn finish(diagnostics: Diagnostics, item: &proc_macro2::TokenStream) -> TokenStream {
-    match diagnostics.finish(None::<()>) {
-        Ok(()) => item.clone().into(),
-        Err(error) => beside(&error, item).into(),
+/// Prints an expansion, for whoever works on the macros.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a macro has no other way to be asked, or to say")]
+fn debug(expansion: &proc_macro2::TokenStream) {
+    if std::env::var("CACHE_MACROS_DEBUG").is_ok_and(|value| value == "1") {
+        eprintln!("{expansion}\n");
     }
 }
 

@@ -139,12 +139,13 @@ impl Interner {
 /// The longest head of a text that is made of literal segments and is short enough for a scope.
 fn literal_head(text: &str) -> &str {
     let mut end = 0;
-    for head in heads(text) {
-        let segment = head.rsplit(':').next().unwrap_or(head);
-        if !is_literal(segment) || head.len() > MAX_NAME {
+    for segment in text.split(':') {
+        // The colon before it stands for every segment but the first.
+        let next = end + usize::from(end > 0) + segment.len();
+        if !is_literal(segment) || next > MAX_NAME {
             break;
         }
-        end = head.len();
+        end = next;
     }
     &text[..end]
 }

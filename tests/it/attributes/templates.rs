@@ -1,6 +1,6 @@
 //! Tags belong to a key's template, and scopes to its literal head.
 
-use cache_core::{Bypass, Cache, Key, Outcome, Tier, cache_evict, cache_put, cacheable};
+use cache_core::{Bypass, Cache, Key, Outcome, Tier, cache_evict, cache_put, cacheable, key};
 use tests::fixtures::{RedisServer, eventually};
 
 use super::{Loads, SOON, hit, told};
@@ -117,7 +117,7 @@ async fn put_with_other_tags_evicts_and_is_counted() {
             eventually(SOON, || async { told(other.find_put(7)).await.1 == Outcome::Hit(Tier::Local) }).await;
         }
         let loads = nodes[nodes.len() - 1].loads.count();
-        let ack = shop.cache.put(cache_core::key!("differ-put:{7}"), product(7, 2_000)).await;
+        let ack = shop.cache.put(key!("differ-put:{7}"), product(7, 2_000)).await;
         assert!(ack.is_applied());
         assert_eq!(shop.differs(), 2);
         for other in &nodes {
@@ -136,6 +136,15 @@ async fn same_tags_in_another_order_and_from_another_source_agree() {
         assert_eq!(hit(|| shop.find_two_one(7)).await.revision, 1);
         shop.put_two_one(7, 500).await;
         assert_eq!(hit(|| shop.find_one_two(7)).await.revision, 500);
+        // By hand too, by text and by words.
+        let by_text = shop.cache.entry(key!("differ-order:{7}"));
+        let put = by_text.tag(key!("differ-one:{7}")).tag(Key::new("differ-two").arg(7_u64)).put(product(7, 600));
+        assert!(put.await.is_applied());
+        assert_eq!(hit(|| shop.find_two_one(7)).await.revision, 600);
+        let by_words = shop.cache.entry(Key::new("differ-order").arg(7_u64));
+        let put = by_words.tag(Key::new("differ-two").arg(7_u64)).tag(key!("differ-one:{7}")).put(product(7, 700));
+        assert!(put.await.is_applied());
+        assert_eq!(hit(|| shop.find_one_two(7)).await.revision, 700);
         assert_eq!((shop.differs(), shop.loads.count()), (0, 1));
         for tag in ["differ-one", "differ-two"] {
             let before = shop.loads.count();

@@ -46,7 +46,7 @@ async fn scripts_flushed_before_every_command_cost_nothing_but_a_trip() {
         assert!(b.evict_tag(tag()).await.is_applied());
         eventually(SOON, async || a.get::<Product>(&tagged(id)).await.is_none()).await;
     }
-    assert_eq!([&a, &b].map(|cache| cache.coherence().fences), fences, "no connection was lost over it");
+    assert_eq!([&a, &b].map(|cache| cache.coherence().fences), fences, "nothing was missed");
 }
 
 /// Full, and nothing may be thrown out.

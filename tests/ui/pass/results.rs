@@ -86,8 +86,8 @@ mod one_line {
     #[cacheable(key = "one-line:{id}", cache = cache, skip(cache))]
     pub async fn read(cache: &Cache, id: u64) -> Option<u64> { Some(id) }
 
-    #[cacheable(key = "one-line:todo:{id}", cache = cache, skip(cache))]
-    pub async fn todo(cache: &Cache, id: u64) -> Option<u64> { todo!("{id}") }
+    #[cacheable(key = "one-line:never:{id}", cache = cache, skip(cache))]
+    pub async fn never(cache: &Cache, id: u64) -> Option<u64> { unreachable!("{id}") }
 }
 
 mod facade {

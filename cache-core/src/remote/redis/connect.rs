@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisError,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, RedisError, Value,
     aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
@@ -78,6 +78,20 @@ impl Target {
         }
     }
 
+    /// A batch as one step: the first refusal in it is the error, with what the server said.
+    pub(crate) async fn batch(
+        &self,
+        op: &'static str,
+        connection: &mut MultiplexedConnection,
+        batch: &Pipeline,
+    ) -> Result<Vec<Value>, Error> {
+        let work = async {
+            let values = connection.send_packed_commands(batch, 0, batch.len()).await?;
+            values.into_iter().map(|value| value.extract_error()).collect()
+        };
+        self.step(op, work).await
+    }
+
     fn explain(&self, op: &'static str, error: &RedisError) -> Error {
         let address = self.address();
         let kind = kind_of(error);
@@ -92,7 +106,9 @@ impl Target {
 
 /// What a redis error is to us.
 pub(crate) fn kind_of(error: &RedisError) -> ErrorKind {
-    let denied = matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
+    // Of a command inside a script, Redis 7.0 says so in words alone.
+    let in_a_script = error.detail().is_some_and(|detail| detail.contains("can't run this command"));
+    let denied = in_a_script || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
     // It passes by itself, as an unreachable server does.
     let busy = matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN"));
     if denied || error.kind() == redis::ErrorKind::AuthenticationFailed {

@@ -46,7 +46,11 @@ impl Link {
         server::check_notifications(target, &mut data, shared.config.ensure_notifications).await?;
         server::agree_on_partitions(target, &mut data, &shared.names).await?;
         let scripts = shared.scripts.load();
-        let () = target.step("SCRIPT LOAD", scripts.query_async(&mut data)).await?;
+        target.batch("SCRIPT LOAD", &mut data, &scripts).await?;
+
+        let [control, payload] = [0, 1].map(|beyond| shared.names.probe(&shared.node, PROBES + beyond));
+        let rehearsal = shared.scripts.rehearsal(&control, &payload, shared.clock.remote_micros());
+        target.batch("rehearsal", &mut data, &rehearsal).await?;
 
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;

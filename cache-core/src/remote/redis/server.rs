@@ -68,9 +68,10 @@ pub(crate) async fn agree_on_partitions(
     names: &Names,
 ) -> Result<(), Error> {
     let mut pipeline = redis::pipe();
-    pipeline.cmd("HSETNX").arg(names.meta()).arg("partitions").arg(names.partitions()).ignore();
+    pipeline.cmd("HSETNX").arg(names.meta()).arg("partitions").arg(names.partitions());
     pipeline.cmd("HGET").arg(names.meta()).arg("partitions");
-    let (recorded,): (String,) = target.step("namespace", pipeline.query_async(connection)).await?;
+    let recorded = target.batch("namespace", connection, &pipeline).await?.pop();
+    let recorded: String = recorded.and_then(|value| redis::from_redis_value(value).ok()).unwrap_or_default();
     if recorded == names.partitions().to_string() {
         return Ok(());
     }

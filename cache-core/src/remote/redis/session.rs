@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use redis::Value;
+use redis::{RedisError, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{Shared, commands, link::Link, server};
+use super::{Shared, commands, connect::kind_of, link::Link, server};
 use crate::{
     error::{Error, ErrorKind},
     tag::TagId,
@@ -199,7 +199,9 @@ impl Beat {
         }
         if let Value::ServerError(error) = probe {
             // A demoted primary, a user without rights: it cannot echo what it does not write.
-            return Err(Error::new(ErrorKind::Remote, "beat", format!("{}: {error:?}", shared.target.address())));
+            let error = RedisError::from(error);
+            let detail = format!("{} does not take the beat: {error}", shared.target.address());
+            return Err(Error::caused(kind_of(&error), "beat", detail, error));
         }
         if let Some(micros) = time_of(&time) {
             shared.clock.learn_remote(sent, answered, micros);

@@ -31,16 +31,22 @@ pub(crate) async fn run(data: &Path, namespace: &str) -> Result<Vec<String>, Pro
     let node = Node::start("A", NodeOptions { data, namespace, redis: None, budget: None }).await?;
     println!("One process at {}, without Redis.\n", node.base());
     let mut script = Script::start(TABLE, None);
-    reads(&mut script, &node).await?;
-    nothing(&mut script, &node).await?;
-    writes(&mut script, &node).await?;
-    tags(&mut script, &node).await?;
-    refusals(&mut script, &node).await?;
-    crowd(&mut script, &node).await?;
-    summary::measure(&mut script, &node, None).await?;
-    policy(&script, &node).await?;
-    node.stop().await?;
+    match course(&mut script, &node).await {
+        Ok(()) => node.stop().await?,
+        Err(problem) => script.gave_up(&problem),
+    }
     Ok(script.finish())
+}
+
+async fn course(script: &mut Script, node: &Node) -> Result<(), Problem> {
+    reads(script, node).await?;
+    nothing(script, node).await?;
+    writes(script, node).await?;
+    tags(script, node).await?;
+    refusals(script, node).await?;
+    crowd(script, node).await?;
+    summary::measure(script, node, None).await?;
+    policy(script, node).await
 }
 
 async fn reads(script: &mut Script, node: &Node) -> Result<(), Problem> {

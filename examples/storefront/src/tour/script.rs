@@ -126,6 +126,11 @@ impl Script {
         self.differences.push(finding);
     }
 
+    /// The tour cannot go on; what was found so far is told all the same.
+    pub(crate) fn gave_up(&mut self, problem: &Problem) {
+        self.differences.push(format!("the tour could not go on: {problem}"));
+    }
+
     /// What was not as expected, in order.
     pub(crate) fn finish(self) -> Vec<String> {
         self.differences

@@ -47,14 +47,22 @@ async fn tour(data: &Path, namespace: &str, url: &str) -> Result<Vec<String>, Pr
     let (a, b) = (Node::start("A", options).await?, Node::start("B", options).await?);
     println!("Two processes, A at {} and B at {}, and one Redis.\n", a.base(), b.base());
     let mut script = Script::start(TABLE, None);
-    reads(&mut script, &a, &b).await?;
-    updates(&mut script, &a, &b).await?;
-    tags(&mut script, &a, &b).await?;
-    heard(&mut script, &a, &b).await?;
-    summary::measure(&mut script, &a, Some(&b)).await?;
-    a.stop().await?;
-    b.stop().await?;
+    match course(&mut script, &a, &b).await {
+        Ok(()) => {
+            a.stop().await?;
+            b.stop().await?;
+        }
+        Err(problem) => script.gave_up(&problem),
+    }
     Ok(script.finish())
+}
+
+async fn course(script: &mut Script, a: &Node, b: &Node) -> Result<(), Problem> {
+    reads(script, a, b).await?;
+    updates(script, a, b).await?;
+    tags(script, a, b).await?;
+    heard(script, a, b).await?;
+    summary::measure(script, a, Some(b)).await
 }
 
 async fn reads(script: &mut Script, a: &Node, b: &Node) -> Result<(), Problem> {

@@ -94,7 +94,9 @@ pub(crate) async fn run(data: &Path, namespace: &str) -> Result<Vec<String>, Pro
     let watched = Arc::new(Ledger::new(WATCHED));
     let traffic = Traffic::start(script.driver(), &nodes, &watched, REMOTE_MAX);
     let mut outage = Outage { script, server, nodes, products: Ledger::new(PRODUCTS), watched, fresh: FRESH, options };
-    outage.take_course().await?;
+    if let Err(problem) = outage.take_course().await {
+        outage.script.gave_up(&problem);
+    }
     let tally = traffic.stop().await?;
     println!("\n{tally}");
     let Outage { mut script, server, nodes, .. } = outage;
