@@ -3,7 +3,12 @@
 //! Each line is `name<TAB>ns`, the median over interleaved rounds, so that a noisy machine disturbs all of them alike; read the
 //! ratios. Before the times it counts allocations: a hit makes none beyond the value's own `Clone`.
 
-#![allow(missing_docs, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and reads the clock")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints, and reads the clock"
+)]
 
 use std::{
     alloc::System,
@@ -92,7 +97,10 @@ fn main() -> Result<(), Error> {
         ("#[cacheable] hit, 2 tags", Box::new(|id| now(products.find(id)).ok().flatten())),
         ("#[cacheable] hit, no tags", Box::new(|id| now(products.find_untagged(id)).ok().flatten())),
         ("raw moka get", Box::new(|id| raw.0.get(&id))),
-        ("by hand: entry(key!).get", Box::new(|id| now(products.cache.entry(key!("product:{id}")).get()).map(cache_core::Entry::into_value))),
+        (
+            "by hand: entry(key!).get",
+            Box::new(|id| now(products.cache.entry(key!("product:{id}")).get()).map(cache_core::Entry::into_value)),
+        ),
     ];
 
     let mut out = std::io::stdout().lock();
@@ -101,14 +109,18 @@ fn main() -> Result<(), Error> {
         (0..KEYS).for_each(|id| assert_eq!(case(id), Some(product(id)), "{name}"));
         let _first = warm.change();
         let region = Region::new(ALLOCATOR);
-        (0..KEYS).for_each(|id| drop(black_box(case(id))));
+        (0..KEYS).for_each(|id| {
+            black_box(case(id));
+        });
         writeln!(out, "allocations per {KEYS} of {name}\t{}", region.change().allocations)?;
     }
     let mut nanos: Vec<Vec<f64>> = cases.iter().map(|_| Vec::with_capacity(ROUNDS)).collect();
     for _ in 0..ROUNDS {
         for ((_, case), nanos) in cases.iter().zip(&mut nanos) {
             let start = Instant::now();
-            (0..HITS_PER_ROUND).for_each(|hit| drop(black_box(case(black_box(hit % KEYS)))));
+            (0..HITS_PER_ROUND).for_each(|hit| {
+                black_box(case(black_box(hit % KEYS)));
+            });
             nanos.push(start.elapsed().as_secs_f64() * 1e9 / HITS_PER_ROUND as f64);
         }
     }

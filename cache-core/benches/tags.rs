@@ -2,7 +2,12 @@
 //!
 //! Each line is `name<TAB>ns`. The entries are in L1; evicting a tag moves one number, and each entry compares at its next use.
 
-#![allow(missing_docs, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and reads the clock")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints, and reads the clock"
+)]
 
 use std::{convert::Infallible, io::Write, time::Instant};
 

@@ -63,6 +63,7 @@ mod tests {
         };
         budget.spend(&clock, trip).await.unwrap();
         let stall = async {
+            // Time itself, and it is paused: one millisecond more than is left.
             tokio::time::sleep(Duration::from_millis(21)).await;
             Ok::<_, Error>(())
         };

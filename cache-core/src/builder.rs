@@ -215,7 +215,8 @@ impl Builder {
             return Err(Error::config("namespace", detail));
         }
         if self.bound < LEAST_BOUND {
-            let detail = format!("a bound of {:?} is shorter than {LEAST_BOUND:?}: the beat could not keep it", self.bound);
+            let detail =
+                format!("a bound of {:?} is shorter than {LEAST_BOUND:?}: the beat could not keep it", self.bound);
             return Err(Error::config("bound", detail));
         }
         if self.budget.is_zero() {

@@ -35,7 +35,13 @@ pub const fn days(n: u64) -> Duration {
 /// A duration as a person writes it: the two largest units that are not nothing (`1h30m`, `250ms`).
 pub(crate) fn display(duration: Duration) -> String {
     let (secs, millis) = (duration.as_secs(), duration.subsec_millis());
-    let units = [(secs / 86_400, "d"), (secs / 3_600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s"), (millis.into(), "ms")];
+    let units = [
+        (secs / 86_400, "d"),
+        (secs / 3_600 % 24, "h"),
+        (secs / 60 % 60, "m"),
+        (secs % 60, "s"),
+        (millis.into(), "ms"),
+    ];
     let largest = units.iter().skip_while(|(n, _)| *n == 0).take(2);
     let said: Vec<String> = largest.filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
     if said.is_empty() { format!("{}ns", duration.as_nanos()) } else { said.concat() }
@@ -47,7 +53,8 @@ mod tests {
 
     #[test]
     fn display_takes_the_two_largest_units() {
-        let cases = [(mins(90), "1h30m"), (millis(250), "250ms"), (secs(60), "1m"), (days(1), "1d"), (Duration::ZERO, "0ns")];
+        let cases =
+            [(mins(90), "1h30m"), (millis(250), "250ms"), (secs(60), "1m"), (days(1), "1d"), (Duration::ZERO, "0ns")];
         for (duration, said) in cases {
             assert_eq!(display(duration), said);
         }

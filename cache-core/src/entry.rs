@@ -182,7 +182,8 @@ impl Place {
             Some(Self::One(other)) => std::slice::from_ref(other),
             Some(Self::Many(others)) => &others[..],
         };
-        let kept = others.iter().filter(|other| other.meta.slot != entry.meta.slot && other.meta.words == entry.meta.words);
+        let kept =
+            others.iter().filter(|other| other.meta.slot != entry.meta.slot && other.meta.words == entry.meta.words);
         let all: Vec<_> = [Arc::clone(&entry)].into_iter().chain(kept.cloned()).take(TYPES_PER_KEY).collect();
         if all.len() == 1 { Self::One(entry) } else { Self::Many(all.into()) }
     }

@@ -7,8 +7,8 @@ use crate::{
     coherence::Coherence,
     key::Key,
     stats::{Count, Counters},
-    tags::Tags,
     tag::TagId,
+    tags::Tags,
     tier::ChangeListener,
 };
 

@@ -24,7 +24,10 @@ impl Cache {
     /// When one is installed already: the functions that used it would suddenly miss. For tests there is [`with_cache`].
     pub fn install(self) -> Result<(), Error> {
         INSTALLED.set(self).map_err(|_| {
-            Error::config("install", "a cache is installed in this process already; in tests use `with_cache(cache, future)`")
+            Error::config(
+                "install",
+                "a cache is installed in this process already; in tests use `with_cache(cache, future)`",
+            )
         })
     }
 }

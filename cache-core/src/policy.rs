@@ -88,7 +88,9 @@ impl Policy {
             return refuse(format!("jitter is {jitter}; it is a share of the TTL between 0 and 0.5"));
         }
         if self.ttl == Some(Duration::ZERO) {
-            return refuse("a ttl of zero stores nothing; leave the attribute away, or use `when`, to bypass the cache".into());
+            return refuse(
+                "a ttl of zero stores nothing; leave the attribute away, or use `when`, to bypass the cache".into(),
+            );
         }
         if self.max_bytes == Some(0) {
             return refuse("max_bytes is 0, so that nothing could be stored".into());
@@ -215,7 +217,10 @@ impl PolicyTree {
 
     /// The smallest word on a cap.
     fn smallest<T: Copy + Ord>(&self, scope: &str, field: impl Fn(&Policy) -> Option<T>, default: T) -> Said<T> {
-        let said = self.levels(scope).filter_map(|(name, policy)| Some((name, field(policy)?))).min_by_key(|(_, value)| *value);
+        let said = self
+            .levels(scope)
+            .filter_map(|(name, policy)| Some((name, field(policy)?)))
+            .min_by_key(|(_, value)| *value);
         match said {
             Some((name, value)) => Said { value, source: format!("scope {name}") },
             None => Said { value: default, source: "built in".into() },

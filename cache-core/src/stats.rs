@@ -68,7 +68,9 @@ impl Counters {
             remote_hits: of(Count::RemoteHits),
             misses: of(Count::Misses) + of(Count::Joined),
             joined: of(Count::Joined),
-            bypasses: Bypass::ALL.map(|reason| (reason, self.bypasses[reason.index()].load(Ordering::Relaxed))).to_vec(),
+            bypasses: Bypass::ALL
+                .map(|reason| (reason, self.bypasses[reason.index()].load(Ordering::Relaxed)))
+                .to_vec(),
             loads: of(Count::Loads),
             load_failures: of(Count::LoadFailures),
             load_panics: of(Count::LoadPanics),

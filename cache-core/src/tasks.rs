@@ -19,7 +19,12 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        Self { work: TaskTracker::new(), services: TaskTracker::new(), home: Handle::try_current().ok(), closed: CancellationToken::new() }
+        Self {
+            work: TaskTracker::new(),
+            services: TaskTracker::new(),
+            home: Handle::try_current().ok(),
+            closed: CancellationToken::new(),
+        }
     }
 
     /// Starts work that ends by itself. Without any runtime it is not done, and `false` says so.

@@ -56,10 +56,16 @@ pub(crate) enum Op {
 /// The answer to an [`Op`].
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Read { version: Option<u64>, payload: Option<Vec<u8>> },
+    Read {
+        version: Option<u64>,
+        payload: Option<Vec<u8>>,
+    },
     Version(Option<u64>),
     Yes(bool),
-    Bumped { version: u64, stored: bool },
+    Bumped {
+        version: u64,
+        stored: bool,
+    },
     /// The server refused this one operation.
     Failed(Error),
 }

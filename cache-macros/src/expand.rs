@@ -99,6 +99,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
     quote! {
         #statics
         #kind_of
+        #[allow(clippy::used_underscore_binding, reason = "generated")]
         let #plan = #reached;
         #run
     }
@@ -186,6 +187,7 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     quote! {
         #statics
         #kind_of
+        #[allow(clippy::used_underscore_binding, reason = "generated")]
         let #plan = #reached;
         #run
     }
@@ -328,13 +330,14 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
             return #settled;
         }
     };
-    // A body that can't be sent to a task is reported at the user's `async`.
-    let future =
-        Ident::new("__cache_body", spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span));
+    let future = Ident::new("__cache_body", Span::mixed_site());
     let future_of = |lend: &[TokenStream], body: &Group| {
+        // One that can't be sent to a task is reported at the user's `async`.
+        let at = spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span);
+        let block = quote_spanned!(at=> async move { #(#lend)* #edge #body });
         quote! {
             #[allow(unused_braces, reason = "generated")]
-            let #future = async move { #(#lend)* #edge #body };
+            let #future = #block;
         }
     };
     match &spec.running {
@@ -369,7 +372,10 @@ fn owned(lent: &Lent, index: usize, how: &Ident) -> (TokenStream, TokenStream) {
     let own = Ident::new(&format!("__cache_own{index}"), Span::mixed_site());
     let method = if *is_option { quote!(own_option) } else { quote!(own) };
     (
-        quote!(let #own = #how.#method(#outside);),
+        quote! {
+            #[allow(clippy::used_underscore_binding, reason = "generated")]
+            let #own = #how.#method(#outside);
+        },
         quote! {
             #[allow(unused_variables, reason = "generated")]
             let #inside: #ty = #own.lend();

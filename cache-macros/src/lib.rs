@@ -141,9 +141,9 @@ use proc_macro::TokenStream;
 /// lifetime in an argument, or with a type parameter that is not `'static`, it runs in the caller; if that goes away, the
 /// next waiter loads.
 ///
-/// Task-locals of yours are not carried into the task; the tracing span is. A body that is not `Send`, and a `self` that is
-/// `Clone` but holds a lifetime (`impl Repo<'_>`; types are told apart, lifetimes can't be) or a type parameter without
-/// `'static`, do not compile until `inline` is added.
+/// Task-locals of yours are not carried into the task; the tracing span is. These do not compile until `inline` is added: a
+/// body that is not `Send`, or that calls its own function; a `self` that is `Clone` but holds a lifetime (`impl Repo<'_>`:
+/// types are told apart, lifetimes can't be) or a type parameter without `'static`.
 ///
 /// # What can go wrong
 ///
@@ -297,16 +297,20 @@ pub fn key_part(item: TokenStream) -> TokenStream {
 }
 
 fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
-    expanded(kind, options.into(), item.into()).into()
+    expanded(kind, options.into(), &item.into()).into()
 }
 
-fn expanded(kind: Kind, options: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+fn expanded(
+    kind: Kind,
+    options: proc_macro2::TokenStream,
+    item: &proc_macro2::TokenStream,
+) -> proc_macro2::TokenStream {
     let mut diagnostics = Diagnostics::default();
     let args = Args::parse(kind, options, &mut diagnostics);
     let spec = match syn::parse2(item.clone()) {
         Ok(function) => validate::spec(kind, args, function, diagnostics),
         Err(error) => {
-            diagnostics.add(not_a_function(kind, &item, &error));
+            diagnostics.add(not_a_function(kind, item, &error));
             diagnostics.finish(None)
         }
     };
@@ -316,7 +320,7 @@ fn expanded(kind: Kind, options: proc_macro2::TokenStream, item: proc_macro2::To
             debug(&expansion);
             expansion
         }
-        Err(error) => beside(&error, &item),
+        Err(error) => beside(&error, item),
     }
 }
 
@@ -334,4 +338,109 @@ fn not_a_function(kind: Kind, item: &proc_macro2::TokenStream, error: &syn::Erro
         item.clone().into_iter().any(|token| matches!(word(&token).as_str(), "impl" | "trait" | "mod"));
     let message = if holds_functions { "put it on each function that it is for".to_owned() } else { error.to_string() };
     syn::Error::new(error.span(), format!("{} goes on an `async fn`: {message}", kind.written()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+
+    use super::*;
+
+    fn tokens(text: &str) -> TokenStream {
+        text.parse().unwrap()
+    }
+
+    /// The expansion as text, with its spaces taken out.
+    fn expand(kind: Kind, options: &str, function: &str) -> String {
+        expanded(kind, tokens(options), &tokens(function)).to_string().replace(' ', "")
+    }
+
+    fn count(text: &str, part: &str) -> usize {
+        text.matches(&part.replace(' ', "")).count()
+    }
+
+    #[test]
+    fn the_body_stands_in_an_expansion_once() {
+        for running in ["", ", inline"] {
+            let options = format!("key = \"a:{{id}}\"{running}");
+            let text = expand(Kind::Cacheable, &options, "async fn f(&self, id: u64) -> u64 { the_body(id).await }");
+            assert_eq!(count(&text, "the_body"), 1, "{text}");
+        }
+        for kind in [Kind::Put, Kind::Evict] {
+            let text = expand(kind, "key = \"a:{it}\"", "async fn f(id: u64) -> u64 { the_body(id).await }");
+            assert_eq!(count(&text, "the_body"), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_on_a_function_stays_on_it() {
+        let function = "#[doc = \"Says.\"] #[must_use] #[inline(never)] #[cfg(all())] pub(in crate::a) async unsafe fn f<'a, T: 'static>
+            (&self, mut a: &str, mut n: u64, #[allow(unused)] t: T) -> u64 where T: Send { 1 }";
+        let text = expand(Kind::Cacheable, "key = \"a:{a}:{n}:{t}\"", function);
+        let head = "#[doc=\"Says.\"]#[must_use]#[inline(never)]#[cfg(all())]pub(incrate::a)asyncunsafefnf<'a,T:'static>\
+                    (&self,a:&str,mutn:u64,#[allow(unused)]t:T)->u64whereT:Send{";
+        assert!(text.starts_with(head), "{text}");
+        assert_eq!(count(&text, "let mut a: &str ="), 1, "what is bound again is `mut` there: {text}");
+    }
+
+    #[test]
+    fn a_mistake_leaves_the_function_as_it_was() {
+        let function = "#[must_use] async fn f(id: u64, mut other: u64) -> u64 { half typed. }";
+        for (kind, options) in [(Kind::Cacheable, "key = \"a:{id}\""), (Kind::Put, ""), (Kind::Evict, "nonsense = 1")] {
+            let text = expand(kind, options, function);
+            assert!(count(&text, "compile_error!") >= 1, "{text}");
+            assert!(text.ends_with(&function.replace(' ', "")), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = expand(
+            Kind::Cacheable,
+            "key = \"a:{idd}\", ttl = \"x\", stale = \"1h\", tags = [\"b\", \"b\"]",
+            "fn f(id: u64) -> &str { \"\" }",
+        );
+        assert_eq!(count(&text, "compile_error!"), 5, "{text}");
+    }
+
+    #[test]
+    fn only_what_the_spelling_allows_is_asked_about() {
+        let asked = |function: &str| {
+            let text = expand(Kind::Cacheable, "", function);
+            count(&text, "__cache_how()")
+        };
+        for function in [
+            "async fn f(a: u64) -> u64 {}",
+            "async fn f(&self, a: &str, b: Option<&[u8]>) -> u64 {}",
+            "async fn f<T: 'static>(self: Arc<Self>, a: T) -> u64 {}",
+            "async fn f<T>(a: Vec<T>) -> u64 where T: Clone + 'static {}",
+        ] {
+            assert_eq!(asked(function), 1, "{function}");
+        }
+        for function in [
+            "async fn f(&mut self) -> u64 {}",
+            "async fn f<T>(a: T) -> u64 {}",
+            "async fn f<T>(&self) -> u64 {}",
+            "async fn f(a: &mut u8) -> u64 {}",
+            "async fn f(a: impl Copy) -> u64 {}",
+            "async fn f(a: Cow<'_, str>) -> u64 {}",
+            "async fn f(Page { a, .. }: &Page) -> u64 {}",
+        ] {
+            assert_eq!(asked(function), 0, "{function}");
+        }
+    }
+
+    #[test]
+    fn a_literal_head_is_prepared_and_arguments_follow_in_order() {
+        let text = expand(
+            Kind::Evict,
+            "key = \"a:b:{id}:c:{it.x}\", tags = [\"t:{it.0}:{self.u.v()}\"], scope = \"s:t\"",
+            "async fn f(&self, id: u64) -> u64 {}",
+        );
+        assert_eq!(count(&text, "\"a:b:{}:c:{}\",\"t:{}:{}\""), 1, "{text}");
+        assert_eq!(count(&text, ".literal(\"c\").arg(&it.x).finish()"), 1, "{text}");
+        assert_eq!(count(&text, ".arg(&it.0).arg(&__cache_part1_0).finish()"), 1, "{text}");
+        assert_eq!(count(&text, "KeptPart::of(&self.u.v())"), 1, "{text}");
+        assert_eq!(count(&text, ".evict_scope(\"s:t\")"), 1, "{text}");
+    }
 }

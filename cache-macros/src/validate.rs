@@ -2,7 +2,7 @@
 //!
 //! [`spec`] answers all that `expand` asks, or reports each mistake once, at the user's own token.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, Ident, LitStr, Pat, ReceiverKind, Type};
 
@@ -38,6 +38,8 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
         diagnostics,
     };
     check.no_argument_named_it();
+    check.when_before_the_result(&args);
+    check.unless_after_the_arguments(&args);
     let work = match kind {
         Kind::Cacheable => check.read(&mut args).map(|read| Work::Read(Box::new(read))),
         Kind::Put | Kind::Evict => {
@@ -117,12 +119,30 @@ fn is_boxed_future(output: &Type) -> bool {
 fn first_word(tokens: &impl ToTokens, wanted: &str) -> Option<Ident> {
     fn find(tokens: TokenStream, wanted: &str) -> Option<Ident> {
         tokens.into_iter().find_map(|token| match token {
-            proc_macro2::TokenTree::Ident(word) if word == wanted => Some(word),
-            proc_macro2::TokenTree::Group(group) => find(group.stream(), wanted),
+            TokenTree::Ident(word) if word == wanted => Some(word),
+            TokenTree::Group(group) => find(group.stream(), wanted),
             _ => None,
         })
     }
     find(tokens.to_token_stream(), wanted)
+}
+
+/// Where an expression names a variable; nothing if there is a closure in it, which may call its own argument so.
+fn first_value(expression: &Expr, wanted: &str) -> Option<Ident> {
+    fn find(tokens: TokenStream, wanted: &str) -> Option<Ident> {
+        let mut after_dot = false;
+        tokens.into_iter().find_map(|token| {
+            let found = match &token {
+                TokenTree::Ident(word) if word == wanted && !after_dot => Some(word.clone()),
+                TokenTree::Group(group) => find(group.stream(), wanted),
+                _ => None,
+            };
+            after_dot = matches!(&token, TokenTree::Punct(dot) if dot.as_char() == '.');
+            found
+        })
+    }
+    let tokens = expression.to_token_stream();
+    if tokens.to_string().replace("||", "").contains('|') { None } else { find(tokens, wanted) }
 }
 
 /// A check under way.
@@ -366,6 +386,28 @@ impl Check<'_> {
                 format!("there is no argument `{ident}` to skip{meant}")
             };
             self.diagnostics.at(ident, message);
+        }
+    }
+
+    fn when_before_the_result(&mut self, args: &Args) {
+        let Some(when) = &args.when else { return };
+        if let Some(it) = first_value(&when.value, "it") {
+            let message = "`it` is the result, and `when` decides before there is one, over the arguments; for the result there is `unless`";
+            self.diagnostics.at(it, message);
+        }
+    }
+
+    fn unless_after_the_arguments(&mut self, args: &Args) {
+        let Some(unless) = &args.unless else { return };
+        let named = self.parameters.iter().flat_map(|parameter| &parameter.bindings).find_map(|binding| {
+            let name = binding.to_string();
+            first_value(&unless.value, &name).filter(|_| name != "it")
+        });
+        if let Some(named) = named.or_else(|| first_value(&unless.value, "self")) {
+            let message = format!(
+                "`unless` goes with the load, which may outlive this call, so it sees the result only, as `it`; for `{named}` there is `when`"
+            );
+            self.diagnostics.at(named, message);
         }
     }
 

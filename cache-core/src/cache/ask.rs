@@ -219,7 +219,8 @@ impl Inner {
             PayloadKind::Failure => {
                 let (_, ops) = call.rules.cache_err?;
                 let (fingerprint, payload) = payload.split_first_chunk::<8>()?;
-                let same_type = (ops.fingerprint)(self.codec, 0).is_ok_and(|own| own.get().to_le_bytes() == *fingerprint);
+                let same_type =
+                    (ops.fingerprint)(self.codec, 0).is_ok_and(|own| own.get().to_le_bytes() == *fingerprint);
                 let error = same_type.then(|| (ops.decode)(payload, self.codec, max_bytes).ok())??;
                 Some(ops.failure_entry(error, meta))
             }
@@ -322,7 +323,10 @@ impl Inner {
 }
 
 /// The cells that have to be asked about, each with its hints before the question.
-pub(super) fn unknown<'a>(cells: impl Iterator<Item = &'a Arc<TagCell>>, believed: &Believed) -> Vec<(Arc<TagCell>, u64)> {
+pub(super) fn unknown<'a>(
+    cells: impl Iterator<Item = &'a Arc<TagCell>>,
+    believed: &Believed,
+) -> Vec<(Arc<TagCell>, u64)> {
     let unknown = cells.filter(|cell| believed.of(cell).is_none());
     unknown.map(|cell| (Arc::clone(cell), cell.hints())).collect()
 }

@@ -85,7 +85,11 @@ impl Cache {
     ///
     /// When the load does.
     #[track_caller]
-    pub fn get_or_load<T, E, F, L>(&self, key: Key, load: L) -> impl Future<Output = Result<T, E>> + Send + use<'_, T, E, F, L>
+    pub fn get_or_load<T, E, F, L>(
+        &self,
+        key: Key,
+        load: L,
+    ) -> impl Future<Output = Result<T, E>> + Send + use<'_, T, E, F, L>
     where
         T: CacheValue,
         E: Send + 'static,

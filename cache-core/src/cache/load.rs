@@ -218,13 +218,7 @@ impl Inner {
     }
 
     /// Settles a doubt about an entry of L1.
-    async fn settle(
-        &self,
-        key: &Key,
-        entry: &Arc<Entry>,
-        watch: &Watch,
-        budget: &mut Budget,
-    ) -> Result<bool, Error> {
+    async fn settle(&self, key: &Key, entry: &Arc<Entry>, watch: &Watch, budget: &mut Budget) -> Result<bool, Error> {
         if self.remote.settles_doubts() {
             return self.revalidate(key, entry, watch.stamp, budget).await;
         }
@@ -334,7 +328,9 @@ impl Inner {
                 encode: Box::new(move |entry, codec, max_bytes| {
                     let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
                     let payload = match ValueOps::<T>::view(entry) {
-                        Some(Some(value)) => (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?,
+                        Some(Some(value)) => {
+                            (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?
+                        }
                         _ => Vec::new(),
                     };
                     Ok((fingerprint, payload))

@@ -106,7 +106,8 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<Vec<Option<(Arc<Entry>, Tier)>>, Error> {
         let scopes: Vec<_> = calls.iter().map(|call| self.scopes.state(call.key.scope(), &self.tags)).collect();
-        let watches: Vec<_> = calls.iter().zip(&scopes).map(|(call, scope)| self.watch(&call.key, scope, &[])).collect();
+        let watches: Vec<_> =
+            calls.iter().zip(&scopes).map(|(call, scope)| self.watch(&call.key, scope, &[])).collect();
         let Some(mut ops) = calls.iter().map(|call| self.read_op(call)).collect::<Option<Vec<_>>>() else {
             return Ok(calls.iter().map(|_| None).collect());
         };

@@ -132,7 +132,8 @@ impl Cache {
     pub(crate) async fn begin_write(&self, plan: WritePlan) -> Write {
         let inner = &self.0;
         let evicted = plan.evict.iter().chain(&plan.put);
-        let scope = evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
+        let scope =
+            evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
         let scopes = plan.evict_scopes.iter().copied().map(TagId::Scope);
         let mut write = Write {
             targets: Targets {
@@ -376,7 +377,11 @@ impl Inner {
         let meta = EntryMeta::new(&key, slot, version, created, Duration::ZERO, deadlines, expires, watch.stamp);
         let entry = ops.entry(value, meta);
 
-        let held = if ttl.is_zero() { None } else { self.hold_for_put(&after.put_tags, &watch, ttl, captured.held, budget).await };
+        let held = if ttl.is_zero() {
+            None
+        } else {
+            self.hold_for_put(&after.put_tags, &watch, ttl, captured.held, budget).await
+        };
         let sealed = held.and_then(|held| {
             entry.meta.hold(held);
             if !self.remote.stores() {

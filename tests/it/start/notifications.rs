@@ -1,6 +1,6 @@
 //! The server's setting: proved, asked for, set beside what others have set, and set again after a restart.
 
-use cache_core::{CoherenceState, ErrorKind, millis};
+use cache_core::{CoherenceState, ErrorKind, millis, secs};
 use tests::fixtures::{RedisServer, eventually};
 
 use super::{HANGS, hear_each_other, refused, setting};
@@ -69,7 +69,7 @@ async fn server_without_config_works_where_notifications_are_on() {
 async fn server_without_config_and_without_notifications_is_an_error_in_time() {
     for flags in ["", "Ex", "Kx"] {
         let redis = RedisServer::options().notifications(flags).without_command("CONFIG").start().await;
-        let settings = || settings(redis.url()).bound(millis(200)).connect_timeout(millis(500));
+        let settings = || settings(redis.url()).bound(secs(600)).connect_timeout(millis(500));
         for builder in [settings(), settings().ensure_notifications(), settings().start_unreachable()] {
             let (error, said) = refused(builder).await;
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{flags}: {said}");

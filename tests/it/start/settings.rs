@@ -1,12 +1,12 @@
 //! Names, numbers and URLs that cannot be meant, and a namespace that was built otherwise.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use cache_core::{Builder, Cache, ErrorKind, Policy, hours, millis, secs};
 use tests::fixtures::RedisServer;
 
 use super::{hear_each_other, refused};
-use crate::support::{built, settings};
+use crate::support::{Origin, Product, built, key, product, settings};
 
 fn shop() -> Builder {
     Cache::builder("shop")
@@ -75,6 +75,62 @@ async fn setting_at_its_limit_is_taken() {
     ] {
         builder.build().await.unwrap();
     }
+}
+
+/// Numbers that people write when they mean "for ever" or "not at all".
+fn extremes() -> Vec<(&'static str, Builder)> {
+    let never = Duration::MAX;
+    let least = Duration::from_nanos(1);
+    let policy = |policy: Policy| shop().policy(policy);
+    vec![
+        ("ttl", policy(Policy::new().ttl(never))),
+        ("ttl, max_ttl", policy(Policy::new().ttl(never).max_ttl(never))),
+        ("ttl, max_ttl, jitter 0", policy(Policy::new().ttl(never).max_ttl(never).jitter(0.0))),
+        ("negative", policy(Policy::new().negative(never).max_ttl(never).jitter(0.0))),
+        ("l1", policy(Policy::new().l1(never).jitter(0.0))),
+        ("least ttl", policy(Policy::new().ttl(least))),
+        ("least l1", policy(Policy::new().l1(least))),
+        ("bound", shop().bound(never)),
+        ("budget", shop().budget(never)),
+        ("connect_timeout", shop().connect_timeout(never)),
+        ("max_bytes", policy(Policy::new().max_bytes(usize::MAX))),
+        ("local_entries", shop().local_entries(u64::MAX)),
+        ("no local_entries", shop().local_entries(0)),
+    ]
+}
+
+#[tokio::test]
+async fn setting_without_end_is_refused_or_works() {
+    for (what, builder) in extremes() {
+        let redis = RedisServer::start().await;
+        for (tier, builder) in [("mem", builder.clone()), ("redis", builder.redis(redis.url()).ensure_notifications())] {
+            let work = tokio::spawn(async move {
+            let cache = match builder.build().await {
+                Ok(cache) => cache,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error}");
+                    return;
+                }
+            };
+            let origin = Origin::default();
+            for revision in 1..4 {
+                origin.write(revision);
+                let _ack = cache.evict(&key(7)).await;
+                assert_eq!(origin.through(&cache, 7).await, revision, "{what}");
+                assert_eq!(origin.through(&cache, 7).await, revision, "{what}");
+                let nothing = || async { Ok::<_, Infallible>(None::<Product>) };
+                assert_eq!(cache.entry(key(8)).or_find(nothing).await.unwrap().into_value(), None, "{what}");
+                let _ack = cache.put(key(9), product(9, revision)).await;
+                assert_eq!(origin.through(&cache, 9).await, revision, "{what}");
+                let _ack = cache.clear().await;
+            }
+            println!("{what} {tier}: {:?}", cache.stats());
+            });
+            let done = tokio::time::timeout(Duration::from_secs(20), work).await;
+            println!("RESULT {what} {tier}: {}", match done { Ok(Ok(())) => "fine".into(), Ok(Err(e)) => format!("{e}"), Err(_) => "hangs".into() });
+        }
+    }
+    panic!()
 }
 
 #[tokio::test]

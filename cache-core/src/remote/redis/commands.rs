@@ -170,7 +170,11 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
 }
 
 fn unexpected() -> Reply {
-    Reply::Failed(Error::new(ErrorKind::Remote, "command", "the server's answer has not the form that the command gives"))
+    Reply::Failed(Error::new(
+        ErrorKind::Remote,
+        "command",
+        "the server's answer has not the form that the command gives",
+    ))
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {
@@ -183,7 +187,8 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
 /// A version as records hold it: a plain decimal number within range. Anything else is no version, hence equal to nothing.
 fn version(value: Value) -> Option<u64> {
     let bytes = bytes(value)?;
-    let plain = bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && bytes.iter().all(u8::is_ascii_digit);
+    let plain =
+        bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && bytes.iter().all(u8::is_ascii_digit);
     let version = std::str::from_utf8(&bytes).ok().filter(|_| plain)?.parse().ok()?;
     (version < VERSION_LIMIT).then_some(version)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, RedisError, Value,
-    aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, RedisError,
+    Value, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
 
@@ -40,7 +40,10 @@ impl Target {
     }
 
     /// A connection; pushed messages are handed to `push` by the connection's own task, in the order of the stream.
-    pub(crate) async fn open(&self, push: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<MultiplexedConnection, Error> {
+    pub(crate) async fn open(
+        &self,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<MultiplexedConnection, Error> {
         let client = Client::open(self.info.clone()).map_err(|error| self.explain("connect", &error))?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -87,7 +90,7 @@ impl Target {
     ) -> Result<Vec<Value>, Error> {
         let work = async {
             let values = connection.send_packed_commands(batch, 0, batch.len()).await?;
-            values.into_iter().map(|value| value.extract_error()).collect()
+            values.into_iter().map(Value::extract_error).collect()
         };
         self.step(op, work).await
     }
@@ -96,7 +99,9 @@ impl Target {
         let address = self.address();
         let kind = kind_of(error);
         let detail = match kind {
-            ErrorKind::Denied => format!("{address} refused the user, the password or a right ({error}); look at the URL and at the ACL"),
+            ErrorKind::Denied => {
+                format!("{address} refused the user, the password or a right ({error}); look at the URL and at the ACL")
+            }
             ErrorKind::Unreachable => format!("{address} cannot be reached: {error}"),
             _ => format!("{address}: {error}"),
         };

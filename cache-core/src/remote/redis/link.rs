@@ -64,7 +64,9 @@ impl Link {
             ErrorKind::Denied => {
                 let [keys, tags] = &patterns;
                 let probes = shared.names.probes(target.database());
-                let detail = format!("the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)");
+                let detail = format!(
+                    "the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)"
+                );
                 Error::caused(ErrorKind::Denied, "PSUBSCRIBE", detail, error)
             }
             _ => error,

@@ -2,12 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{
-    key::Key,
-    schema::Fingerprint,
-    tag::TagId,
-    tier::Record,
-};
+use crate::{key::Key, schema::Fingerprint, tag::TagId, tier::Record};
 
 /// The names of one namespace's records.
 #[derive(Clone, Debug)]

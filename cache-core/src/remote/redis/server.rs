@@ -22,7 +22,8 @@ pub(crate) async fn check_notifications(
 ) -> Result<(), Error> {
     let mut question = cmd("CONFIG");
     question.arg("GET").arg(SETTING);
-    let answer: Result<HashMap<String, String>, Error> = target.step("CONFIG GET", question.query_async(connection)).await;
+    let answer: Result<HashMap<String, String>, Error> =
+        target.step("CONFIG GET", question.query_async(connection)).await;
     let flags = match answer {
         Ok(mut settings) => settings.remove(SETTING).unwrap_or_default(),
         Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Remote) => return Ok(()),
