@@ -44,7 +44,6 @@ struct Locals {
     key: Ident,
     hit: Ident,
     plan: Ident,
-    how: Ident,
 }
 
 impl Locals {
@@ -58,7 +57,6 @@ impl Locals {
             key: local("__cache_key"),
             hit: local("__cache_hit"),
             plan: local("__cache_plan"),
-            how: local("__cache_how"),
         }
     }
 }
@@ -95,7 +93,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
             #private::Some(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
         },
     );
-    let run = run(spec, names, &quote!(load));
+    let run = run(spec, names, "load");
     quote! {
         #statics
         #kind_of
@@ -183,7 +181,7 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
         names,
         &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
     );
-    let run = run(spec, names, &quote!(write));
+    let run = run(spec, names, "write");
     quote! {
         #statics
         #kind_of
@@ -314,8 +312,8 @@ fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
 }
 
 /// Runs the body, inline or in a task, by `method` of what was told.
-fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
-    let (Locals { private, plan, how, .. }, output) = (names, &spec.output);
+fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
+    let (Locals { private, plan, .. }, output) = (names, &spec.output);
     let Some(body) = &spec.item.body else { return TokenStream::new() };
     // Unreachable, but it settles the type of the block: a wrong end of the body is one error, at the user's expression.
     // Where it is returned, rustc says which type the body must have.
@@ -330,10 +328,10 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
             return #settled;
         }
     };
-    let future = Ident::new("__cache_body", Span::mixed_site());
+    // A body that can't go to a task is reported at the user's `async`.
+    let at = spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span);
+    let [how, future, method] = ["__cache_how", "__cache_body", method].map(|name| Ident::new(name, at));
     let future_of = |lend: &[TokenStream], body: &Group| {
-        // One that can't be sent to a task is reported at the user's `async`.
-        let at = spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span);
         let block = quote_spanned!(at=> async move { #(#lend)* #edge #body });
         quote! {
             #[allow(unused_braces, reason = "generated")]
@@ -351,8 +349,9 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
         Running::Asked { questions, lent } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
             let (own, lend): (Vec<_>, Vec<_>) =
-                lent.iter().enumerate().map(|(index, lent)| owned(lent, index, how)).unzip();
+                lent.iter().enumerate().map(|(index, lent)| owned(lent, index, &how)).unzip();
             let future_of = future_of(&lend, &renamed(body, lent));
+            let call = quote_spanned!(at=> #how.#method(#plan, #future).await);
             quote! {
                 let #how = {
                     use #private::{ViaInline as _, ViaTask as _};
@@ -360,7 +359,7 @@ fn run(spec: &Spec, names: &Locals, method: &TokenStream) -> TokenStream {
                 };
                 #(#own)*
                 #future_of
-                #how.#method(#plan, #future).await
+                #call
             }
         }
     }

@@ -276,7 +276,10 @@ async fn close_waits_for_what_is_under_way_and_ends_the_cache() {
         gate.open();
         closing.await.unwrap();
         load.await.unwrap().unwrap();
-        assert!(cache.redis_key(&key(7)).is_none() || cache.stats().fills == 1, "the load that was under way is stored");
+        assert!(
+            cache.redis_key(&key(7)).is_none() || cache.stats().fills == 1,
+            "the load that was under way is stored"
+        );
         let again = origin.clone();
         let entry = cache.entry(key(7)).or_load(move || again.read(7)).await.unwrap();
         assert_eq!(entry.outcome(), Outcome::Bypass(Bypass::Closed));

@@ -3,7 +3,9 @@
 
 mod callers_gone;
 mod failing;
+mod leader_dropped;
 mod panicking;
+mod scratch;
 
 use std::{
     fmt::Debug,

@@ -209,3 +209,53 @@ impl<T> Plain<T> {
         Box::new(move |value| value.is_some_and(&judge))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Alias<T> = Result<T, std::fmt::Error>;
+    type Found = Alias<Option<u8>>;
+
+    macro_rules! kind {
+        ($returned:ty) => {
+            std::any::type_name_of_val(&(&&&&Returned::<$returned>::NEW).__cache_kind())
+                .split('<')
+                .next()
+                .and_then(|name| name.rsplit("::").next())
+        };
+    }
+
+    #[test]
+    fn kinds_are_told_by_type() {
+        assert_eq!(kind!(Result<Option<u8>, ()>), Some("ResultOptionOf"));
+        assert_eq!(kind!(Found), Some("ResultOptionOf"));
+        assert_eq!(kind!(Alias<u8>), Some("ResultOf"));
+        assert_eq!(kind!(Alias<Result<Option<u8>, ()>>), Some("ResultOf"));
+        assert_eq!(kind!(Option<u8>), Some("OptionOf"));
+        assert_eq!(kind!(Option<Alias<u8>>), Some("OptionOf"));
+        assert_eq!(kind!(Vec<Option<u8>>), Some("Plain"));
+        assert_eq!(kind!(()), Some("Plain"));
+    }
+
+    #[test]
+    fn a_parameter_that_happens_to_be_an_option_is_a_value() {
+        fn of<T>() -> Option<&'static str> {
+            kind!(T)
+        }
+        assert_eq!(of::<Option<u8>>(), Some("Plain"));
+    }
+
+    #[test]
+    fn a_result_taken_apart_and_put_together_is_itself() {
+        fn check<K: Kind<Returned: Clone + PartialEq + std::fmt::Debug>>(_: K, returned: &[K::Returned]) {
+            for one in returned {
+                assert_eq!(&K::join(K::split(one.clone())), one);
+            }
+        }
+        check((&&&&Returned::<Result<Option<u8>, u8>>::NEW).__cache_kind(), &[Ok(Some(1)), Ok(None), Err(2)]);
+        check((&&&&Returned::<Result<u8, u8>>::NEW).__cache_kind(), &[Ok(1), Err(2)]);
+        check((&&&&Returned::<Option<u8>>::NEW).__cache_kind(), &[Some(1), None]);
+        check((&&&&Returned::<u8>::NEW).__cache_kind(), &[1]);
+    }
+}

@@ -74,6 +74,9 @@ pub struct Keep<T>(T);
 /// A body's future, boxed, so that the caller's own stays small where it never gets here: on a hit.
 type Boxed<F> = Pin<Box<F>>;
 
+/// The same of one that can be sent. Not `impl Future`, which would require `'static` once more where it is named.
+type Sent<R> = Pin<Box<dyn Future<Output = R> + Send>>;
+
 // === impl Ask ===
 
 impl<A> Ask<A> {
@@ -97,9 +100,9 @@ impl Task {
     }
 
     /// Answers by the plan, or by the body.
-    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Sent<K::Returned>
     where
-        K: Kind,
+        K: Kind + 'static,
         K::Value: Send + Sync + 'static,
         K::Error: Send + 'static,
         // rustc shows the next line when it fails.
@@ -109,7 +112,7 @@ impl Task {
     }
 
     /// Writes by the plan around the body.
-    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Sent<K::Returned>
     where
         K: Kind + 'static,
         K::Returned: Send + 'static,
@@ -182,5 +185,62 @@ impl<T: Copy> Keep<T> {
     #[inline]
     pub fn lend(&self) -> T {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, rc::Rc, sync::Arc};
+
+    use super::*;
+
+    struct Plain;
+
+    #[derive(Clone)]
+    struct Cloned;
+
+    #[derive(Clone)]
+    struct NotSync(#[expect(dead_code, reason = "only its type counts")] Cell<u8>);
+
+    macro_rules! how {
+        ($($question:ty),*) => {
+            std::any::type_name_of_val(&(&&Ask::<how!(@ $($question),*)>::NEW).__cache_how()).rsplit("::").next()
+        };
+        (@ $first:ty $(, $rest:ty)*) => { ($first, how!(@ $($rest),*)) };
+        (@) => { () };
+    }
+
+    #[test]
+    fn what_can_be_owned_runs_in_a_task() {
+        let task = Some("Task");
+        assert_eq!(how!(), task);
+        assert_eq!(how!(Moved<u64>, Lent<str>, Lent<[u8]>, Lent<Cloned>, Lent<Arc<Plain>>), task);
+        assert_eq!(how!(LentOption<Option<&str>>, Moved<Result<u8, std::io::Error>>), task);
+        assert_eq!(how!(Moved<NotSync>), task, "what moves need not be `Sync`");
+    }
+
+    #[test]
+    fn one_that_cannot_be_owned_keeps_all_in_the_caller() {
+        let inline = Some("Inline");
+        assert_eq!(how!(Lent<Plain>), inline);
+        assert_eq!(how!(Lent<str>, Lent<Plain>, Moved<u8>), inline);
+        assert_eq!(how!(Moved<Rc<u8>>), inline);
+        assert_eq!(how!(Lent<Rc<u8>>), inline);
+        assert_eq!(how!(Lent<NotSync>), inline);
+        assert_eq!(how!(Lent<dyn Fn(u8) -> u8>), inline);
+        assert_eq!(how!(Moved<Result<u8, Box<dyn std::error::Error>>>), inline);
+        assert_eq!(how!(LentOption<Result<&u8, ()>>), inline, "an `Option` that is another's");
+    }
+
+    #[test]
+    fn bounds_in_scope_are_enough() {
+        fn known<T: Clone + Send + Sync + 'static>() -> Option<&'static str> {
+            how!(Lent<T>, Moved<T>)
+        }
+        fn unknown<T: 'static>() -> Option<&'static str> {
+            how!(Moved<T>)
+        }
+        assert_eq!(known::<u8>(), Some("Task"));
+        assert_eq!(unknown::<u8>(), Some("Inline"));
     }
 }

@@ -29,7 +29,9 @@ pub struct Site {
 }
 
 struct Ready {
-    heads: Box<[KeyHead]>,
+    /// In the static itself: a hit touches nothing else of the site.
+    first: KeyHead,
+    others: Box<[KeyHead]>,
     shape_tags: Vec<u64>,
     /// The function's path does not say all; see [`Site::private`].
     is_salted: bool,
@@ -70,7 +72,11 @@ impl Site {
     /// Starts a key of the template at `index`.
     #[inline]
     pub fn start(&'static self, index: usize) -> KeyBuilder<'static> {
-        self.ready.get_or_init(|| self.prepare(None, false)).heads[index].start()
+        let ready = self.ready.get_or_init(|| self.prepare(None, false));
+        match index {
+            0 => ready.first.start(),
+            _ => ready.others[index - 1].start(),
+        }
     }
 
     /// Starts the key of a function without a template.
@@ -87,7 +93,7 @@ impl Site {
             let (scope, is_whole) = scope_of(path, self.place.function);
             self.prepare(Some(&scope), !is_whole || path != path_of(this))
         });
-        let key = ready.heads[0].start();
+        let key = ready.first.start();
         if ready.is_salted { key.arg(&self.salt(this)) } else { key }
     }
 
@@ -103,19 +109,22 @@ impl Site {
         self.ready.get().map(|ready| ready.shape_tags.clone()).unwrap_or_default()
     }
 
+    #[cold]
     fn prepare(&self, scope: Option<&str>, is_salted: bool) -> Ready {
-        let prepare = |(index, template): (usize, &&'static str)| match scope {
-            Some(scope) if index == 0 => {
-                let salt = if is_salted { ":{}" } else { "" };
-                let arguments = if template.is_empty() { String::new() } else { format!(":{template}") };
-                KeyHead::new(&format!("fn:{scope}{salt}{arguments}"))
+        let first = self.templates.first().copied().unwrap_or_default();
+        let first = match scope {
+            Some(scope) => {
+                let parts = [scope, if is_salted { "{}" } else { "" }, first];
+                let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                KeyHead::new(&format!("fn:{}", parts.join(":")))
             }
-            _ => KeyHead::new(template),
+            None => KeyHead::new(first),
         };
-        let heads: Box<[_]> = self.templates.iter().enumerate().map(prepare).collect();
-        let mut shape_tags: Vec<_> = heads.iter().skip(self.first_tag).map(KeyHead::shape).collect();
+        let others: Box<[_]> = self.templates.iter().skip(1).copied().map(KeyHead::new).collect();
+        // The first is a tag of the entry only where there is no entry.
+        let mut shape_tags: Vec<_> = others.iter().skip(self.first_tag.saturating_sub(1)).map(KeyHead::shape).collect();
         shape_tags.sort_unstable();
-        Ready { heads, shape_tags, is_salted }
+        Ready { first, others, shape_tags, is_salted }
     }
 
     /// A number for what the scope does not say.

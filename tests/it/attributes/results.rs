@@ -250,7 +250,10 @@ async fn error_that_is_kept_is_told_to_those_only_who_cache_it() {
     for (first, second) in [(&a, &b), (&alone, &alone)] {
         first.choosy(1).await.unwrap_err();
         hit(|| first.choosy(1)).await.unwrap_err();
-        eventually(SOON, || async { first.cache.stats().fills == 1 || first.cache.redis_key(&Key::new("errors").arg(1_u64)).is_none() }).await;
+        eventually(SOON, || async {
+            first.cache.stats().fills == 1 || first.cache.redis_key(&Key::new("errors").arg(1_u64)).is_none()
+        })
+        .await;
         let before = first.loads.count();
         assert_eq!(told(second.plain(1)).await, (Err(not_found(1)), Outcome::Loaded), "it loads for itself");
         assert_eq!(second.cache.get::<u64>(&Key::new("errors").arg(1_u64)).await, None);
@@ -385,7 +388,8 @@ struct Millis(u64);
 
 /// How long Redis keeps the payloads of a scope.
 async fn lives_in_redis(redis: &RedisServer, scope: &str) -> Vec<Duration> {
-    let names: Vec<String> = redis::from_redis_value(redis.cli(&["KEYS", &format!("shop:d:*:{scope}:*")]).await).unwrap();
+    let names: Vec<String> =
+        redis::from_redis_value(redis.cli(&["KEYS", &format!("shop:d:*:{scope}:*")]).await).unwrap();
     let mut lives = Vec::new();
     for name in names {
         let left: u64 = redis::from_redis_value(redis.cli(&["PTTL", &name]).await).unwrap();
@@ -506,7 +510,11 @@ async fn result_and_option_are_told_by_type() {
         assert_eq!(told(one.io(1)).await.1, Outcome::Loaded);
         assert_eq!(hit(|| one.io(1)).await.unwrap(), 1);
         let one = shop();
-        assert_eq!(told(one.maybe(1)).await, (None, Outcome::Bypass(Bypass::NoTtl)), "*nothing* has the negative's life");
+        assert_eq!(
+            told(one.maybe(1)).await,
+            (None, Outcome::Bypass(Bypass::NoTtl)),
+            "*nothing* has the negative's life"
+        );
         assert_eq!(told(one.maybe(1)).await, (Some(1), Outcome::Loaded));
         assert_eq!(hit(|| one.maybe(1)).await, Some(1));
         let one = shop();

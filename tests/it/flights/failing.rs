@@ -132,8 +132,7 @@ where
 {
     let crowd = Crowd::gather(&origin.source, &call).await;
     origin.source.open();
-    let mut errors: Vec<u64> =
-        crowd.answers().await.into_iter().map(|(_, answer, _)| answer.unwrap_err().0).collect();
+    let mut errors: Vec<u64> = crowd.answers().await.into_iter().map(|(_, answer, _)| answer.unwrap_err().0).collect();
     errors.sort_unstable();
     assert!(errors.into_iter().eq(0..CALLERS as u64), "each caller has the error of a load of its own");
     let mut loaders = origin.source.begun();

@@ -6,7 +6,7 @@ use cache_core::{Cache, Key};
 use tests::fixtures::{RedisServer, eventually};
 
 use super::{Hand, OTHER_KINDS, Poison, SOON, found, stored};
-use crate::support::{Origin, key, node, product, sees};
+use crate::support::{Origin, Product, key, node, product, sees};
 
 /// Text that is no version, or one that nobody gave. Versions end below 2^53.
 const TEXTS: [&str; 19] = [
@@ -124,10 +124,23 @@ async fn control_record_poisoned_and_only_read_is_none() {
     let mut scene = Scene::new().await;
     for (id, poison) in (1..).zip(poisons()) {
         scene.poisoned(id, &poison).await;
-        assert_eq!(scene.third.get::<crate::support::Product>(&key(id)).await, None, "{poison:?}");
+        assert_eq!(scene.third.get::<Product>(&key(id)).await, None, "{poison:?}");
     }
     let stats = scene.third.stats();
     assert_eq!((stats.loads, stats.remote_errors), (0, 0), "a miss, and nothing that the server refused");
+}
+
+#[tokio::test]
+async fn records_of_8_mb_are_a_miss_and_are_written_over() {
+    let mut scene = Scene::new().await;
+    let origin = scene.poisoned(7, &["SETRANGE", "8388608", "x"]).await;
+    let payload = scene.hand.payload_of(&scene.a, &key(7)).await;
+    scene.hand.poison(&payload, &["SETRANGE", "8388608", "x"]).await;
+    assert_eq!(scene.third.get::<Product>(&key(7)).await, None);
+    sees(&scene.b, &origin, 7, 2).await;
+    found(&scene.third, 7, 2).await;
+    assert!(scene.hand.run::<u64>(&["STRLEN", &payload]).await < 1_000);
+    scene.works(7, &origin).await;
 }
 
 /// A key of a template of its own: its values have a tag.

@@ -103,13 +103,13 @@ fn extremes() -> Vec<(&'static str, Builder)> {
 async fn setting_without_end_is_refused_or_works() {
     for (what, builder) in extremes() {
         let redis = RedisServer::start().await;
-        for (tier, builder) in [("mem", builder.clone()), ("redis", builder.redis(redis.url()).ensure_notifications())] {
-            let work = tokio::spawn(async move {
+        for builder in [builder.clone(), builder.redis(redis.url()).ensure_notifications()] {
+            println!("{what}");
             let cache = match builder.build().await {
                 Ok(cache) => cache,
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error}");
-                    return;
+                    continue;
                 }
             };
             let origin = Origin::default();
@@ -124,13 +124,8 @@ async fn setting_without_end_is_refused_or_works() {
                 assert_eq!(origin.through(&cache, 9).await, revision, "{what}");
                 let _ack = cache.clear().await;
             }
-            println!("{what} {tier}: {:?}", cache.stats());
-            });
-            let done = tokio::time::timeout(Duration::from_secs(20), work).await;
-            println!("RESULT {what} {tier}: {}", match done { Ok(Ok(())) => "fine".into(), Ok(Err(e)) => format!("{e}"), Err(_) => "hangs".into() });
         }
     }
-    panic!()
 }
 
 #[tokio::test]

@@ -1,12 +1,7 @@
 //! A writer that never comes back: dropped at every point where it waits, or lost to a panic. What its body has committed is
 //! not served in its old form: the eviction happens all the same, on this node and on the other.
 
-use std::{
-    future::poll_fn,
-    sync::atomic::Ordering,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::atomic::Ordering, task::Poll, time::Duration};
 
 use cache_core::{Cache, Outcome, Tier, cache_evict, cache_put, cacheable, observe};
 use tests::fixtures::{RedisServer, eventually};
@@ -95,6 +90,12 @@ impl Shop {
         self.commit(id, revision, end).await
     }
 
+    /// What it keeps is for errors that are returned.
+    #[cache_evict(key = "dropped:{id}", on_error = keep, inline)]
+    async fn evict_keep_inline(&self, id: u64, revision: u64, end: End) -> Result<Product, Refused> {
+        self.commit(id, revision, end).await
+    }
+
     #[cache_put(key = "dropped:{id}", tags = ["dropped-category:{it.category}"])]
     async fn put(&self, id: u64, revision: u64, end: End) -> Result<Product, Refused> {
         self.commit(id, revision, end).await
@@ -150,6 +151,7 @@ enum Writer {
     EvictTagInline,
     EvictScopeInline,
     EvictBothInline,
+    EvictKeepInline,
     Put,
     PutInline,
     InsertInline,
@@ -166,6 +168,7 @@ impl Writer {
             Self::EvictTagInline => shop.evict_tag_inline(ID, revision, end).await,
             Self::EvictScopeInline => shop.evict_scope_inline(ID, revision, end).await,
             Self::EvictBothInline => shop.evict_both_inline(ID, revision, end).await,
+            Self::EvictKeepInline => shop.evict_keep_inline(ID, revision, end).await,
             Self::Put => shop.put(ID, revision, end).await,
             Self::PutInline => shop.put_inline(ID, revision, end).await,
             Self::InsertInline => shop.insert_inline(ID, revision, end).await,
@@ -262,7 +265,7 @@ async fn evict_inline_dropped_at_every_await_evicts_what_it_committed() {
 }
 
 #[tokio::test]
-async fn evict_of_the_result_dropped_at_every_await_evicts_what_it_committed() {
+async fn evict_of_the_result_inline_dropped_at_every_await_evicts_what_it_committed() {
     dropped_at_every_await(Writer::EvictOfTheResult).await;
 }
 
@@ -284,6 +287,11 @@ async fn evict_of_a_scope_inline_dropped_at_every_await_evicts_what_it_committed
 #[tokio::test]
 async fn evict_in_both_phases_inline_dropped_at_every_await_evicts_what_it_committed() {
     dropped_at_every_await(Writer::EvictBothInline).await;
+}
+
+#[tokio::test]
+async fn evict_that_keeps_on_errors_inline_dropped_at_every_await_evicts_what_it_committed() {
+    dropped_at_every_await(Writer::EvictKeepInline).await;
 }
 
 #[tokio::test]
@@ -317,7 +325,7 @@ async fn evict_inline_whose_body_panics_after_its_commit_evicts() {
 }
 
 #[tokio::test]
-async fn evict_of_the_result_whose_body_panics_after_its_commit_evicts() {
+async fn evict_of_the_result_inline_whose_body_panics_after_its_commit_evicts() {
     panics_after_its_commit(Writer::EvictOfTheResult).await;
 }
 
@@ -342,6 +350,11 @@ async fn evict_in_both_phases_inline_whose_body_panics_after_its_commit_evicts()
 }
 
 #[tokio::test]
+async fn evict_that_keeps_on_errors_inline_whose_body_panics_after_its_commit_evicts() {
+    panics_after_its_commit(Writer::EvictKeepInline).await;
+}
+
+#[tokio::test]
 async fn put_whose_body_panics_after_its_commit_evicts() {
     panics_after_its_commit(Writer::Put).await;
 }
@@ -359,4 +372,25 @@ async fn insert_inline_whose_body_panics_after_its_commit_evicts() {
 #[tokio::test]
 async fn put_and_evict_inline_whose_body_panics_after_its_commit_evicts() {
     panics_after_its_commit(Writer::PutAndEvictInline).await;
+}
+
+/// Where there is no runtime, the cache's own does the work.
+#[tokio::test]
+async fn writer_dropped_on_a_foreign_thread_evicts() {
+    let redis = RedisServer::start().await;
+    for nodes in clusters(&redis).await {
+        let mut old = 1;
+        for writer in [Writer::EvictInline, Writer::PutInline, Writer::EvictOfTheResult, Writer::EvictTagInline] {
+            Shop::warm(&nodes, old).await;
+            let mut writing = Box::pin(writer.write(nodes[0].clone(), old + 1, End::Returns));
+            while nodes[0].origin.revision.load(Ordering::SeqCst) == old {
+                let poll = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+                assert!(poll.is_pending(), "{writer:?} has more to wait for after its commit");
+                yield_now().await;
+            }
+            std::thread::spawn(move || drop(writing)).join().unwrap();
+            Shop::serves(&nodes, old + 1).await;
+            old += 2;
+        }
+    }
 }

@@ -133,10 +133,8 @@ impl Shop {
 async fn clusters(redis: &RedisServer) -> [Vec<Shop>; 2] {
     let (one, two) = (Origin::default(), Origin::default());
     let shop = |cache, origin: &Origin| Shop { cache, origin: origin.clone() };
-    let clusters = [
-        vec![shop(node(redis).await, &one), shop(node(redis).await, &one)],
-        vec![shop(Cache::in_memory(), &two)],
-    ];
+    let clusters =
+        [vec![shop(node(redis).await, &one), shop(node(redis).await, &one)], vec![shop(Cache::in_memory(), &two)]];
     for nodes in &clusters {
         nodes[0].origin.write(1);
         for shop in nodes {

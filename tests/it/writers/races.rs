@@ -203,8 +203,7 @@ async fn places(redis: &RedisServer) -> Vec<Place> {
     let origin = Origin::default();
     let shop = |cache| Shop { cache, origin: origin.clone() };
     // The third one looks on: of what is raced for it has nothing in L1.
-    let [a, b, c, alone] =
-        [node(redis).await, node(redis).await, node(redis).await, Cache::in_memory()].map(shop);
+    let [a, b, c, alone] = [node(redis).await, node(redis).await, node(redis).await, Cache::in_memory()].map(shop);
     let all = || vec![c.clone(), a.clone(), b.clone()];
     vec![
         Place { name: "two nodes", first: a.clone(), second: b.clone(), all: all() },

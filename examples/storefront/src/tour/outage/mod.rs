@@ -27,10 +27,11 @@ use crate::process::{Node, NodeOptions, RedisServer};
 
 /// The most that a request may spend on Redis.
 const REMOTE_MAX: Duration = Duration::from_millis(50);
-/// What one call may spend: a request makes two at most, and may have to wait for the processor besides.
-const BUDGET: Duration = Duration::from_millis(10);
+/// What one call may spend. A request makes two at most, so this is far from the limit: what is measured is the time until the
+/// request goes on, and on a busy machine it waits for the processor besides.
+const BUDGET: Duration = Duration::from_millis(5);
 /// How often something is tried that a busy machine may spoil.
-const TRIES: usize = 20;
+const TRIES: usize = 100;
 
 const TABLE: Table = Table(&[
     Column("#", 3, Side::Right),
@@ -67,8 +68,9 @@ const PRODUCTS: [u64; 3] = [7, 57, 17];
 const CLOCK: &str = "/products/58";
 /// Carpets that the readers beside never stop reading.
 const WATCHED: [u64; 4] = [107, 132, 157, 182];
-/// Products that nobody has read begin above this number.
-const FRESH: u64 = 20_000;
+/// The first of many carpets that nobody reads or writes otherwise; another is found this many numbers on.
+const FRESH: u64 = 20_007;
+const CATEGORIES: u64 = 25;
 
 /// The course of the outage.
 struct Outage<'a> {
@@ -162,8 +164,8 @@ impl Outage<'_> {
     /// Shows that what one node loads the other finds in Redis, and that an update is acknowledged and heard.
     async fn works(&mut self, writer: usize, reader: usize) -> Result<(), Problem> {
         for attempt in 1.. {
-            self.fresh += 1;
             let ask = Ask::get(format!("/products/{}", self.fresh));
+            self.fresh += CATEGORIES;
             let read = |outcomes| Expect::status(200).then_any("product", outcomes).field("revision", 1);
             self.script.step(&self.nodes[writer], ask.clone(), read(UNCACHED)).await?;
             wait::filled(self.script.driver(), &self.nodes[writer]).await?;
