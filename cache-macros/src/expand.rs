@@ -64,7 +64,7 @@ impl Locals {
 // === cacheable ===
 
 fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
-    let Locals { private, site, kind, cache, key, hit, plan, .. } = names;
+    let Locals { private, site, kind, cache, key, hit, plan } = names;
     let mut templates = vec![match &read.name {
         Naming::Template(key) => key.template.normalised(),
         Naming::Private(arguments) => vec!["{}"; arguments.len()].join(":"),

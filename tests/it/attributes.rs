@@ -2,6 +2,7 @@
 
 mod caches;
 mod keys;
+mod lives;
 mod results;
 mod shapes;
 mod templates;
@@ -15,11 +16,16 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Observation, Outcome, observe};
+use cache_core::{Cache, Observation, Outcome, Policy, hours, observe};
 use tests::fixtures::eventually;
 
 /// For what takes a moment: a notification, a fill, an entry that lives a second.
 const SOON: Duration = Duration::from_secs(20);
+
+/// A cache without Redis that draws no jitter.
+async fn alone() -> Cache {
+    Cache::builder("shop").policy(Policy::new().ttl(hours(1)).jitter(0.0)).build().await.unwrap()
+}
 
 /// How often something was loaded.
 #[derive(Clone, Debug, Default)]

@@ -1,11 +1,11 @@
 //! One load for many callers. Some of them go away, the leader first; loads fail and panic; nobody hangs, and the key can be
 //! loaded afterwards.
 
+mod any_moment;
 mod callers_gone;
 mod failing;
 mod leader_dropped;
 mod panicking;
-mod scratch;
 
 use std::{
     fmt::Debug,

@@ -49,6 +49,7 @@ impl Hand {
     }
 
     /// Puts something else where `name` was.
+    #[expect(clippy::print_stdout, reason = "a test that fails at one of many poisons says which")]
     async fn poison(&mut self, name: &str, poison: &Poison) {
         println!("{poison:?} instead of {name}");
         let mut write = redis::cmd(poison[0]);

@@ -1,5 +1,7 @@
 //! Writers: `#[cache_evict]` and `#[cache_put]`, when they come to their end, when they do not, and when they meet.
 
 mod dropped;
+mod late_ears;
 mod options;
 mod races;
+mod streams;

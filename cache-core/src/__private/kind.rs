@@ -217,12 +217,15 @@ mod tests {
     type Alias<T> = Result<T, std::fmt::Error>;
     type Found = Alias<Option<u8>>;
 
+    macro_rules! kind_of {
+        ($returned:ty) => {
+            (&&&&Returned::<$returned>::NEW).__cache_kind()
+        };
+    }
+
     macro_rules! kind {
         ($returned:ty) => {
-            std::any::type_name_of_val(&(&&&&Returned::<$returned>::NEW).__cache_kind())
-                .split('<')
-                .next()
-                .and_then(|name| name.rsplit("::").next())
+            std::any::type_name_of_val(&kind_of!($returned)).split('<').next().and_then(|name| name.rsplit("::").next())
         };
     }
 
@@ -253,9 +256,9 @@ mod tests {
                 assert_eq!(&K::join(K::split(one.clone())), one);
             }
         }
-        check((&&&&Returned::<Result<Option<u8>, u8>>::NEW).__cache_kind(), &[Ok(Some(1)), Ok(None), Err(2)]);
-        check((&&&&Returned::<Result<u8, u8>>::NEW).__cache_kind(), &[Ok(1), Err(2)]);
-        check((&&&&Returned::<Option<u8>>::NEW).__cache_kind(), &[Some(1), None]);
-        check((&&&&Returned::<u8>::NEW).__cache_kind(), &[1]);
+        check(kind_of!(Result<Option<u8>, u8>), &[Ok(Some(1)), Ok(None), Err(2)]);
+        check(kind_of!(Result<u8, u8>), &[Ok(1), Err(2)]);
+        check(kind_of!(Option<u8>), &[Some(1), None]);
+        check(kind_of!(u8), &[1]);
     }
 }

@@ -7,7 +7,6 @@ use crate::{
     cache::{After, Cache, Judge, Phase, Write, WritePlan},
     key::{Key, ScopeId},
     outcome::Ack,
-    policy::Overrides,
     value::ValueOps,
 };
 
@@ -29,7 +28,6 @@ pub struct Writing<K: Kind> {
 struct AfterBody<T> {
     put: Option<PutEnd<T>>,
     unless: Option<Judge<T>>,
-    overrides: Overrides,
     rev: u32,
     result_tags: Option<Later<T>>,
     evict: Vec<Later<T>>,
@@ -47,7 +45,6 @@ impl<K: Kind> Writing<K> {
             after: AfterBody {
                 put: None,
                 unless: None,
-                overrides: Overrides::default(),
                 rev: 0,
                 result_tags: None,
                 evict: Vec::new(),
@@ -98,19 +95,19 @@ impl<K: Kind> Writing<K> {
 
     /// How long the value is fresh.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.after.overrides.ttl = Some(ttl);
+        self.plan.overrides.ttl = Some(ttl);
         self
     }
 
     /// How long L1 keeps it.
     pub fn l1(mut self, l1: Duration) -> Self {
-        self.after.overrides.l1 = Some(l1);
+        self.plan.overrides.l1 = Some(l1);
         self
     }
 
     /// How long *nothing* is fresh.
     pub fn negative(mut self, negative: Duration) -> Self {
-        self.after.overrides.negative = Some(negative);
+        self.plan.overrides.negative = Some(negative);
         self
     }
 
@@ -210,7 +207,6 @@ impl<T> AfterBody<T> {
             put_tags: named(self.result_tags.into_iter().collect()),
             evict: named(self.evict),
             evict_tags: named(self.evict_tags),
-            overrides: self.overrides,
             rev: self.rev,
         };
         match self.put.filter(|_| !self.unless.is_some_and(|unless| unless(value))) {

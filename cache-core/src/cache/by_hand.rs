@@ -248,8 +248,8 @@ impl<'c> Request<'c> {
         plan.shape_tags = shapes(&self.tags);
         plan.put = Some(self.key);
         plan.put_tags = self.tags;
-        let after = After { overrides: self.overrides, ..After::default() };
-        self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), after).await
+        plan.overrides = self.overrides;
+        self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), After::default()).await
     }
 
     fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {

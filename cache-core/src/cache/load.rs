@@ -355,18 +355,19 @@ impl Inner {
         self.counters.add(Count::LoadFailures);
         let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
         self.count_load(&call.key, outcome, budget.spent());
-        if let Some(lead) = &lead {
-            lead.land(Landing::Failed(call.rules.share_err.map(|ops| (ops.share)(&error))));
-        }
         let policy = scope.policy.with(call.overrides);
         let ttl = policy.jittered(policy.negative, fastrand::f64());
         let cacheable = call.rules.cache_err.filter(|(chosen, _)| chosen(&error) && !ttl.is_zero());
         if let (Some((_, errors)), Some(captured), Some(watch), None) = (cacheable, captured, watch, bypass) {
             let meta = self.meta_of_load::<T>(&call.key, Some(&captured), Some(&watch), took, ttl, policy.l1);
             let (ops, rev) = (call.ops, call.rev);
+            let entry = errors.failure_entry((errors.clone)(&error), meta);
+            if let Some(lead) = &lead {
+                lead.land(Landing::Value(Arc::clone(&entry), Arc::default()));
+            }
             let loaded = Loaded {
                 key: call.key,
-                entry: errors.failure_entry((errors.clone)(&error), meta),
+                entry,
                 captured,
                 watch,
                 result_tags: Vec::new(),
@@ -380,9 +381,11 @@ impl Inner {
                     Ok((fingerprint, [&errors_own.get().to_le_bytes()[..], &encoded].concat()))
                 }),
                 max_bytes: policy.max_bytes,
-                lead: None,
+                lead,
             };
             self.store(loaded);
+        } else if let Some(lead) = lead {
+            lead.land(Landing::Failed(call.rules.share_err.map(|ops| (ops.share)(&error))));
         }
         Answer { result: Err(error), outcome, entry: None }
     }

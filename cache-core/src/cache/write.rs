@@ -6,7 +6,6 @@ use super::{
     Cache, Inner, Place as Site,
     ask::{Captured, Watch},
     context::note,
-    scopes::ScopeState,
     templates,
 };
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
     error::Error,
     key::{Key, ScopeId},
     outcome::{Ack, Bypass, Outcome},
-    policy::Overrides,
+    policy::{Overrides, Resolved},
     stats::Count,
     tag::TagId,
     tier::{Change, Op, Put, Record, Reply},
@@ -54,6 +53,8 @@ pub(crate) struct WritePlan {
     pub(crate) heads_of_unknown: Vec<ScopeId>,
     /// When to evict.
     pub(crate) phase: Phase,
+    /// What the site says about lives.
+    pub(crate) overrides: Overrides,
     /// Where the writer stands.
     pub(crate) place: Site,
 }
@@ -71,6 +72,7 @@ impl WritePlan {
             evict_scopes: Vec::new(),
             heads_of_unknown: Vec::new(),
             phase: Phase::After,
+            overrides: Overrides::default(),
             place,
         }
     }
@@ -85,8 +87,6 @@ pub(crate) struct After {
     pub(crate) evict: Vec<Key>,
     /// Tags to evict that only the result could name.
     pub(crate) evict_tags: Vec<Key>,
-    /// What the site says about lives.
-    pub(crate) overrides: Overrides,
     /// The site's revision of the value's layout.
     pub(crate) rev: u32,
 }
@@ -116,9 +116,9 @@ pub(crate) struct Write {
 /// What was captured for a put before its body.
 struct PutState {
     key: Key,
-    scope: Arc<ScopeState>,
     watch: Watch,
     captured: Captured,
+    policy: Resolved,
 }
 
 impl std::fmt::Debug for Write {
@@ -162,8 +162,8 @@ impl Cache {
             }
         }
         write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::Scope).collect();
-        if let Some(key) = plan.put {
-            write.put = inner.begin_put(key, &plan.put_tags, &plan.shape_tags, plan.place, &mut write.budget).await;
+        if let Some(key) = plan.put.clone() {
+            write.put = inner.begin_put(key, &plan, &mut write.budget).await;
         }
         write
     }
@@ -337,20 +337,18 @@ impl Inner {
     async fn begin_put(
         &self,
         key: Key,
-        tags: &[Key],
-        shape_tags: &[u64],
-        place: Site,
+        plan: &WritePlan,
         budget: &mut Budget,
     ) -> Option<PutState> {
         let scope = self.scopes.state(key.scope(), &self.tags);
-        if !templates::agrees(key.scope().name(), key.shape(), shape_tags, place) {
+        if !templates::agrees(key.scope().name(), key.shape(), &plan.shape_tags, plan.place) {
             self.bypass(key.scope(), Bypass::TagsDiffer, budget.spent());
             return None;
         }
-        let watch = self.watch(&key, &scope, tags);
-        let life = scope.policy.longest_life();
-        let captured = self.capture(&key, &watch, life, budget).await.ok()?;
-        Some(PutState { key, scope, watch, captured })
+        let watch = self.watch(&key, &scope, &plan.put_tags);
+        let policy = scope.policy.with(plan.overrides);
+        let captured = self.capture(&key, &watch, policy.longest_life(), budget).await.ok()?;
+        Some(PutState { key, watch, captured, policy })
     }
 
     /// Puts the new value, if nobody else evicted or put since the capture; else evicts, and the next reader loads.
@@ -363,8 +361,7 @@ impl Inner {
         mut targets: Targets,
         budget: &mut Budget,
     ) -> Ack {
-        let PutState { key, scope, watch, captured } = put;
-        let policy = scope.policy.with(after.overrides);
+        let PutState { key, watch, captured, policy } = put;
         let ttl = if value.is_some() { policy.ttl } else { policy.negative };
         let ttl = policy.jittered(ttl, fastrand::f64());
         let now = self.clock.now();

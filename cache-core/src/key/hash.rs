@@ -78,9 +78,7 @@ impl Local {
     }
 
     #[inline]
-    pub(super) fn finish(self) -> u128 {
-        let low = fold(self.low, self.by_high);
-        let high = fold(self.high, self.by_low);
-        (u128::from(high) << 64) | u128::from(low)
+    pub(super) fn finish(self) -> [u64; 2] {
+        [fold(self.low, self.by_high), fold(self.high, self.by_low)]
     }
 }

@@ -2,25 +2,24 @@
 //! key is known.
 
 use super::part::KeyPart;
-use super::words::Words;
 use super::writer::KeyWriter;
 
 /// An argument written down.
 #[doc(hidden)]
 #[derive(Clone)]
-pub struct KeptPart(Words);
+pub struct KeptPart(KeyWriter);
 
 impl KeptPart {
     /// Writes `part` down.
-    pub fn of(part: &(impl KeyPart + ?Sized)) -> Self {
-        let mut writer = KeyWriter::new(Words::new());
-        writer.part(part);
-        Self(writer.words)
+    pub fn of(part: &(impl KeyPart + ?Sized)) -> KeptPart {
+        let mut written = KeyWriter::new();
+        written.part(part);
+        KeptPart(written)
     }
 }
 
 impl KeyPart for KeptPart {
     fn write(&self, out: &mut KeyWriter) {
-        out.kept(&self.0);
+        out.kept(&self.0.words);
     }
 }

@@ -38,7 +38,7 @@ mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str;
+use std::mem;
 
 #[doc(hidden)]
 pub use self::head::{KeyBuilder, KeyHead};
@@ -50,7 +50,7 @@ pub use self::writer::KeyWriter;
 
 use self::hash::Local;
 use self::wire::{Length, MAX, Text};
-use self::words::{INLINE, Kind, Words};
+use self::words::{INLINE, Kind};
 
 /// Names one entry: a literal head, the scope, and arguments.
 ///
@@ -58,49 +58,34 @@ use self::words::{INLINE, Kind, Words};
 /// allocated while it is short. `Debug` shows the scope and a hash, never an argument.
 #[derive(Clone)]
 pub struct Key {
-    hash: u128,
+    /// The words: one segment, the text that is printed, if the whole text is too long.
+    written: KeyWriter,
+    /// All segments of a long key, for arguments that are still to come: its digest is one over all of them.
+    whole: Option<Box<KeyWriter>>,
+    /// The local hash, low half first.
+    hash: [u64; 2],
     shape: u64,
     /// `None` for a key that was read from text, which does not say where its literals end.
     scope: Option<ScopeId>,
-    body: Body,
-}
-
-#[derive(Clone)]
-enum Body {
-    Words(Words),
-    Long(Box<Long>),
-}
-
-/// A key whose whole text is too long to be printed.
-#[derive(Clone)]
-struct Long {
-    /// One segment, the text that is printed instead.
-    words: Words,
-    /// All segments, for arguments that are still to come: the digest is one over all of them.
-    whole: Words,
 }
 
 /// Adds a segment of a template or a head: what its text reads as, if that is a literal; else it is taken as text.
+#[inline]
 fn literal(segment: &str, out: &mut KeyWriter) {
-    let read = scope::is_literal(segment).then(|| parse::read_segment(segment.as_bytes(), out));
-    if read.flatten().is_none() {
+    // Nearly all start like a word: only two of those are not text, and one with other characters is text anyway.
+    let is_word = matches!(segment.as_bytes(), [b'a'..=b'z' | b'_', ..]) && !matches!(segment, "true" | "false");
+    if is_word || !scope::is_literal(segment) || parse::read_segment(segment.as_bytes(), out).is_none() {
         out.text(segment);
     }
 }
 
-/// Whether the text of these words is too long. Counted only where their number does not settle it.
-#[inline]
+/// Whether a key of more than [`INLINE`] words is too long to be printed.
 fn is_long(words: &[u64]) -> bool {
-    // Eight bytes of text take three times as much at most, and a header more than its quote and its colon.
+    // Fewer need not be counted: eight bytes of text take three times as much at most, a header a quote and a colon.
     const { assert!(INLINE * 8 * 3 <= MAX) };
-    words.len() > INLINE && is_long_counted(words)
-}
-
-#[cold]
-fn is_long_counted(words: &[u64]) -> bool {
     let mut length = Length(0);
     wire::render(words, b':', &mut length);
-    // A long key that was read from text and then extended is long even if that text is not.
+    // A long key that was read from text and then extended is long even if its text is not.
     length.0 > MAX || words::Segments::new(words).next().is_some_and(|first| first.kind == Kind::Long)
 }
 
@@ -113,10 +98,12 @@ impl Key {
     /// `[a-z0-9._-]{1,64}` is taken as text, like an argument, and ends the scope.
     #[must_use]
     pub fn new(head: &str) -> Key {
-        let mut writer = KeyWriter::new(Words::new());
-        head.split(':').for_each(|segment| literal(segment, &mut writer));
+        let mut out = KeyWriter::new();
+        head.split(':').for_each(|segment| literal(segment, &mut out));
         let shape = head.split(':').fold(0, head::shape);
-        Key::finish(writer, Some(ScopeId::intern(head)), shape)
+        let mut key = Key::under_way(out, ScopeId::intern(head), shape);
+        key.settle(Local::new(), 0);
+        key
     }
 
     /// The key with one more argument.
@@ -124,15 +111,16 @@ impl Key {
     /// A long key that [`parse`](Key::parse) gave has lost what it was made of: with an argument it is another key
     /// than the one built from all of them.
     #[must_use]
-    pub fn arg(self, part: impl KeyPart) -> Key {
-        let words = match self.body {
-            Body::Words(words) => words,
-            Body::Long(long) => long.whole,
-        };
-        let mut writer = KeyWriter::new(words);
-        writer.part(&part);
-        let shape = if self.shape == 0 { 0 } else { hash::shape(self.shape, "{}") };
-        Key::finish(writer, self.scope, shape)
+    pub fn arg(mut self, part: impl KeyPart) -> Key {
+        if let Some(whole) = self.whole.take() {
+            self.written = *whole;
+        }
+        self.written.part(&part);
+        if self.shape != 0 {
+            self.shape = hash::shape(self.shape, "{}");
+        }
+        self.settle(Local::new(), 0);
+        self
     }
 
     /// The key that prints `wire`, with the same words and the same [local hash](Key::local_hash). `None` if no key
@@ -142,10 +130,10 @@ impl Key {
     /// for its characters only.
     #[must_use]
     pub fn parse(wire: &str) -> Option<Key> {
-        let mut writer = KeyWriter::new(Words::new());
-        parse::read(wire, &mut writer)?;
-        let hash = Local::new().feed(&writer.words).finish();
-        Some(Key { hash, shape: 0, scope: None, body: Body::Words(writer.words) })
+        let mut key = Key { written: KeyWriter::new(), whole: None, hash: [0; 2], shape: 0, scope: None };
+        parse::read(wire, &mut key.written)?;
+        key.hash = Local::new().feed(key.words()).finish();
+        Some(key)
     }
 
     /// The key as text: what stands in Redis. At most 200 bytes of printable ASCII. It holds the arguments: do not
@@ -173,17 +161,14 @@ impl Key {
     #[must_use]
     #[inline]
     pub fn local_hash(&self) -> u128 {
-        self.hash
+        u128::from(self.hash[0]) | (u128::from(self.hash[1]) << 64)
     }
 
     /// The words that the key is in memory. Equal iff the keys are.
     #[must_use]
     #[inline]
     pub fn words(&self) -> &[u64] {
-        match &self.body {
-            Body::Words(words) => words,
-            Body::Long(long) => &long.words,
-        }
+        &self.written.words
     }
 
     /// A hash of the template, with `{}` for each argument; `product:{id}` and `product:{p.id}` have one. 0 if it is
@@ -214,27 +199,30 @@ impl Key {
         text
     }
 
-    fn finish(writer: KeyWriter, scope: Option<ScopeId>, shape: u64) -> Key {
-        if is_long(&writer.words) {
-            return Key { scope, ..Key::long(writer.words, ScopeId::ROOT, shape) };
-        }
-        let hash = Local::new().feed(&writer.words).finish();
-        Key { scope, ..Key::short(writer.words, hash, ScopeId::ROOT, shape) }
-    }
-
+    /// A key that has no hash yet: [`settle`](Key::settle) follows.
     #[inline]
-    fn short(words: Words, hash: u128, scope: ScopeId, shape: u64) -> Key {
-        Key { hash, shape, scope: Some(scope), body: Body::Words(words) }
+    fn under_way(written: KeyWriter, scope: ScopeId, shape: u64) -> Key {
+        Key { written, whole: None, hash: [0; 2], shape, scope: Some(scope) }
     }
 
+    /// Makes the hash of all words, from that of the first `eaten`.
+    #[inline]
+    fn settle(&mut self, hash: Local, eaten: usize) {
+        match self.written.words.here_from(eaten) {
+            Some(fresh) => self.hash = hash.feed(fresh).finish(),
+            None => self.settle_heap(),
+        }
+    }
+
+    /// The same for many words, and shortens a key that is too long.
     #[cold]
-    fn long(whole: Words, scope: ScopeId, shape: u64) -> Key {
-        let mut text = Text::new();
-        wire::render(&whole, b':', &mut text);
-        let mut words = Words::new();
-        words::push_bytes(&mut words, Kind::Long, &wire::shorten(&text));
-        let hash = Local::new().feed(&words).finish();
-        Key { hash, shape, scope: Some(scope), body: Body::Long(Box::new(Long { words, whole })) }
+    fn settle_heap(&mut self) {
+        if is_long(self.words()) {
+            let mut short = KeyWriter::new();
+            short.wire_text(Kind::Long, &wire::shorten(&self.text()));
+            self.whole = Some(Box::new(mem::replace(&mut self.written, short)));
+        }
+        self.hash = Local::new().feed(self.words()).finish();
     }
 }
 
@@ -250,12 +238,12 @@ impl Eq for Key {}
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(self.hash);
+        state.write_u128(self.local_hash());
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}#{:032x})", self.scope().name(), self.hash)
+        write!(f, "Key({}#{:032x})", self.scope().name(), self.local_hash())
     }
 }

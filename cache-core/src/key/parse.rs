@@ -7,7 +7,7 @@
 use std::str;
 
 use super::wire::{self, LONG_DIGITS, LONG_HEAD, MAX, Text};
-use super::words::{self, Kind};
+use super::words::Kind;
 use super::writer::KeyWriter;
 
 /// Reads a key's text into words. `None` if no key prints it.
@@ -17,7 +17,7 @@ pub(super) fn read(text: &str, out: &mut KeyWriter) -> Option<()> {
     }
     if let Some((head, digits)) = text.split_once('~') {
         is_long(head.as_bytes(), digits.as_bytes())?;
-        words::push_bytes(&mut out.words, Kind::Long, text.as_bytes());
+        out.wire_text(Kind::Long, text.as_bytes());
         return Some(());
     }
     text.split(':').try_for_each(|segment| read_segment(segment.as_bytes(), out))
@@ -31,7 +31,7 @@ pub(super) fn read_segment(text: &[u8], out: &mut KeyWriter) -> Option<()> {
         if !rest.is_empty() {
             return None;
         }
-        out.compound_text(text);
+        out.wire_text(Kind::Compound, text);
         return Some(());
     }
     match text {
@@ -173,7 +173,7 @@ fn is_long(head: &[u8], digits: &[u8]) -> Option<()> {
     }
     let mut segments = head.split(|byte| *byte == b':');
     let mut rest = segments.next_back()?;
-    let mut whole = KeyWriter::new(words::Words::new());
+    let mut whole = KeyWriter::new();
     segments.try_for_each(|segment| read_segment(segment, &mut whole))?;
     while let [first, after @ ..] = rest {
         rest = match (first, after) {

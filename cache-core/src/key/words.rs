@@ -4,10 +4,23 @@
 //! zeros to whole words. The header says how many words follow, so a row of words can be read in one way only:
 //! two keys are equal iff their words are. Arguments go in from their registers; no text is made.
 
-use smallvec::SmallVec;
+use std::ops::Deref;
 
 /// Words of a key; those of most keys (a name and an id, a name and a UUID) stand in the key itself.
-pub(super) type Words = SmallVec<[u64; INLINE]>;
+///
+/// Not a `SmallVec`: one is copied element by element and grows by a check of its own for each word, which together
+/// cost more than hashing does. See `KeyBuilder`, which lets a key grow where it will stand.
+pub(super) struct Words {
+    here: [u64; INLINE],
+    /// Words in `here`; what is behind them is left over. All of them, once there is a heap.
+    len: usize,
+    /// All words, once they are too many.
+    heap: Option<Box<Heap>>,
+}
+
+/// Words that outgrew their key. Boxed, so that a key carries one pointer for it, not three words.
+#[derive(Clone)]
+struct Heap(Vec<u64>);
 
 /// How many words a key holds without a heap allocation.
 pub(super) const INLINE: usize = 8;
@@ -48,6 +61,11 @@ pub(super) fn header(kind: Kind, bytes: usize) -> u64 {
     ((bytes as u64) << 8) | kind as u64
 }
 
+#[inline]
+fn payload_words(header: u64) -> usize {
+    ((header >> 8) as usize).div_ceil(8)
+}
+
 /// Adds a segment whose payload is `bytes`.
 #[inline]
 pub(super) fn push_bytes(out: &mut Words, kind: Kind, bytes: &[u8]) {
@@ -71,6 +89,102 @@ fn tail(rest: &[u8]) -> u64 {
     }
     let at = |index: usize| u64::from(rest[index]) << (8 * index);
     at(0) | at(len / 2) | at(len - 1)
+}
+
+// === impl Words ===
+
+impl Words {
+    #[inline]
+    pub(super) fn new() -> Words {
+        Words { here: [0; INLINE], len: 0, heap: None }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, word: u64) {
+        if let Some(slot) = self.here.get_mut(self.len) {
+            *slot = word;
+            self.len += 1;
+        } else {
+            self.push_on_heap(word);
+        }
+    }
+
+    /// Adds a segment of one payload word.
+    #[inline]
+    pub(super) fn push_number(&mut self, kind: Kind, number: u64) {
+        let (at, header) = (self.len, header(kind, 8));
+        if let Some([first, second]) = self.here.get_mut(at..at + 2) {
+            self.len = at + 2;
+            *first = header;
+            *second = number;
+        } else {
+            self.push_on_heap(header);
+            self.push_on_heap(number);
+        }
+    }
+
+    /// The words from `from` on, if all words stand here.
+    #[inline]
+    pub(super) fn here_from(&self, from: usize) -> Option<&[u64]> {
+        if self.heap.is_none() { self.here.get(from..self.len) } else { None }
+    }
+
+    /// Forgets the words from `to` on.
+    pub(super) fn truncate(&mut self, to: usize) {
+        match &mut self.heap {
+            None => self.len = self.len.min(to),
+            Some(heap) if to > INLINE => heap.0.truncate(to),
+            Some(heap) => {
+                for (here, word) in self.here.iter_mut().zip(&heap.0[..to.min(heap.0.len())]) {
+                    *here = *word;
+                }
+                self.len = to.min(heap.0.len());
+                self.heap = None;
+            }
+        }
+    }
+
+    #[cold]
+    fn push_on_heap(&mut self, word: u64) {
+        let here = self.here.get(..self.len).unwrap_or_default();
+        let heap = self.heap.get_or_insert_with(|| {
+            let mut words = Vec::with_capacity(4 * INLINE);
+            words.extend_from_slice(here);
+            Box::new(Heap(words))
+        });
+        heap.0.push(word);
+        // Full, so that the next word goes to the heap too.
+        self.len = INLINE;
+    }
+}
+
+#[cold]
+#[expect(clippy::unnecessary_wraps, reason = "the caller needs no code for the box")]
+fn copy(heap: &Heap) -> Option<Box<Heap>> {
+    Some(Box::new(heap.clone()))
+}
+
+impl Clone for Words {
+    #[inline]
+    fn clone(&self) -> Words {
+        let heap = match &self.heap {
+            None => None,
+            Some(heap) => copy(heap),
+        };
+        Words { here: self.here, len: self.len, heap }
+    }
+}
+
+impl Deref for Words {
+    type Target = [u64];
+
+    #[inline]
+    fn deref(&self) -> &[u64] {
+        match &self.heap {
+            None => self.here.get(..self.len).unwrap_or_default(),
+            Some(heap) => &heap.0,
+        }
+    }
 }
 
 // === impl Kind ===
@@ -131,6 +245,11 @@ impl<'a> Segments<'a> {
     pub(super) fn new(words: &'a [u64]) -> Self {
         Segments(words)
     }
+
+    /// How many words are still to be read.
+    pub(super) fn words_left(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -138,8 +257,8 @@ impl<'a> Iterator for Segments<'a> {
 
     fn next(&mut self) -> Option<Segment<'a>> {
         let (&header, rest) = self.0.split_first()?;
-        let bytes = usize::try_from(header >> 8).unwrap_or(usize::MAX);
-        let (payload, rest) = rest.split_at(bytes.div_ceil(8).min(rest.len()));
+        let bytes = (header >> 8) as usize;
+        let (payload, rest) = rest.split_at(payload_words(header).min(rest.len()));
         self.0 = rest;
         Some(Segment { kind: Kind::of(header), bytes, payload })
     }

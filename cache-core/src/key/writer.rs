@@ -29,9 +29,10 @@ use super::words::{self, Kind, Segment, Segments, Words};
 ///
 /// What can go wrong: two values of one type that write the same part share one entry. Write every field that tells
 /// them apart.
+#[derive(Clone)]
 pub struct KeyWriter {
     pub(super) words: Words,
-    /// Parts written, to see that each `KeyPart` wrote one.
+    /// Segments in `words`, to see that each `KeyPart` wrote one.
     parts: usize,
 }
 
@@ -47,8 +48,8 @@ enum Form<'a> {
 
 impl KeyWriter {
     #[inline]
-    pub(super) fn new(words: Words) -> KeyWriter {
-        KeyWriter { words, parts: 0 }
+    pub(super) fn new() -> KeyWriter {
+        KeyWriter { words: Words::new(), parts: 0 }
     }
 
     /// Writes another value as one part: a field, an element. A newtype that is alike to what it wraps passes on
@@ -58,10 +59,10 @@ impl KeyWriter {
     /// several parts as the list of them.
     #[inline]
     pub fn part(&mut self, part: &(impl KeyPart + ?Sized)) {
-        let (start, parts) = (self.words.len(), self.parts);
+        let parts = self.parts;
         part.write(self);
         if self.parts != parts + 1 {
-            self.put_right(start, parts);
+            self.put_right(parts);
         }
     }
 
@@ -70,8 +71,7 @@ impl KeyWriter {
     pub fn number_u(&mut self, number: u128) {
         self.parts += 1;
         if let Ok(small) = u64::try_from(number) {
-            self.words.push(words::header(Kind::Number, 8));
-            self.words.push(small);
+            self.words.push_number(Kind::Number, small);
         } else {
             self.wide(Kind::Number, number);
         }
@@ -85,8 +85,7 @@ impl KeyWriter {
         }
         self.parts += 1;
         if let Ok(small) = i64::try_from(number) {
-            self.words.push(words::header(Kind::Negative, 8));
-            self.words.push(small.cast_unsigned());
+            self.words.push_number(Kind::Negative, small.cast_unsigned());
         } else {
             self.wide(Kind::Negative, number.cast_unsigned());
         }
@@ -95,7 +94,9 @@ impl KeyWriter {
     /// Writes a part that was written down before.
     pub(super) fn kept(&mut self, words: &[u64]) {
         self.parts += 1;
-        self.words.extend_from_slice(words);
+        for word in words {
+            self.words.push(*word);
+        }
     }
 
     /// Writes text. Any text will do; it is escaped where the key is printed, not here.
@@ -157,12 +158,14 @@ impl KeyWriter {
     fn compound(&mut self, form: Form<'_>, fields: impl FnOnce(&mut KeyWriter)) {
         let (start, parts) = (self.words.len(), self.parts);
         fields(self);
-        self.close(form, start, self.parts - parts);
+        self.close(form, start);
         self.parts = parts + 1;
     }
 
-    /// Turns the parts written since `start` into one compound part.
-    fn close(&mut self, form: Form<'_>, start: usize, parts: usize) {
+    /// Turns the parts written since `start` into one compound part. Leaves the counting to the caller.
+    #[inline(never)]
+    fn close(&mut self, form: Form<'_>, start: usize) {
+        let parts = Segments::new(&self.words[start..]).count();
         let mut text = Text::new();
         let end = match form {
             Form::List if parts == 0 => {
@@ -192,16 +195,29 @@ impl KeyWriter {
         wire::render(&self.words[start..], b',', &mut text);
         text.extend_from_slice(end.as_bytes());
         self.words.truncate(start);
-        self.compound_text(&text);
+        words::push_bytes(&mut self.words, Kind::Compound, &text);
     }
 
-    /// Adds a compound whose text is known. Does not count it as a part.
-    pub(super) fn compound_text(&mut self, text: &[u8]) {
-        words::push_bytes(&mut self.words, Kind::Compound, text);
+    /// Writes a part, or a whole long key, whose wire text is known.
+    pub(super) fn wire_text(&mut self, kind: Kind, text: &[u8]) {
+        self.parts += 1;
+        words::push_bytes(&mut self.words, kind, text);
     }
 
     fn wide(&mut self, kind: Kind, number: u128) {
-        self.words.extend([words::header(kind, 16), number as u64, (number >> 64) as u64]);
+        self.words.push(words::header(kind, 16));
+        self.words.push(number as u64);
+        self.words.push((number >> 64) as u64);
+    }
+
+    /// Turns what came after the first `parts` segments into one.
+    #[cold]
+    fn put_right(&mut self, parts: usize) {
+        let mut segments = Segments::new(&self.words);
+        segments.by_ref().take(parts).for_each(drop);
+        let start = self.words.len() - segments.words_left();
+        self.close(Form::List, start);
+        self.parts = parts + 1;
     }
 
     #[cold]
@@ -211,13 +227,7 @@ impl KeyWriter {
         wire::render(&self.words[start..], b',', &mut text);
         text.push(b')');
         self.words.truncate(start);
-        self.compound_text(&text);
-    }
-
-    #[cold]
-    fn put_right(&mut self, start: usize, parts: usize) {
-        self.close(Form::List, start, self.parts - parts);
-        self.parts = parts + 1;
+        words::push_bytes(&mut self.words, Kind::Compound, &text);
     }
 }
 

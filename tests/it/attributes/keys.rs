@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
-use cache_core::{Cache, Key, Outcome, Tier, cache_evict, cache_put, cacheable, with_cache};
+use cache_core::{Cache, Key, Outcome, Tier, cache_evict, cache_put, cacheable, observe, with_cache};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
 
@@ -365,6 +365,43 @@ async fn functions_with_the_default_key_never_meet() {
         }
         for (name, expected, call) in &calls {
             assert_eq!(hit(|| with_cache(cache.clone(), call())).await, *expected, "{name}");
+        }
+    }
+}
+
+/// A private key has no template, so it is evicted by its tags and by its scope.
+mod private {
+    use cache_core::cacheable;
+
+    use super::Loads;
+
+    #[cacheable(skip(loads), tags = ["keys-private:{id}"])]
+    pub(super) async fn tagged(id: u64, loads: Loads) -> u64 {
+        id + loads.one()
+    }
+}
+
+#[tokio::test]
+async fn private_key_is_evicted_by_tag_and_by_scope() {
+    let redis = RedisServer::start().await;
+    for cache in [node(&redis).await, Cache::in_memory()] {
+        let loads = Loads::default();
+        let call = |id| with_cache(cache.clone(), private::tagged(id, loads.clone()));
+        let (_, seen) = observe(call(1)).await;
+        let scope = &seen[0].scope;
+        assert!(scope.contains("private.tagged"), "{scope}");
+        assert_eq!(call(2).await, 4);
+        for (evict, kept) in [("tag", true), ("scope", false), ("above", false)] {
+            hit(|| call(1)).await;
+            hit(|| call(2)).await;
+            let ack = match evict {
+                "tag" => cache.evict_tag(Key::new("keys-private").arg(1_u64)).await,
+                "scope" => cache.evict_scope(scope).await,
+                _ => cache.evict_scope("fn").await,
+            };
+            assert!(ack.is_applied());
+            assert_eq!(told(call(1)).await.1, Outcome::Loaded, "{evict}");
+            assert_eq!(told(call(2)).await.1.is_hit(), kept, "{evict}");
         }
     }
 }

@@ -2,20 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use cache_core::{Ack, Bypass, Cache, Key, Outcome, Policy, Tier, cache_evict, cache_put, cacheable, hours, millis};
+use cache_core::{Bypass, Cache, Key, Outcome, Tier, cache_evict, cache_put, cacheable, millis};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
 
-use super::{Loads, SOON, hit, told};
+use super::{Loads, SOON, alone, hit, told};
 use crate::support::{bypassed, node};
 
 const LOCAL: Outcome = Outcome::Hit(Tier::Local);
 const REMOTE: Outcome = Outcome::Hit(Tier::Remote);
-
-/// A cache without Redis that draws no jitter.
-async fn alone() -> Cache {
-    Cache::builder("shop").policy(Policy::new().ttl(hours(1)).jitter(0.0)).build().await.unwrap()
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum DbError {
@@ -361,87 +356,6 @@ async fn call_that_when_refuses_goes_past_what_is_cached() {
         assert_eq!(told(shop.when(200, false)).await.1, WHEN);
         assert_eq!(bypassed(&shop.cache, Bypass::When), 2);
     }
-}
-
-// === for how long ===
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
-    load: u64,
-    lives: Duration,
-}
-
-impl Shop {
-    #[cacheable(key = "ttl-long:{lives}", ttl = "1h", ttl_with = |token: &Token| token.lives)]
-    async fn long(&self, lives: Millis) -> Token {
-        Token { load: self.loads.one(), lives: millis(lives.0) }
-    }
-
-    #[cacheable(key = "ttl-short:{lives}", ttl = "1s", ttl_with = |token| token.lives)]
-    async fn short_at_most(&self, lives: Millis) -> Result<Option<Token>, DbError> {
-        Ok(Some(Token { load: self.loads.one(), lives: millis(lives.0) }))
-    }
-}
-
-#[derive(Clone, Copy, Debug, cache_core::KeyPart)]
-struct Millis(u64);
-
-/// How long Redis keeps the payloads of a scope.
-async fn lives_in_redis(redis: &RedisServer, scope: &str) -> Vec<Duration> {
-    let names: Vec<String> =
-        redis::from_redis_value(redis.cli(&["KEYS", &format!("shop:d:*:{scope}:*")]).await).unwrap();
-    let mut lives = Vec::new();
-    for name in names {
-        let left: u64 = redis::from_redis_value(redis.cli(&["PTTL", &name]).await).unwrap();
-        lives.push(millis(left));
-    }
-    lives
-}
-
-#[tokio::test]
-async fn ttl_with_shortens() {
-    let redis = RedisServer::start().await;
-    for cache in [node(&redis).await, alone().await] {
-        let shop = Shop::over(cache);
-        let start = Instant::now();
-        let first = shop.long(Millis(1_000)).await;
-        let kept = hit(|| shop.long(Millis(1_000))).await;
-        assert!(kept == first || start.elapsed() > millis(900), "it was kept");
-        eventually(SOON, || async { shop.long(Millis(1_000)).await.load > first.load }).await;
-        assert!(start.elapsed() >= millis(900), "kept for {:?} only", start.elapsed());
-    }
-}
-
-#[tokio::test]
-async fn ttl_with_never_lengthens() {
-    let redis = RedisServer::start().await;
-    for cache in [node(&redis).await, alone().await] {
-        let shop = Shop::over(cache);
-        let day = Millis(86_400_000);
-        let start = Instant::now();
-        let first = shop.short_at_most(day).await.unwrap().unwrap();
-        let kept = hit(|| shop.short_at_most(day)).await.unwrap();
-        assert!(kept.as_ref() == Some(&first) || start.elapsed() > millis(900), "it was kept");
-        eventually(SOON, || async { shop.short_at_most(day).await.unwrap().unwrap().load > first.load }).await;
-    }
-}
-
-#[tokio::test]
-async fn ttl_with_is_the_life_in_redis_too() {
-    let redis = RedisServer::start().await;
-    let shop = Shop::over(node(&redis).await);
-    shop.long(Millis(86_400_000)).await;
-    eventually(SOON, || async { shop.cache.stats().fills == 1 }).await;
-    let lives = lives_in_redis(&redis, "ttl-long").await;
-    assert!(lives.len() == 1 && lives[0] <= hours(1) && lives[0] > hours(1) - Duration::from_secs(60), "{lives:?}");
-    let ack = shop.cache.clear().await;
-    assert!(matches!(ack, Ack::Applied(_)));
-    shop.long(Millis(60_000)).await;
-    eventually(SOON, || async {
-        let lives = lives_in_redis(&redis, "ttl-long").await;
-        if lives.len() == 2 && lives.iter().any(|life| *life <= Duration::from_secs(60)) { Ok(()) } else { Err(lives) }
-    })
-    .await;
 }
 
 // === told by type ===

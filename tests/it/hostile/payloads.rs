@@ -203,7 +203,8 @@ async fn goes_off<T>([writer, reader, third]: [&Cache; 3], name: &'static str, w
 where
     T: Clone + Default + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    let key = |what: &str| Key::new("bomb").arg((name, what));
+    // A key of its own each time: what the reader still has of an earlier one could be a hit.
+    let key = |what: &str| Key::new("bomb").arg((name, format!("{written:?}"), what));
     let honest = Bomb { value: T::default(), written: Written::Honestly };
     assert!(writer.put(key("honest"), honest.clone()).await.is_applied());
     assert_eq!(reader.get::<Bomb<T>>(&key("honest")).await, Some(honest.clone()), "{name}: the type can be stored");
@@ -233,6 +234,6 @@ async fn codec_bomb_under_a_right_checksum_is_a_counted_miss() {
         goes_off::<BTreeMap<u64, u64>>(nodes, "map", Written::Length(length)).await;
     }
     goes_off::<Nest>(nodes, "levels", Written::Levels(1_000_000)).await;
-    let hit = reader.entry(Key::new("bomb").arg(("levels", "honest"))).get::<Bomb<Nest>>().await;
+    let hit = reader.entry(Key::new("bomb").arg(("levels", "Levels(1000000)", "honest"))).get::<Bomb<Nest>>().await;
     assert_eq!(hit.unwrap().outcome(), Outcome::Hit(Tier::Local), "the reader is still in order");
 }

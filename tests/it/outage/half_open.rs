@@ -28,7 +28,9 @@ async fn nothing_old_after_the_bound(directions: &[Direction]) {
         sees(&far, &origin, 7, old).await;
         local(&far, &origin, 7).await;
 
-        directions.iter().for_each(|direction| proxy.stall(*direction));
+        for direction in directions {
+            proxy.stall(*direction);
+        }
         origin.write(new);
         assert!(near.evict(&key(7)).await.is_applied());
         let acknowledged = Instant::now();
@@ -112,9 +114,9 @@ async fn connections_cut_again_and_again_lose_no_eviction() {
     let origin = Origin::default();
     for revision in 1..20 {
         if revision % 4 == 0 {
-            proxy.refuse()
+            proxy.refuse();
         } else {
-            proxy.cut()
+            proxy.cut();
         }
         origin.write(revision);
         let (evicts, reads) = if revision % 2 == 0 { (&far, &near) } else { (&near, &far) };

@@ -78,6 +78,7 @@ async fn user_without_its_keys_is_denied() {
     denied(as_shop(&redis)).await;
 }
 
+#[expect(clippy::print_stdout, reason = "a test that fails at one of many commands says which")]
 async fn denied_without(commands: &[&str]) {
     for command in commands {
         println!("without {command}");
