@@ -17,6 +17,7 @@ use crate::{
     cell::TagCell,
     entry::{Entry, Stamp},
     key::Key,
+    outcome::Tier,
     tag::TagId,
 };
 
@@ -35,12 +36,22 @@ pub(crate) struct Departure {
 /// How a flight ended.
 #[derive(Clone)]
 pub(crate) enum Landing {
-    /// With a value, or an error that is cached like one, and the tags that only the value could name.
-    Value(Arc<Entry>, Arc<[TagId]>),
+    /// With a value, or an error that is cached like one.
+    Value(Landed),
     /// With an error; shared if it can be.
     Failed(Option<Arc<dyn Any + Send + Sync>>),
     /// The load panicked twice; the last time with this message.
     Panicked(Arc<str>),
+}
+
+/// What a flight landed with.
+#[derive(Clone)]
+pub(crate) struct Landed {
+    pub(crate) entry: Arc<Entry>,
+    /// The tags that only the value could name.
+    pub(crate) result_tags: Arc<[TagId]>,
+    /// Where it was found; `None` if it had to be loaded.
+    pub(crate) found: Option<Tier>,
 }
 
 enum State {

@@ -17,7 +17,7 @@ use crate::{
     budget::Budget,
     entry::{Deadlines, Entry, EntryMeta},
     error::Error,
-    flight::{Departure, Landing, Lead, Turn},
+    flight::{Departure, Landed, Landing, Lead, Turn},
     key::Key,
     outcome::{Bypass, Outcome, Tier},
     stats::Count,
@@ -117,14 +117,16 @@ impl Inner {
             let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(&call.key, departure));
             match seat.turn().await {
                 Turn::Lead(lead) => return self.lead(call, scope, lead, budget).await,
-                Turn::Landed { landing: Landing::Value(entry, result_tags), generation: flown, departed, at_once } => {
-                    if !self.stood_until(boarded_at, departed, &result_tags) {
+                Turn::Landed { landing: Landing::Value(landed), generation: flown, departed, at_once } => {
+                    if !self.stood_until(boarded_at, departed, &landed.result_tags) {
                         generation = flown + 1;
                         continue;
                     }
-                    let Some(result) = answer(&call, &entry) else { return solo(call, scope, budget) };
-                    let outcome = if at_once { Outcome::Hit(Tier::Local) } else { Outcome::Joined };
-                    return self.answered(&call, result, outcome, Some(entry), &budget);
+                    let Some(result) = answer(&call, &landed.entry) else { return solo(call, scope, budget) };
+                    // A load that had landed already left its value in this process.
+                    let found = landed.found.or(at_once.then_some(Tier::Local));
+                    let outcome = found.map_or(Outcome::Joined, Outcome::Hit);
+                    return self.answered(&call, result, outcome, Some(landed.entry), &budget);
                 }
                 Turn::Landed { landing: Landing::Failed(shared), .. } => {
                     let shared = shared.zip(call.rules.share_err);
@@ -182,7 +184,8 @@ impl Inner {
         lead.depart(watch.departure());
         let bypass = match self.look(&call, &scope, &watch, &mut budget).await {
             Ok(Some((entry, result, tier))) => {
-                lead.land(Landing::Value(Arc::clone(&entry), Arc::default()));
+                let result_tags = Arc::default();
+                lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: Some(tier) }));
                 return self.answered(&call, result, Outcome::Hit(tier), Some(entry), &budget);
             }
             Ok(None) => None,
@@ -314,7 +317,8 @@ impl Inner {
         let meta = self.meta_of_load::<T>(&call.key, captured.as_ref(), watch.as_ref(), took, ttl, policy.l1);
         let entry = call.ops.entry(kept, meta);
         if let Some(lead) = &lead {
-            lead.land(Landing::Value(Arc::clone(&entry), result_tags.iter().cloned().map(TagId::Tag).collect()));
+            let result_tags = result_tags.iter().cloned().map(TagId::Tag).collect();
+            lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: None }));
         }
         if let (Some(captured), Some(watch), None) = (captured, watch, bypass) {
             let (ops, rev) = (call.ops, call.rev);
@@ -363,7 +367,8 @@ impl Inner {
             let (ops, rev) = (call.ops, call.rev);
             let entry = errors.failure_entry((errors.clone)(&error), meta);
             if let Some(lead) = &lead {
-                lead.land(Landing::Value(Arc::clone(&entry), Arc::default()));
+                let result_tags = Arc::default();
+                lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: None }));
             }
             let loaded = Loaded {
                 key: call.key,

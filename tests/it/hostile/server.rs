@@ -22,7 +22,6 @@ async fn scripts_flushed_before_every_command_cost_nothing_but_a_trip() {
     let redis = RedisServer::start().await;
     let (a, b) = (node(&redis).await, node(&redis).await);
     let mut hand = Hand::on(&redis).await;
-    let fences = [&a, &b].map(|cache| cache.coherence().fences);
     for id in 0..30 {
         let origin = Origin::default();
         origin.write(1);
@@ -46,7 +45,24 @@ async fn scripts_flushed_before_every_command_cost_nothing_but_a_trip() {
         assert!(b.evict_tag(tag()).await.is_applied());
         eventually(SOON, async || a.get::<Product>(&tagged(id)).await.is_none()).await;
     }
-    assert_eq!([&a, &b].map(|cache| cache.coherence().fences), fences, "nothing was missed");
+    assert_eq!([&a, &b].map(|cache| cache.stats().remote_errors), [0, 0]);
+}
+
+#[tokio::test]
+async fn scripts_flushed_before_a_beat_fence_nothing() {
+    let redis = RedisServer::start().await;
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let mut hand = Hand::on(&redis).await;
+    let fences = [&a, &b].map(|cache| cache.coherence().fences);
+    for _ in 0..8 {
+        hand.run::<()>(&["SCRIPT", "FLUSH"]).await;
+        // Nobody calls, so it is a beat that has them loaded again.
+        eventually(SOON, async || {
+            !hand.run::<String>(&["INFO", "memory"]).await.contains("number_of_cached_scripts:0")
+        })
+        .await;
+    }
+    assert_eq!([&a, &b].map(|cache| cache.coherence().fences), fences, "a beat without its script has missed nothing");
 }
 
 /// Full, and nothing may be thrown out.

@@ -166,7 +166,9 @@ where
     late.open.notify_one();
     // Now it waits for what it may have missed; or it has stored already, which is what must not be.
     let returned = eventually(SOON, || async {
-        relay.pings() > pings || late.cache.stats().fills > stored || first.is_finished() && late.cached(id).await.is_some()
+        relay.pings() > pings
+            || late.cache.stats().fills > stored
+            || first.is_finished() && late.cached(id).await.is_some()
     });
     returned.await;
     relay.hold(false);
