@@ -64,7 +64,7 @@ impl Policy {
     }
 
     /// A cap on every TTL at and below this scope, which no nearer policy, call site or `ttl_with` overrides. Of several caps
-    /// the smallest counts. Default: 30 days.
+    /// the smallest counts. At most 36,500 days. Default: 30 days.
     #[must_use]
     pub fn max_ttl(mut self, max_ttl: Duration) -> Self {
         self.max_ttl = Some(max_ttl);
@@ -144,6 +144,8 @@ const DEFAULT_TTL: Duration = duration::mins(5);
 const DEFAULT_NEGATIVE_CAP: Duration = duration::secs(30);
 const DEFAULT_JITTER: f64 = 0.1;
 const DEFAULT_MAX_TTL: Duration = duration::days(30);
+/// A longer cap counts as this one: for ever, and still far from where times overflow.
+const LONGEST_TTL: Duration = duration::days(36_500);
 const DEFAULT_MAX_BYTES: usize = 8 << 20;
 
 impl Resolved {
@@ -228,7 +230,7 @@ impl PolicyTree {
     }
 
     pub(crate) fn explain(&self, scope: &str) -> Explanation {
-        let max_ttl = self.smallest(scope, |policy| policy.max_ttl, DEFAULT_MAX_TTL);
+        let max_ttl = self.smallest(scope, |policy| policy.max_ttl.map(|cap| cap.min(LONGEST_TTL)), DEFAULT_MAX_TTL);
         let max_bytes = self.smallest(scope, |policy| policy.max_bytes, DEFAULT_MAX_BYTES);
         let jitter = self.nearest(scope, |policy| policy.jitter, DEFAULT_JITTER);
         let ttl = capped(self.nearest(scope, |policy| policy.ttl, DEFAULT_TTL), &max_ttl, "max_ttl");

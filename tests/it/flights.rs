@@ -34,7 +34,7 @@ const ANSWER: u64 = 42;
 
 /// Nothing hangs.
 async fn within<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("somebody hangs")
+    timeout(PATIENCE, Box::pin(future)).await.expect("somebody hangs")
 }
 
 // === what is loaded ===

@@ -289,9 +289,19 @@ impl Inner {
             return Ack::Applied(0);
         }
         let answer = budget.spend(&self.clock, self.remote.run(ops)).await;
+        self.hear_own(targets, answer.is_ok(), budget).await;
         self.evict_locally(targets);
         self.counters.add(Count::Evictions);
         self.acknowledge(answer)
+    }
+
+    /// Lets the echo of an eviction of tags arrive before it returns. A load that began after the eviction, and whose result
+    /// names such a tag, would else take the echo for another eviction, and not be stored.
+    async fn hear_own(&self, targets: &Targets, applied: bool, budget: &mut Budget) {
+        if applied && !targets.tags.is_empty() {
+            // Without it the eviction is as good; a load may be made twice.
+            let _heard = budget.spend(&self.clock, self.remote.barrier()).await;
+        }
     }
 
     fn bumps(&self, targets: &Targets) -> Vec<Op> {
@@ -334,12 +344,7 @@ impl Inner {
     }
 
     /// Captures what a put will belong to. Without a capture it only evicts.
-    async fn begin_put(
-        &self,
-        key: Key,
-        plan: &WritePlan,
-        budget: &mut Budget,
-    ) -> Option<PutState> {
+    async fn begin_put(&self, key: Key, plan: &WritePlan, budget: &mut Budget) -> Option<PutState> {
         let scope = self.scopes.state(key.scope(), &self.tags);
         if !templates::agrees(key.scope().name(), key.shape(), &plan.shape_tags, plan.place) {
             self.bypass(key.scope(), Bypass::TagsDiffer, budget.spent());
@@ -406,6 +411,7 @@ impl Inner {
         let reply = answer.as_ref().ok().and_then(|replies| replies.last());
         let stored = matches!(reply, Some(Reply::Bumped { stored: true, .. }));
         self.replace(&key, stored.then_some(&entry), watch.stamp);
+        self.hear_own(&targets, answer.is_ok(), budget).await;
         self.evict_locally(&targets);
         self.counters.add(Count::Puts);
         self.acknowledge(answer)

@@ -64,6 +64,8 @@ impl LocalTier for MokaTier {
     }
 
     fn len(&self) -> u64 {
+        // The count is kept by maintenance, which otherwise waits for traffic.
+        self.entries.run_pending_tasks();
         self.entries.entry_count()
     }
 }

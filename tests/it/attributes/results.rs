@@ -50,20 +50,20 @@ impl Shop {
     #[cacheable(key = "nothing:{id}")]
     async fn find(&self, id: u64) -> Result<Option<u64>, DbError> {
         self.loads.one();
-        Ok((id % 2 == 0).then_some(id))
+        Ok((id.is_multiple_of(2)).then_some(id))
     }
 
     #[cacheable(key = "nothing:{id}")]
     async fn look_up(&self, id: u64) -> Option<u64> {
         self.loads.one();
-        (id % 2 == 0).then_some(id)
+        (id.is_multiple_of(2)).then_some(id)
     }
 
     /// Cannot say *nothing*.
     #[cacheable(key = "nothing:{id}")]
     async fn get(&self, id: u64) -> Result<u64, DbError> {
         self.loads.one();
-        if id % 2 == 0 { Ok(id) } else { Err(DbError::Timeout) }
+        if id.is_multiple_of(2) { Ok(id) } else { Err(DbError::Timeout) }
     }
 
     #[cache_put(key = "nothing:{id}")]
@@ -75,13 +75,13 @@ impl Shop {
     #[cacheable(key = "nothing-short:{id}", negative = "1s")]
     async fn find_short(&self, id: u64) -> Option<u64> {
         self.loads.one();
-        (id % 2 == 0).then_some(id)
+        (id.is_multiple_of(2)).then_some(id)
     }
 
     #[cacheable(key = "nothing-never:{id}", negative = Duration::ZERO)]
     async fn find_never(&self, id: u64) -> Option<u64> {
         self.loads.one();
-        (id % 2 == 0).then_some(id)
+        (id.is_multiple_of(2)).then_some(id)
     }
 }
 

@@ -49,7 +49,7 @@ async fn fields(Page { number, size }: Page) -> u32 {
 #[cacheable(key = "shape-mutable:{text}:{list}")]
 async fn mutable(mut text: String, mut list: Vec<u64>) -> String {
     list.push(3);
-    text.push_str(&format!("{list:?}"));
+    text += &list.iter().map(u64::to_string).collect::<String>();
     text
 }
 
@@ -84,8 +84,8 @@ async fn arguments_of_every_shape_are_keys() {
             assert_eq!(cached(|| pattern(Path(8))).await, 16);
             assert_eq!(cached(|| fields(Page { number: 1, size: 2 })).await, 102);
             assert_eq!(cached(|| fields(Page { number: 2, size: 1 })).await, 201);
-            assert_eq!(cached(|| mutable("a".to_owned(), vec![1])).await, "a[1, 3]");
-            assert_eq!(cached(|| mutable("a".to_owned(), vec![2])).await, "a[2, 3]");
+            assert_eq!(cached(|| mutable("a".to_owned(), vec![1])).await, "a13");
+            assert_eq!(cached(|| mutable("a".to_owned(), vec![2])).await, "a23");
             let page = Page { number: 5, size: 10 };
             for (some, order, expected) in [
                 (None, Order::Newest, "t [1] 5 None newest"),
@@ -107,7 +107,7 @@ async fn arguments_of_every_shape_are_keys() {
 
 #[cacheable(key = "shape-question:{id}")]
 async fn question(id: u64) -> Result<u64, Refused> {
-    let half: u64 = if id % 2 == 0 { Ok(id / 2) } else { Err(Refused(format!("{id} is odd"))) }?;
+    let half: u64 = if id.is_multiple_of(2) { Ok(id / 2) } else { Err(Refused(format!("{id} is odd"))) }?;
     if half > 100 {
         return Ok(100);
     }

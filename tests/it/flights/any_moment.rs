@@ -1,12 +1,13 @@
 //! Callers who come at any moment of a load, its end too: between what the leader is told and what the next one finds there
 //! is no gap in which somebody loads again.
 
-use cache_core::{Cache, cacheable};
-use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+
+use cache_core::{Cache, cacheable};
+use serde::{Deserialize, Serialize};
 use tests::fixtures::RedisServer;
 use tokio::task::yield_now;
 
@@ -78,7 +79,7 @@ where
                 for id in 0..KEYS {
                     for _ in 0..TIMES {
                         call(shop.clone(), id).await;
-                        if number % 2 == 0 {
+                        if number.is_multiple_of(2) {
                             yield_now().await;
                         }
                     }

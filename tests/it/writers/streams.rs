@@ -107,7 +107,8 @@ impl Shop {
         for number in 0..READS {
             let acknowledged = self.acknowledged.load(Ordering::SeqCst);
             let wait = number + seed;
-            let Ok(row) = if seed % 2 == 0 { self.find(id, wait).await } else { self.find_inline(id, wait).await };
+            let Ok(row) =
+                if seed.is_multiple_of(2) { self.find(id, wait).await } else { self.find_inline(id, wait).await };
             assert!(row.revision >= acknowledged, "told of {} when {acknowledged} was acknowledged", row.revision);
             yield_now().await;
         }

@@ -91,7 +91,8 @@ impl Scripts {
                 pipeline.add_command(cmd("MGET").arg(names.record(record)).take());
             }
             Op::Acquire { record, needs } => {
-                let (needs, gives) = needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs * MARGIN)));
+                let (needs, gives) =
+                    needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs.saturating_mul(MARGIN))));
                 let mut call = evalsha(&self.acquire, 1);
                 pipeline.add_command(call.arg(names.record(record)).arg(now_micros).arg(needs).arg(gives).take());
             }

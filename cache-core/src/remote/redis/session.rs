@@ -28,13 +28,12 @@ const BACKOFF_LAST: Duration = Duration::from_secs(1);
 pub(crate) async fn first_link(shared: &Shared) -> Result<Arc<Link>, Error> {
     let link = Arc::new(Link::establish(shared).await?);
     let mut beat = Beat::default();
-    let patience = shared.config.patience.max(shared.config.bound);
     let proof = async {
         beat.send(shared, &link).await?;
         link.hearing.echo_of(1).await;
         Ok::<(), Error>(())
     };
-    match timeout(patience, proof).await {
+    match timeout(shared.config.patience, proof).await {
         Ok(proved) => proved?,
         Err(_) => {
             return Err(Error::new(
@@ -79,6 +78,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, first: Option<Arc<Link>>) {
 /// A new link; after a lost one, and after unconfirmed evictions, published only when the namespace's generation has been moved.
 async fn relink(shared: &Shared) -> Arc<Link> {
     let mut backoff = BACKOFF_FIRST;
+    let mut said = String::new();
     loop {
         let attempt = async {
             let link = Arc::new(Link::establish(shared).await?);
@@ -94,7 +94,15 @@ async fn relink(shared: &Shared) -> Arc<Link> {
                 tracing::info!(server = shared.target.address(), "connected to Redis again");
                 return link;
             }
-            Err(error) => tracing::debug!(%error, "Redis is not back yet"),
+            Err(error) if error.is_transient() => tracing::debug!(%error, "Redis is not back yet"),
+            Err(error) => {
+                // A person has to put it right: said once, not at every attempt.
+                let words = error.to_string();
+                if said != words {
+                    tracing::warn!(%error, "Redis is there, but cannot be used");
+                    said = words;
+                }
+            }
         }
         sleep(backoff.mul_f64(0.5 + fastrand::f64())).await;
         backoff = (backoff * 2).min(BACKOFF_LAST);
@@ -182,7 +190,7 @@ impl Beat {
         let index = link.hearing.sending(self.number, sent);
         let mut pipeline = redis::pipe();
         let probe = shared.names.probe(&shared.node, index);
-        shared.scripts.add_probe(&mut pipeline, probe, self.number, shared.config.bound * LIVES);
+        shared.scripts.add_probe(&mut pipeline, probe, self.number, shared.config.bound.saturating_mul(LIVES));
         pipeline.cmd("TIME");
         let acquire = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
         shared.scripts.add(&mut pipeline, &shared.names, &acquire, shared.clock.remote_micros());
