@@ -235,8 +235,8 @@ impl Drop for Seat {
         let vacant = matches!(status.state, State::Vacant);
         drop(status);
         if vacant && !empty {
-            // One is enough to take over; a waiter that is dropped with the word in hand passes it on here.
-            self.flight.changed.notify_one();
+            // All of them, though one takes over: any of them may be kept by somebody who no longer polls it.
+            self.flight.changed.notify_waiters();
         }
         if empty || (self.leads && !vacant) {
             self.retire_if_done();

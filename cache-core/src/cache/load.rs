@@ -26,9 +26,12 @@ use crate::{
     wire::PayloadKind,
 };
 
-/// What a caller gets: the value, an error of the load, or that a load is up to it.
+/// What a caller gets: the value, an error of the load, or that it is up to it.
 enum Ready<T: 'static, E: 'static> {
     Answer(Answer<T, E>),
+    /// It leads a flight: L2 is to be asked, then the origin.
+    Lead(Box<Ticket<T, E>>, Lead),
+    /// It has to load.
     Load(Box<Ticket<T, E>>),
 }
 
@@ -79,10 +82,8 @@ impl Cache {
         E: 'static,
         F: Future<Output = Result<Option<T>, E>>,
     {
-        match Box::pin(self.0.prepare(call)).await {
-            Ready::Answer(answer) => answer,
-            Ready::Load(ticket) => self.0.fly(ticket, load).await,
-        }
+        let ready = Box::pin(self.0.prepare(call)).await;
+        self.0.finish(ready, load).await
     }
 
     pub(super) async fn answer_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
@@ -91,13 +92,13 @@ impl Cache {
         E: Send + 'static,
         F: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
-        match Box::pin(self.0.prepare(call)).await {
-            Ready::Answer(answer) => answer,
-            Ready::Load(ticket) => {
-                let inner = Arc::clone(&self.0);
-                self.run_owned(async move { inner.fly(ticket, load).await }).await
-            }
+        let ready = Box::pin(self.0.prepare(call)).await;
+        if let Ready::Answer(answer) = ready {
+            return answer;
         }
+        // From here on in a task, the question to L2 included: a caller that is kept but no longer polled leads nobody astray.
+        let inner = Arc::clone(&self.0);
+        self.run_owned(async move { inner.finish(ready, load).await }).await
     }
 }
 
@@ -116,7 +117,10 @@ impl Inner {
             let slot = ValueOps::<T>::slot();
             let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(&call.key, departure));
             match seat.turn().await {
-                Turn::Lead(lead) => return self.lead(call, scope, lead, budget).await,
+                Turn::Lead(lead) => {
+                    let ticket = Ticket { call, scope, watch: None, lead: None, budget, bypass: None };
+                    return Ready::Lead(Box::new(ticket), lead);
+                }
                 Turn::Landed { landing: Landing::Value(landed), generation: flown, departed, at_once } => {
                     if !self.stood_until(boarded_at, departed, &landed.result_tags) {
                         generation = flown + 1;
@@ -172,26 +176,45 @@ impl Inner {
         })
     }
 
-    /// The leader's part before the load.
+    /// The leader's part, and the load where it comes to that.
+    async fn finish<T, E, F>(self: &Arc<Self>, ready: Ready<T, E>, load: F) -> Answer<T, E>
+    where
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<Option<T>, E>>,
+    {
+        let ticket = match ready {
+            Ready::Answer(answer) => return answer,
+            Ready::Load(ticket) => ticket,
+            Ready::Lead(ticket, lead) => match Box::pin(self.lead(ticket, lead)).await {
+                Ok(answer) => return answer,
+                Err(ticket) => ticket,
+            },
+        };
+        self.fly(ticket, load).await
+    }
+
+    /// The leader's part before the load: an answer, or the ticket to load.
     async fn lead<T: 'static, E: 'static>(
         &self,
-        call: Call<T, E>,
-        scope: Arc<ScopeState>,
+        mut ticket: Box<Ticket<T, E>>,
         lead: Lead,
-        mut budget: Budget,
-    ) -> Ready<T, E> {
-        let watch = self.watch(&call.key, &scope, &call.tags);
+    ) -> Result<Answer<T, E>, Box<Ticket<T, E>>> {
+        let Ticket { call, scope, budget, .. } = &mut *ticket;
+        let watch = self.watch(&call.key, scope, &call.tags);
         lead.depart(watch.departure());
-        let bypass = match self.look(&call, &scope, &watch, &mut budget).await {
+        match self.look(call, scope, &watch, budget).await {
             Ok(Some((entry, result, tier))) => {
                 let result_tags = Arc::default();
                 lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: Some(tier) }));
-                return self.answered(&call, result, Outcome::Hit(tier), Some(entry), &budget);
+                return Ok(self.answer(call, result, Outcome::Hit(tier), Some(entry), budget));
             }
-            Ok(None) => None,
-            Err(_) => Some(Bypass::Remote),
-        };
-        Ready::Load(Box::new(Ticket { call, scope, watch: Some(watch), lead: Some(lead), budget, bypass }))
+            Ok(None) => {}
+            Err(_) => ticket.bypass = Some(Bypass::Remote),
+        }
+        ticket.watch = Some(watch);
+        ticket.lead = Some(lead);
+        Err(ticket)
     }
 
     /// L1 again, with the server's word where there is a doubt, then L2.
@@ -241,13 +264,24 @@ impl Inner {
         entry: Option<Arc<Entry>>,
         budget: &Budget,
     ) -> Ready<T, E> {
+        Ready::Answer(self.answer(call, result, outcome, entry, budget))
+    }
+
+    fn answer<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        result: Result<Option<T>, E>,
+        outcome: Outcome,
+        entry: Option<Arc<Entry>>,
+        budget: &Budget,
+    ) -> Answer<T, E> {
         match outcome {
             Outcome::Hit(Tier::Local) => self.counters.local_hit(),
             Outcome::Hit(Tier::Remote) => self.counters.add(Count::RemoteHits),
             _ => self.counters.add(Count::Joined),
         }
         note(call.key.scope(), outcome, budget.spent());
-        Ready::Answer(Answer { result, outcome, entry })
+        Answer { result, outcome, entry }
     }
 
     /// The capture, the load, and its end.

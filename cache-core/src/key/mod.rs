@@ -147,6 +147,7 @@ impl Key {
 
     /// Appends the [text](Key::wire) to `out`.
     pub fn write_wire(&self, out: &mut String) {
+        out.reserve(8 * self.words().len());
         wire::render(self.words(), b':', out);
     }
 

@@ -41,6 +41,11 @@ pub(super) fn read_segment(text: &[u8], out: &mut KeyWriter) -> Option<()> {
         _ => match wire::read_number(text) {
             Some((magnitude, false)) => out.number_u(magnitude),
             Some((magnitude, true)) => out.number_i(0_i128.wrapping_sub_unsigned(magnitude)),
+            // No escape, no quote: nothing to undo, and nothing left to quote but these.
+            None if !text.iter().any(|byte| wire::is_escaped(*byte)) => match text {
+                [] | [b'@', ..] => return None,
+                plain => out.text(str::from_utf8(plain).ok()?),
+            },
             None => {
                 let plain = read_text(text)?;
                 out.text(str::from_utf8(&plain).ok()?);

@@ -8,6 +8,8 @@ use std::fmt;
 use std::iter;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
+
 /// The literal head of a template, `product:stock`: what a policy is set for and what `evict_scope` reaches.
 ///
 /// Scopes are hierarchical: `product` is above `product:stock`.
@@ -29,12 +31,13 @@ struct Scope {
 }
 
 struct Interner {
-    by_name: HashMap<&'static str, ScopeId>,
+    by_name: HashMap<&'static str, ScopeId, RandomState>,
     scopes: Vec<Scope>,
 }
 
-static INTERNER: LazyLock<RwLock<Interner>> =
-    LazyLock::new(|| RwLock::new(Interner { by_name: HashMap::new(), scopes: vec![Scope { name: "", parent: None }] }));
+static INTERNER: LazyLock<RwLock<Interner>> = LazyLock::new(|| {
+    RwLock::new(Interner { by_name: HashMap::default(), scopes: vec![Scope { name: "", parent: None }] })
+});
 
 /// Whether a segment can be written literally: `[a-z0-9._-]{1,64}`.
 pub(super) fn is_literal(segment: &str) -> bool {

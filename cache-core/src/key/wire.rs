@@ -15,6 +15,34 @@ pub(super) const LONG_DIGITS: usize = 32;
 /// The longest number: a sign and 39 digits.
 const NUMBER: usize = 40;
 
+/// Bytes of text that are printed as `%XX`, by their value.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [true; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        escaped[byte as usize] = matches!(
+            byte,
+            b'%' | b':'
+                | b'{'
+                | b'}'
+                | b'*'
+                | b'?'
+                | b'['
+                | b']'
+                | b'\\'
+                | b'~'
+                | b'\''
+                | b'('
+                | b')'
+                | b'<'
+                | b'>'
+                | b','
+        );
+        byte += 1;
+    }
+    escaped
+};
+
 /// Text under way. A key's whole text fits without a heap allocation.
 pub(super) type Text = SmallVec<[u8; 208]>;
 
@@ -67,7 +95,7 @@ pub(super) fn shorten(whole: &[u8]) -> Text {
 /// Whether a byte of text is printed as `%XX`.
 #[inline]
 pub(super) fn is_escaped(byte: u8) -> bool {
-    !byte.is_ascii_graphic() || b"%:{}*?[]\\~'()<>,".contains(&byte)
+    ESCAPED[usize::from(byte)]
 }
 
 /// Whether text would read as another kind, and therefore starts with a quote.
@@ -104,13 +132,13 @@ fn render_segment(segment: Segment<'_>, out: &mut impl Out) {
         Kind::False => put_all(b"false", out),
         Kind::True => put_all(b"true", out),
         Kind::Number | Kind::Negative => render_number(segment.number(), out),
-        Kind::Compound | Kind::Long => segment.each_byte().for_each(|byte| out.put(byte)),
+        Kind::Compound | Kind::Long => segment.each_byte(|byte| out.put(byte)),
         Kind::Text => {
             // One byte more than the longest number, so that what is cut off can't read as one.
             if is_quoted(segment.start_of(&mut [0; NUMBER + 1])) {
                 out.put(b'\'');
             }
-            segment.each_byte().for_each(|byte| escape(byte, out));
+            segment.each_byte(|byte| escape(byte, out));
         }
     }
 }

@@ -208,18 +208,21 @@ impl Kind {
 // === impl Segment ===
 
 impl Segment<'_> {
-    /// The payload's bytes, without the padding.
-    pub(super) fn each_byte(self) -> impl Iterator<Item = u8> {
-        self.payload.iter().flat_map(|word| word.to_le_bytes()).take(self.bytes)
+    /// Gives the payload's bytes, without the padding, one by one.
+    pub(super) fn each_byte(self, mut take: impl FnMut(u8)) {
+        let mut left = self.bytes;
+        for word in self.payload {
+            word.to_le_bytes().iter().take(left).for_each(|byte| take(*byte));
+            left = left.saturating_sub(8);
+        }
     }
 
     /// The first bytes of the payload, into `buffer`; gives what fits.
     pub(super) fn start_of(self, buffer: &mut [u8]) -> &[u8] {
-        let len = self.bytes.min(buffer.len());
-        for (slot, byte) in buffer.iter_mut().zip(self.each_byte()) {
-            *slot = byte;
+        for (chunk, word) in buffer.chunks_mut(8).zip(self.payload) {
+            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
         }
-        &buffer[..len]
+        &buffer[..self.bytes.min(buffer.len())]
     }
 
     /// The magnitude of a number, and whether a minus stands before it.

@@ -235,10 +235,17 @@ impl KeyWriter {
 fn is_nothing(segment: Segment<'_>) -> bool {
     match segment.kind {
         Kind::Nothing => true,
-        // Only a nested nothing starts so: a list has a comma, and what is deeper is nested the same way.
         Kind::Compound => {
-            let mut inner = segment.each_byte().skip_while(|byte| *byte == b'(');
-            inner.next() == Some(b'-') && inner.next() == Some(b')') && inner.all(|byte| byte == b')')
+            // Any number of `(`, `-`, any number of `)`. A list has a comma, so its brackets are no others.
+            let mut sound = Some(false);
+            segment.each_byte(|byte| {
+                sound = match (sound, byte) {
+                    (Some(false), b'(') => Some(false),
+                    (Some(false), b'-') | (Some(true), b')') => Some(true),
+                    _ => None,
+                }
+            });
+            sound == Some(true)
         }
         _ => false,
     }

@@ -9,11 +9,12 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use cache_core::{Cache, Key, Outcome, cacheable, observe};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::{sync::Semaphore, task::yield_now};
+use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 
 use super::{ANSWER, CALLERS, PATIENCE, Source, after_first_poll, only, within};
 use crate::support::node;
@@ -110,6 +111,27 @@ async fn owned_leader_dropped_at_every_await_leaves_one_load() {
 #[tokio::test]
 async fn inline_leader_dropped_at_every_await_leaves_one_load_that_ends() {
     dropped_at_every_await(false).await;
+}
+
+/// A caller that is kept and no longer polled, as a branch of a `select!` is while another one runs: what others wait for
+/// does not hang on it.
+#[tokio::test]
+async fn owned_leader_that_is_no_longer_polled_holds_nobody_up() {
+    let redis = RedisServer::start().await;
+    for cache in [Cache::in_memory(), node(&redis).await] {
+        for polls in 1.. {
+            let origin = Origin { cache: cache.clone(), source: Source::new(), ended: Arc::default() };
+            let id = polls;
+            let mut leader = Box::pin(origin.clone().call(true, id, 0));
+            let done = within(poll_at_most(&mut leader, polls)).await;
+            let waiter = timeout(Duration::from_secs(10), origin.clone().call(true, id, 1)).await;
+            assert_eq!(waiter.expect("it waits for a caller that nobody polls"), Ok(ANSWER), "after {polls} polls");
+            assert_eq!(origin.source.begun().len(), 1);
+            if done {
+                break;
+            }
+        }
+    }
 }
 
 /// Those who wait for the one that asks Redis have found what is there: nobody has loaded, and nobody has missed.

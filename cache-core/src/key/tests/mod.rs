@@ -5,3 +5,4 @@ mod golden;
 mod injective;
 mod reading;
 mod samples;
+mod words;

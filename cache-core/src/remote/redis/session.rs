@@ -195,14 +195,7 @@ impl Beat {
         let acquire = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
         shared.scripts.add(&mut pipeline, &shared.names, &acquire, shared.clock.remote_micros());
         let mut ears = link.ears.clone();
-        let mut values = shared.trip(link, &mut ears, &pipeline, 3).await?;
-        if values.iter().any(commands::lost_script) {
-            // SCRIPT FLUSH: the same beat again, or it would go unheard.
-            let scripts = shared.scripts.load();
-            shared.trip(link, &mut ears, &scripts, scripts.len()).await?;
-            values = shared.trip(link, &mut ears, &pipeline, 3).await?;
-        }
-        let mut values = values.into_iter();
+        let mut values = shared.trip(link, &mut ears, &pipeline, 3).await?.into_iter();
         let answered = shared.clock.now();
         let (Some(probe), Some(time), Some(namespace)) = (values.next(), values.next(), values.next()) else {
             return Err(Error::new(ErrorKind::Remote, "beat", "the server answered less than it was asked"));
@@ -215,6 +208,11 @@ impl Beat {
         }
         if let Some(micros) = time_of(&time) {
             shared.clock.learn_remote(sent, answered, micros);
+        }
+        if commands::lost_script(&namespace) {
+            // SCRIPT FLUSH: the next beat looks at the namespace again.
+            let scripts = shared.scripts.load();
+            return shared.trip(link, &mut ears, &scripts, scripts.len()).await.map(|_| ());
         }
         if let Reply::Version(generation) = commands::reply(&acquire, namespace) {
             self.compare_namespace(shared, generation);
