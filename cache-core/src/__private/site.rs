@@ -94,7 +94,7 @@ impl Site {
             self.prepare(Some(&scope), !is_whole || path != path_of(this))
         });
         let key = ready.first.start();
-        if ready.is_salted { key.arg(&self.salt(this)) } else { key }
+        if ready.is_salted { key.salt(self.salt(this)) } else { key }
     }
 
     /// Where it stands.

@@ -17,11 +17,30 @@ pub struct KeyHead {
 }
 
 /// A key under way, from [`KeyHead::start`].
+///
+/// It only borrows the arguments. The key is built by [`finish`](KeyBuilder::finish), in the place where it is wanted:
+/// moving half a key along from call to call costs several times what its hash does.
 #[must_use]
-pub struct KeyBuilder<'a> {
+pub struct KeyBuilder<'a, S = Start> {
     head: &'a KeyHead,
-    key: Key,
+    segments: S,
 }
+
+/// The segments that a [`KeyBuilder`] has collected.
+pub trait Segments {
+    /// Writes them, in order.
+    fn write(self, out: &mut KeyWriter);
+}
+
+/// No segments yet, but perhaps a salt.
+pub struct Start(Option<u64>);
+
+/// An argument after other segments, and how it is written. Were that a bound on `P`, an argument that is no `KeyPart` would
+/// be reported once more for each method that follows.
+pub struct Arg<'a, S, P: ?Sized>(S, &'a P, fn(&P, &mut KeyWriter));
+
+/// A literal after other segments.
+pub struct Literal<'a, S>(S, &'a str);
 
 /// The shape after one more segment of a template. What is not written literally counts as an argument.
 pub(super) fn shape(before: u64, segment: &str) -> u64 {
@@ -49,7 +68,7 @@ impl KeyHead {
     /// for each segment after the head.
     #[inline]
     pub fn start(&self) -> KeyBuilder<'_> {
-        KeyBuilder { head: self, key: Key::under_way(self.written.clone(), self.scope, self.shape) }
+        KeyBuilder { head: self, segments: Start(None) }
     }
 
     /// The scope that every key of this template has.
@@ -69,26 +88,65 @@ impl KeyHead {
 
 // === impl KeyBuilder ===
 
-impl KeyBuilder<'_> {
+impl<'a> KeyBuilder<'a> {
+    /// Adds a number as the first argument. Unlike [`arg`](KeyBuilder::arg) it does not change the type, so that a caller
+    /// can leave it out.
+    #[inline]
+    pub fn salt(self, number: u64) -> KeyBuilder<'a> {
+        KeyBuilder { head: self.head, segments: Start(Some(number)) }
+    }
+}
+
+impl<'a, S: Segments> KeyBuilder<'a, S> {
     /// Adds an argument.
     #[inline]
-    pub fn arg(mut self, part: &(impl KeyPart + ?Sized)) -> Self {
-        self.key.written.part(part);
-        self
+    pub fn arg<P: KeyPart + ?Sized>(self, part: &P) -> KeyBuilder<'a, Arg<'_, S, P>> {
+        KeyBuilder { head: self.head, segments: Arg(self.segments, part, P::write) }
     }
 
     /// Adds a literal segment.
     #[inline]
-    pub fn literal(mut self, segment: &str) -> Self {
-        literal(segment, &mut self.key.written);
-        self
+    pub fn literal(self, segment: &str) -> KeyBuilder<'a, Literal<'_, S>> {
+        KeyBuilder { head: self.head, segments: Literal(self.segments, segment) }
     }
 
     /// The key.
     #[must_use]
     #[inline]
-    pub fn finish(mut self) -> Key {
-        self.key.settle(self.head.hash, self.head.eaten);
-        self.key
+    pub fn finish(self) -> Key {
+        let head = self.head;
+        let mut key = Key::under_way(head.written.clone(), head.scope, head.shape);
+        self.segments.write(&mut key.written);
+        key.settle(head.hash, head.eaten);
+        key
+    }
+}
+
+// === impl Segments ===
+
+impl Segments for Start {
+    #[inline]
+    fn write(self, out: &mut KeyWriter) {
+        if let Some(salt) = self.0 {
+            out.part(&salt);
+        }
+    }
+}
+
+impl<S: Segments, P: ?Sized> Segments for Arg<'_, S, P> {
+    #[inline]
+    fn write(self, out: &mut KeyWriter) {
+        let Arg(before, part, write) = self;
+        before.write(out);
+        out.one(|out| write(part, out));
+    }
+}
+
+impl<S: Segments> Segments for Literal<'_, S> {
+    #[inline]
+    fn write(self, out: &mut KeyWriter) {
+        let Literal(before, segment) = self;
+        before.write(out);
+        literal(segment, out);
     }
 }

@@ -59,8 +59,14 @@ impl KeyWriter {
     /// several parts as the list of them.
     #[inline]
     pub fn part(&mut self, part: &(impl KeyPart + ?Sized)) {
+        self.one(|out| part.write(out));
+    }
+
+    /// The same for what writes a part.
+    #[inline]
+    pub(super) fn one(&mut self, write: impl FnOnce(&mut KeyWriter)) {
         let parts = self.parts;
-        part.write(self);
+        write(self);
         if self.parts != parts + 1 {
             self.put_right(parts);
         }

@@ -91,6 +91,7 @@ fn head_gives_the_keys_that_are_built_by_hand() {
     let late = KeyHead::new("k:{}:true:9").start().arg(&1).literal("true").literal("9").finish();
     assert_eq!(late, Key::new("k").arg(1).arg(true).arg(9));
     assert_eq!(KeyHead::new("{}").start().arg(&1).finish().wire(), "1");
+    assert_eq!(KeyHead::new("k:{}").start().salt(5).finish(), of(5));
 }
 
 #[test]
