@@ -1,7 +1,8 @@
 //! What an L1 hit costs, beside the floor: `cargo bench -p cache-core --bench hit`.
 //!
 //! Each line is `name<TAB>ns`, the median over interleaved rounds, so that a noisy machine disturbs all of them alike; read the
-//! ratios. Before the times it counts allocations: a hit makes none beyond the value's own `Clone`.
+//! ratios. Before the times it counts allocations: a hit makes none beyond the value's own `Clone`. After them it does the same
+//! where the keys are many: each as often as the others, and by Zipf's law; and with two threads at it.
 
 #![allow(
     missing_docs,
@@ -30,6 +31,10 @@ const ROUNDS: usize = 61;
 const HITS_PER_ROUND: u64 = 20_000;
 /// Keys asked for in turn.
 const KEYS: u64 = 1_000;
+/// Keys of the second part: more than the front of L1 has places.
+const MANY_KEYS: u64 = 50_000;
+const MANY_HITS: usize = 100_000;
+const THREADS: u64 = 2;
 
 /// 32 bytes without a heap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,14 +85,15 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-type Case<'a> = (&'static str, Box<dyn Fn(u64) -> Option<Product> + 'a>);
+type Case<'a> = (&'static str, Box<dyn Fn(u64) -> Option<Product> + Sync + 'a>);
 
 fn main() -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     let raw = Raw(moka::sync::Cache::new(100_000));
-    let products = Products { cache: Cache::in_memory() };
-    for id in 0..KEYS {
+    let cache = runtime.block_on(Cache::builder("bench").local_entries(200_000).build()).map_err(Error::other)?;
+    let products = Products { cache };
+    for id in 0..MANY_KEYS {
         raw.0.insert(id, product(id));
         runtime.block_on(products.find(id))?;
         runtime.block_on(products.find_untagged(id))?;
@@ -114,22 +120,44 @@ fn main() -> Result<(), Error> {
         });
         writeln!(out, "allocations per {KEYS} of {name}\t{}", region.change().allocations)?;
     }
+    let in_turn: Vec<u64> = (0..HITS_PER_ROUND).map(|hit| hit % KEYS).collect();
+    compare(&mut out, "", &cases, &in_turn, 1)?;
+    let evenly: Vec<u64> = (0..MANY_HITS).map(|_| fastrand::u64(..MANY_KEYS)).collect();
+    compare(&mut out, ", 50,000 keys evenly", &cases[..2], &evenly, 1)?;
+    let zipf: Vec<u64> = (0..MANY_HITS).map(|_| by_zipf(MANY_KEYS)).collect();
+    compare(&mut out, ", 50,000 keys by Zipf", &cases[..2], &zipf, 1)?;
+    compare(&mut out, ", 50,000 keys by Zipf, 2 threads", &cases[..2], &zipf, THREADS)
+}
+
+/// A number below `many`, of which 0 is twice as likely as 1, three times as likely as 2, and so on, about.
+fn by_zipf(many: u64) -> u64 {
+    ((many as f64).powf(fastrand::f64()) - 1.0) as u64
+}
+
+/// Measures each case over `ids`, in rounds that take turns, and prints the medians and their ratios to the first.
+fn compare(out: &mut impl Write, what: &str, cases: &[Case<'_>], ids: &[u64], threads: u64) -> Result<(), Error> {
     let mut nanos: Vec<Vec<f64>> = cases.iter().map(|_| Vec::with_capacity(ROUNDS)).collect();
     for _ in 0..ROUNDS {
         for ((_, case), nanos) in cases.iter().zip(&mut nanos) {
+            let hits = || {
+                for id in ids {
+                    black_box(case(black_box(*id)));
+                }
+            };
             let start = Instant::now();
-            (0..HITS_PER_ROUND).for_each(|hit| {
-                black_box(case(black_box(hit % KEYS)));
+            std::thread::scope(|scope| {
+                (1..threads).for_each(|_| drop(scope.spawn(hits)));
+                hits();
             });
-            nanos.push(start.elapsed().as_secs_f64() * 1e9 / HITS_PER_ROUND as f64);
+            nanos.push(start.elapsed().as_secs_f64() * 1e9 / ids.len() as f64);
         }
     }
     let medians: Vec<f64> = nanos.into_iter().map(median).collect();
     for ((name, _), median) in cases.iter().zip(&medians) {
-        writeln!(out, "{name}\t{median:.1}")?;
+        writeln!(out, "{name}{what}\t{median:.1}")?;
     }
     for ((name, _), median) in cases.iter().zip(&medians).skip(1) {
-        writeln!(out, "ratio of {name} to {}\t{:.2}", cases[0].0, median / medians[0])?;
+        writeln!(out, "ratio of {name}{what} to {}\t{:.2}", cases[0].0, median / medians[0])?;
     }
     Ok(())
 }

@@ -79,11 +79,12 @@ impl Cache {
 
     fn without_server(policies: PolicyTree, local_entries: u64, codec: Codec, gate: Option<Bypass>) -> Self {
         let clock = Clock::new();
+        let coherence = Arc::new(Coherence::alone(clock.clone()));
         Self::assemble(Parts {
             local: if gate.is_some() { Arc::new(NullLocal) } else { Arc::new(MokaTier::new(local_entries)) },
             remote: Arc::new(NullRemote::new(clock.clone())),
-            coherence: Arc::new(Coherence::alone(clock.clone())),
-            tags: Arc::new(Tags::alone()),
+            tags: Arc::new(Tags::alone(coherence.moves())),
+            coherence,
             counters: Arc::default(),
             tasks: Tasks::new(),
             policies,
@@ -179,8 +180,8 @@ impl Builder {
         };
         let clock = Clock::new();
         let counters = Arc::new(Counters::default());
-        let tags = Arc::new(Tags::remote());
         let coherence = Arc::new(Coherence::with_server(clock.clone(), self.bound));
+        let tags = Arc::new(Tags::remote(coherence.moves()));
         let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), Arc::clone(&counters));
         let config = RedisConfig {
             url,

@@ -5,11 +5,11 @@
 //! the epoch in which it was read.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::tag::TagId;
+use crate::{moves::Moves, tag::TagId};
 
 /// No record has this generation: versions are microseconds since 1970.
 const UNKNOWN: u64 = 0;
@@ -18,6 +18,7 @@ const UNKNOWN: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct TagCell {
     tag: TagId,
+    moves: Arc<Moves>,
     generation: AtomicU64,
     epoch: AtomicU64,
     /// Up to when the record of the tag is known to live on the server, in microseconds of Redis time.
@@ -28,14 +29,15 @@ pub(crate) struct TagCell {
 
 impl TagCell {
     /// A cell that knows nothing yet.
-    pub(crate) fn unknown(tag: TagId) -> Self {
-        Self::with_generation(tag, UNKNOWN)
+    pub(crate) fn unknown(tag: TagId, moves: &Arc<Moves>) -> Self {
+        Self::with_generation(tag, UNKNOWN, moves)
     }
 
     /// A cell that is its own truth, where there is no server to ask.
-    pub(crate) fn with_generation(tag: TagId, generation: u64) -> Self {
+    pub(crate) fn with_generation(tag: TagId, generation: u64, moves: &Arc<Moves>) -> Self {
         Self {
             tag,
+            moves: Arc::clone(moves),
             generation: AtomicU64::new(generation),
             epoch: AtomicU64::new(0),
             lives_until: AtomicU64::new(0),
@@ -73,6 +75,7 @@ impl TagCell {
         let mut hints = self.lock();
         *hints += 1;
         self.generation.store(UNKNOWN, Ordering::Release);
+        self.moves.add();
     }
 
     /// The server answered `generation` to a question asked under `epoch`, after `hints_before` hints. Kept only if no hint
@@ -82,8 +85,11 @@ impl TagCell {
         if *hints != hints_before || epoch < self.epoch.load(Ordering::Relaxed) {
             return false;
         }
-        self.generation.store(generation, Ordering::Release);
+        let known = self.generation.swap(generation, Ordering::AcqRel);
         self.epoch.store(epoch, Ordering::Release);
+        if known != UNKNOWN && known != generation {
+            self.moves.add();
+        }
         true
     }
 
@@ -92,6 +98,7 @@ impl TagCell {
         let mut hints = self.lock();
         *hints += 1;
         self.generation.store(generation, Ordering::Release);
+        self.moves.add();
     }
 
     /// Whether the record on the server is known to live until `micros` of Redis time.
@@ -114,9 +121,13 @@ impl TagCell {
 mod tests {
     use super::*;
 
+    fn cell() -> TagCell {
+        TagCell::unknown(TagId::Namespace, &Arc::default())
+    }
+
     #[test]
     fn learn_after_a_hint_is_refused() {
-        let cell = TagCell::unknown(TagId::Namespace);
+        let cell = cell();
         let before = cell.hints();
         cell.hint();
         assert!(!cell.learn(7, 0, before), "the answer may be older than the hint");
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn known_under_another_epoch_is_unknown() {
-        let cell = TagCell::unknown(TagId::Namespace);
+        let cell = cell();
         assert!(cell.learn(7, 1, cell.hints()));
         assert!(cell.stands(7, 1));
         assert_eq!(cell.known(2), None, "a fence reaches the cells");
@@ -133,9 +144,24 @@ mod tests {
 
     #[test]
     fn learn_under_an_older_epoch_is_refused() {
-        let cell = TagCell::unknown(TagId::Namespace);
+        let cell = cell();
         assert!(cell.learn(8, 2, cell.hints()));
         assert!(!cell.learn(7, 1, cell.hints()));
         assert!(cell.stands(8, 2));
+    }
+
+    #[test]
+    fn moves_are_counted_when_a_known_generation_is_left() {
+        let cell = cell();
+        let count = || cell.moves.count();
+        assert!(cell.learn(7, 0, cell.hints()));
+        assert!(cell.learn(7, 1, cell.hints()));
+        assert_eq!(count(), 0, "nobody can have found the tag at another generation");
+        assert!(cell.learn(8, 1, cell.hints()));
+        assert_eq!(count(), 1, "a change that was read before it was heard");
+        cell.hint();
+        assert_eq!(count(), 2);
+        cell.advance(9);
+        assert_eq!(count(), 3);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 use crate::{
     clock::{Clock, Tick},
     entry::Stamp,
+    moves::Moves,
 };
 
 /// Keys share stripes; another key's hint costs one revalidation.
@@ -65,6 +66,7 @@ pub(crate) struct Coherence {
     epoch: AtomicU64,
     /// Nanoseconds of the monotonic clock.
     coherent_until: AtomicU64,
+    moves: Arc<Moves>,
     reachable: AtomicBool,
     last_fence: RwLock<Option<&'static str>>,
 }
@@ -87,6 +89,7 @@ impl Coherence {
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             epoch: AtomicU64::new(0),
             coherent_until: AtomicU64::new(until.nanos()),
+            moves: Arc::default(),
             reachable: AtomicBool::new(until == Tick::NEVER),
             last_fence: RwLock::new(None),
         }
@@ -111,9 +114,22 @@ impl Coherence {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// What counts the moves of stripes and epoch, for the tags' cells to count in too.
+    pub(crate) fn moves(&self) -> Arc<Moves> {
+        Arc::clone(&self.moves)
+    }
+
+    /// How often any mark has moved.
+    #[inline]
+    pub(crate) fn moved(&self) -> u64 {
+        self.moves.count()
+    }
+
     /// Moves the key's stripe; answers where it was.
     pub(crate) fn move_stripe(&self, hash: u128) -> u64 {
-        self.stripe(hash).fetch_add(1, Ordering::AcqRel)
+        let before = self.stripe(hash).fetch_add(1, Ordering::AcqRel);
+        self.moves.add();
+        before
     }
 
     /// Whether everything acknowledged more than the bound ago has been heard.
@@ -142,6 +158,7 @@ impl Coherence {
     pub(crate) fn fence(&self, why: &'static str) {
         *self.last_fence.write().unwrap_or_else(PoisonError::into_inner) = Some(why);
         self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.moves.add();
         tracing::debug!(why, "fence");
     }
 

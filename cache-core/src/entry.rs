@@ -14,7 +14,7 @@ use std::{
 
 use smallvec::SmallVec;
 
-use crate::{cell::TagCell, clock::Tick, key::Key};
+use crate::{cell::TagCell, clock::Tick, key::Key, moves::Moves};
 
 /// Until when a value may be used, in microseconds of Redis time. The three travel with the value from node to node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +65,18 @@ pub(crate) type Held = (Arc<TagCell>, u64);
 
 /// Everything about an entry but its value.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct EntryMeta {
-    /// The key in words: compared at every hit, so that nothing hangs on the hash.
-    pub(crate) words: SmallVec<[u64; 5]>,
     /// The value type that this entry answers for.
     pub(crate) slot: TypeId,
+    stripe: AtomicU64,
+    epoch: AtomicU64,
+    /// The count of moves before the last look that found the entry to stand.
+    stood_at: AtomicU64,
+    /// The deadline in this process: the nearer of what the value still has and what L1 may keep.
+    pub(crate) expires: Tick,
+    /// The key in words: compared at every hit, so that nothing hangs on the hash.
+    pub(crate) words: SmallVec<[u64; 5]>,
     /// The version of the control record that the value belongs to.
     pub(crate) version: u64,
     /// When the value was loaded, in microseconds of Redis time.
@@ -77,13 +84,9 @@ pub(crate) struct EntryMeta {
     /// How long the load took.
     pub(crate) load_time: Duration,
     pub(crate) deadlines: Deadlines,
-    /// The deadline in this process: the nearer of what the value still has and what L1 may keep.
-    pub(crate) expires: Tick,
     /// The tags, scopes and namespace that the value depends on. Unset while the generations of tags that only the result
     /// could name are being asked for; such an entry is in no tier yet.
     held: OnceLock<Box<[Held]>>,
-    stripe: AtomicU64,
-    epoch: AtomicU64,
 }
 
 impl EntryMeta {
@@ -109,6 +112,20 @@ impl EntryMeta {
             held: OnceLock::new(),
             stripe: AtomicU64::new(stamp.stripe),
             epoch: AtomicU64::new(stamp.epoch),
+            stood_at: AtomicU64::new(Moves::NEVER),
+        }
+    }
+
+    /// What an entry that stands for several has of its own: the key, and a slot that no value has.
+    fn of_several(first: &Self) -> Self {
+        Self {
+            words: first.words.clone(),
+            slot: TypeId::of::<Several>(),
+            held: OnceLock::new(),
+            stripe: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            stood_at: AtomicU64::new(Moves::NEVER),
+            ..*first
         }
     }
 
@@ -140,53 +157,73 @@ impl EntryMeta {
     }
 
     /// Whether each tag is known to be where it was.
-    #[inline]
     pub(crate) fn tags_stand(&self, epoch: u64) -> bool {
         self.held().is_some_and(|held| held.iter().all(|(cell, generation)| cell.stands(*generation, epoch)))
     }
+
+    /// Whether no mark has moved since the entry was last found to stand; `moved` is how often they have now.
+    #[inline]
+    pub(crate) fn unmoved(&self, moved: u64) -> bool {
+        self.stood_at.load(Ordering::Acquire) == moved
+    }
+
+    /// All marks were looked at after `moved` was read, and the entry stands.
+    pub(crate) fn stood(&self, moved: u64) {
+        self.stood_at.store(moved, Ordering::Release);
+    }
 }
 
-/// One decoded value of one key.
+/// One decoded value of one key: what a hit needs stands first.
 #[derive(Debug)]
-pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
+#[repr(C)]
+pub(crate) struct Entry {
+    pub(crate) value: Box<dyn Any + Send + Sync>,
     pub(crate) meta: EntryMeta,
-    pub(crate) value: V,
 }
 
-/// What L1 holds under one key: one entry for each type that the key was decoded as. Nearly always one.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    One(Arc<Entry>),
-    Many(Arc<[Arc<Entry>]>),
-}
+/// The value of an entry that stands for several, one for each type that its key was decoded as.
+#[derive(Debug)]
+struct Several(Box<[Arc<Entry>]>);
 
 /// More types than this under one key are not kept.
 const TYPES_PER_KEY: usize = 8;
 
-impl Place {
-    /// The entry of `key` that answers for `slot`.
+impl Entry {
+    /// Of what L1 holds under one hash, the entry of `key` that answers for `slot`: nearly always itself.
     #[inline]
-    pub(crate) fn of(&self, key: &Key, slot: TypeId) -> Option<&Arc<Entry>> {
-        let entry = match self {
-            Self::One(entry) if entry.meta.slot == slot => entry,
-            Self::One(_) => return None,
-            Self::Many(entries) => entries.iter().find(|entry| entry.meta.slot == slot)?,
-        };
-        (entry.meta.words.as_slice() == key.words()).then_some(entry)
+    pub(crate) fn of<'a>(self: &'a Arc<Self>, key: &Key, slot: TypeId) -> Option<&'a Arc<Self>> {
+        let entry = if self.meta.slot == slot { self } else { self.one_of_several(slot)? };
+        same(&entry.meta.words, key.words()).then_some(entry)
     }
 
-    /// This place with `entry` in it, instead of what it held for the same type or for another key.
-    pub(crate) fn with(present: Option<&Self>, entry: Arc<Entry>) -> Self {
-        let others = match present {
-            None => &[],
-            Some(Self::One(other)) => std::slice::from_ref(other),
-            Some(Self::Many(others)) => &others[..],
-        };
-        let kept =
-            others.iter().filter(|other| other.meta.slot != entry.meta.slot && other.meta.words == entry.meta.words);
-        let all: Vec<_> = [Arc::clone(&entry)].into_iter().chain(kept.cloned()).take(TYPES_PER_KEY).collect();
-        if all.len() == 1 { Self::One(entry) } else { Self::Many(all.into()) }
+    #[cold]
+    fn one_of_several(self: &Arc<Self>, slot: TypeId) -> Option<&Arc<Self>> {
+        self.each().iter().find(|entry| entry.meta.slot == slot)
     }
+
+    fn each(self: &Arc<Self>) -> &[Arc<Self>] {
+        self.value.downcast_ref::<Several>().map_or(std::slice::from_ref(self), |several| &several.0)
+    }
+
+    /// What L1 is to hold under the key of this entry, where it held `present`: this one instead of what was there for the same
+    /// type or for another key, beside the others.
+    pub(crate) fn beside(self: Arc<Self>, present: Option<&Arc<Self>>) -> Arc<Self> {
+        let others = present.map(Self::each).unwrap_or_default();
+        let kept =
+            others.iter().filter(|other| other.meta.slot != self.meta.slot && other.meta.words == self.meta.words);
+        let all: Vec<_> = [Arc::clone(&self)].into_iter().chain(kept.cloned()).take(TYPES_PER_KEY).collect();
+        if all.len() == 1 {
+            return self;
+        }
+        let meta = EntryMeta::of_several(&self.meta);
+        Arc::new(Self { meta, value: Box::new(Several(all.into())) })
+    }
+}
+
+/// Whether two keys are the same in words. Word by word: for so few a call of `memcmp` costs more than comparing them.
+#[inline]
+fn same(some: &[u64], others: &[u64]) -> bool {
+    some.len() == others.len() && some.iter().zip(others).all(|(one, other)| one == other)
 }
 
 #[cfg(test)]

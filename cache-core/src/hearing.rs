@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_hint_moves_what_a_load_under_way_has_noted() {
         let coherence = Arc::new(Coherence::with_server(Clock::new(), std::time::Duration::from_secs(1)));
-        let tags = Arc::new(Tags::remote());
+        let tags = Arc::new(Tags::remote(coherence.moves()));
         let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), Arc::default());
         let key = Key::new("product").arg(7_u64);
         let tag = TagId::Tag(Key::new("category").arg("books"));
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_gap_fences() {
         let coherence = Arc::new(Coherence::with_server(Clock::new(), std::time::Duration::from_secs(1)));
-        let hearing = Hearing::new(Arc::clone(&coherence), Arc::new(Tags::remote()), Arc::default());
+        let hearing = Hearing::new(Arc::clone(&coherence), Arc::new(Tags::remote(coherence.moves())), Arc::default());
         let epoch = coherence.epoch();
         hearing.gap("test");
         assert_ne!(coherence.epoch(), epoch);

@@ -37,6 +37,7 @@ mod hearing;
 mod installed;
 pub mod key;
 mod local;
+mod moves;
 mod outcome;
 mod policy;
 mod remote;

@@ -1,5 +1,6 @@
 //! The adapters of the local tier.
 
+mod front;
 mod moka;
 
 pub(crate) use self::moka::MokaTier;

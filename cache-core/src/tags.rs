@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use crate::{cell::TagCell, tag::TagId};
+use crate::{cell::TagCell, moves::Moves, tag::TagId};
 
 const SHARDS: usize = 64;
 /// Tags share stamps; another tag's hint costs one value that is not stored.
@@ -32,6 +32,7 @@ pub(crate) struct Tags {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     sequence: AtomicU64,
+    moves: Arc<Moves>,
     stamps: Box<[AtomicU64]>,
     /// Without a server cells know from the start; with one they have to ask.
     alone: bool,
@@ -40,21 +41,22 @@ pub(crate) struct Tags {
 
 impl Tags {
     /// Cells of a cache without a server: each is its own truth.
-    pub(crate) fn alone() -> Self {
-        Self::new(true)
+    pub(crate) fn alone(moves: Arc<Moves>) -> Self {
+        Self::new(true, moves)
     }
 
     /// Cells that have to ask a server.
-    pub(crate) fn remote() -> Self {
-        Self::new(false)
+    pub(crate) fn remote(moves: Arc<Moves>) -> Self {
+        Self::new(false, moves)
     }
 
-    fn new(alone: bool) -> Self {
+    fn new(alone: bool, moves: Arc<Moves>) -> Self {
         let shard = || Mutex::new(Shard { cells: HashMap::new(), sweep_at: FIRST_SWEEP });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: RandomState::new(),
             sequence: AtomicU64::new(0),
+            moves,
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
             alone,
             next_generation: AtomicU64::new(1),
@@ -73,9 +75,9 @@ impl Tags {
             shard.sweep_at = FIRST_SWEEP.max(shard.cells.len() * 2);
         }
         let cell = Arc::new(if self.alone {
-            TagCell::with_generation(tag.clone(), self.new_generation())
+            TagCell::with_generation(tag.clone(), self.new_generation(), &self.moves)
         } else {
-            TagCell::unknown(tag.clone())
+            TagCell::unknown(tag.clone(), &self.moves)
         });
         shard.cells.insert(tag.clone(), Arc::clone(&cell));
         cell
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_tag_has_one_cell_while_somebody_holds_it() {
-        let tags = Tags::remote();
+        let tags = Tags::remote(Arc::default());
         let held = tags.cell(&tag("books"));
         for i in 0..100_000_u64 {
             tags.cell(&TagId::Tag(Key::new("other").arg(i)));
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_hint_is_seen_by_loads_that_noted_the_sequence_before() {
-        let tags = Tags::remote();
+        let tags = Tags::remote(Arc::default());
         let noted = tags.sequence();
         assert!(tags.quiet_since(&tag("books"), noted));
         tags.hint(&tag("books"));
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn alone_a_hint_is_a_new_generation() {
-        let tags = Tags::alone();
+        let tags = Tags::alone(Arc::default());
         let cell = tags.cell(&tag("books"));
         let before = cell.known(0).unwrap();
         tags.hint(&tag("books"));

@@ -3,11 +3,11 @@
 //! A remote tier takes a batch of operations and answers it in one pipelined trip. "No Redis" is a tier too, [`NullRemote`],
 //! so that there is one code path.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     clock::{Clock, Tick},
-    entry::Place,
+    entry::Entry,
     error::Error,
     key::Key,
     schema::Fingerprint,
@@ -114,20 +114,24 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     fn reachable(&self, reachable: bool);
 }
 
-/// What to do with the place of a key in L1.
+/// What to do with what L1 holds under a key.
 pub(crate) enum Change {
     Keep,
     Remove,
-    Replace(Place),
+    Replace(Arc<Entry>),
 }
 
 /// L1.
 pub(crate) trait LocalTier: Send + Sync + 'static {
-    /// The entries under the hash, if there are any.
-    fn get(&self, hash: u128) -> Option<Place>;
+    /// Shows `look` what is held under the hash, or was a moment ago: it may be shown something that has been removed, and then
+    /// something else. `look` says whether it was of use, and so does the answer.
+    fn peek(&self, hash: u128, look: &mut dyn FnMut(&Arc<Entry>) -> bool) -> bool;
 
-    /// Changes the place of a key; calls for one key exclude each other.
-    fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Place>) -> Change);
+    /// What is held under the hash now.
+    fn get(&self, hash: u128) -> Option<Arc<Entry>>;
+
+    /// Changes what is held under a hash; calls for one hash exclude each other.
+    fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Arc<Entry>>) -> Change);
 
     /// How many keys there are, about.
     fn len(&self) -> u64;
@@ -138,11 +142,15 @@ pub(crate) trait LocalTier: Send + Sync + 'static {
 pub(crate) struct NullLocal;
 
 impl LocalTier for NullLocal {
-    fn get(&self, _hash: u128) -> Option<Place> {
+    fn peek(&self, _hash: u128, _look: &mut dyn FnMut(&Arc<Entry>) -> bool) -> bool {
+        false
+    }
+
+    fn get(&self, _hash: u128) -> Option<Arc<Entry>> {
         None
     }
 
-    fn compute(&self, _hash: u128, change: &mut dyn FnMut(Option<&Place>) -> Change) {
+    fn compute(&self, _hash: u128, change: &mut dyn FnMut(Option<&Arc<Entry>>) -> Change) {
         change(None);
     }
 

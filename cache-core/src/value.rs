@@ -58,8 +58,8 @@ impl<T: CacheValue> ValueOps<T> {
         encode: encode_readable::<T>,
         decode: |bytes, codec, max_bytes| codec.decode(bytes, max_bytes),
         fingerprint: schema::fingerprint::<T>,
-        erase: |value, meta| Arc::new(Entry { meta, value }),
-        erase_failure: |error, meta| Arc::new(Entry { meta, value: Failure(error) }),
+        erase: |value, meta| Arc::new(Entry { meta, value: Box::new(value) }),
+        erase_failure: |error, meta| Arc::new(Entry { meta, value: Box::new(Failure(error)) }),
     };
 
     /// The table for `T`.
@@ -107,13 +107,11 @@ impl<T: 'static> ValueOps<T> {
     where
         Option<T>: Any,
     {
-        let value: &(dyn Any + Send + Sync) = &entry.value;
-        value.downcast_ref()
+        entry.value.downcast_ref()
     }
 
     /// The error in `entry`; `Self` is the table of the error's type.
     pub(crate) fn view_failure(entry: &Entry) -> Option<&T> {
-        let value: &(dyn Any + Send + Sync) = &entry.value;
-        value.downcast_ref::<Failure<T>>().map(|failure| &failure.0)
+        entry.value.downcast_ref::<Failure<T>>().map(|failure| &failure.0)
     }
 }

@@ -74,10 +74,10 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
     let kind_of = kind_of(spec, names);
     let ops = ops(spec, names);
     let key_of = match &read.name {
-        Naming::Template(template) => build(names, template, 0, &mut Vec::new()),
+        Naming::Template(template) => under_way(names, template, 0, &mut Vec::new()),
         Naming::Private(arguments) => {
             let parts = arguments.iter().map(|argument| quote_spanned!(argument.span()=> .arg(&#argument)));
-            quote!(#site.private(__cache_here, #private::type_name_of_val(&|| {})) #(#parts)* .finish())
+            quote!(#site.private(__cache_here, #private::type_name_of_val(&|| {})) #(#parts)*)
         }
     };
     let options = read_options(names, read);
@@ -85,11 +85,11 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
         spec,
         names,
         &quote! {
-            let #key = #key_of;
             let __cache_ops = #ops;
-            if let #private::Some(#hit) = #private::probe(#cache, &#key, __cache_ops, #kind) {
-                return #hit;
-            }
+            let #key = match #private::probe(#cache, #key_of, __cache_ops, #kind) {
+                #private::ControlFlow::Break(#hit) => return #hit,
+                #private::ControlFlow::Continue(#key) => #key,
+            };
             #private::Some(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
         },
     );
@@ -391,6 +391,12 @@ fn renamed(body: &Group, lent: &[Lent]) -> Group {
 
 /// The key of the template at `index`. Arguments that must wait for the result are written down in `kept`.
 fn build(names: &Locals, key: &KeySpec, index: usize, kept: &mut Vec<TokenStream>) -> TokenStream {
+    let under_way = under_way(names, key, index, kept);
+    quote!(#under_way.finish())
+}
+
+/// The same key, not finished yet.
+fn under_way(names: &Locals, key: &KeySpec, index: usize, kept: &mut Vec<TokenStream>) -> TokenStream {
     let Locals { private, site, .. } = names;
     let span = key.template.literal.span();
     let waits = key.needs_result();
@@ -404,7 +410,7 @@ fn build(names: &Locals, key: &KeySpec, index: usize, kept: &mut Vec<TokenStream
         Part::Argument(expression) | Part::Result(expression) => quote_spanned!(span=> .arg(&#expression)),
     });
     let parts: Vec<_> = parts.collect();
-    quote!(#site.start(#index) #(#parts)* .finish())
+    quote!(#site.start(#index) #(#parts)*)
 }
 
 /// A closure from the result to keys.

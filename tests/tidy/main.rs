@@ -16,7 +16,7 @@ mod words;
 /// to its left. A module's own files may import one another. What is under `#[cfg(test)]` may import anything.
 const ROWS: &[(&str, &[&str])] = &[
     ("vocabulary", &["error", "key", "tag", "clock", "duration"]),
-    ("model", &["cell", "entry", "policy", "outcome"]),
+    ("model", &["moves", "cell", "entry", "policy", "outcome"]),
     ("ports", &["codec", "schema", "wire", "value", "tier"]),
     ("adapters", &["local", "remote"]),
     ("machinery", MACHINERY),

@@ -18,6 +18,7 @@ mod write;
 pub use ::core;
 pub use std::{
     any::{type_name, type_name_of_val},
+    ops::ControlFlow,
     option::Option::{self, None, Some},
     time::Duration,
     vec::Vec,

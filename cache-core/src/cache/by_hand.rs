@@ -253,10 +253,9 @@ impl<'c> Request<'c> {
     }
 
     fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {
-        let value = self.cache.probe::<T>(&self.key, ValueOps::of(), false)??;
-        let place = self.cache.0.local.get(self.key.local_hash());
-        let entry = place.as_ref().and_then(|place| place.of(&self.key, ValueOps::<T>::slot()));
-        Some(with_entry(self.cache, value, Outcome::Hit(Tier::Local), entry))
+        self.cache.0.hit(&self.key, |entry, value: &Option<T>| {
+            Some(with_entry(self.cache, value.clone()?, Outcome::Hit(Tier::Local), Some(entry)))
+        })
     }
 
     fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Call<T, E>) {

@@ -225,13 +225,13 @@ impl Inner {
         watch: &Watch,
         budget: &mut Budget,
     ) -> Result<Option<(Arc<Entry>, Result<Option<T>, E>, Tier)>, Error> {
-        let place = self.local.get(call.key.local_hash());
-        let entry = place.as_ref().and_then(|place| place.of(&call.key, ValueOps::<T>::slot()));
+        let held = self.local.get(call.key.local_hash());
+        let entry = held.as_ref().and_then(|held| held.of(&call.key, ValueOps::<T>::slot()));
         if let Some(entry) = entry
             && let Some(result) = answer(call, entry)
             && self.clock.now() < entry.meta.expires
         {
-            let stands = self.may_serve(entry, watch.stamp, self.clock.now())
+            let stands = self.may_serve(&call.key, entry, self.clock.now())
                 || self.settle(&call.key, entry, watch, budget).await?;
             if stands {
                 return Ok(Some((Arc::clone(entry), result, Tier::Local)));

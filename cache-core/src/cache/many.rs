@@ -77,15 +77,7 @@ impl Cache {
 
 impl Inner {
     fn probe_entry<T: CacheValue>(&self, key: &Key) -> Option<(Option<T>, Arc<Entry>)> {
-        let place = self.local.get(key.local_hash())?;
-        let entry = place.of(key, ValueOps::<T>::slot())?;
-        if !self.may_serve(entry, self.coherence.stamp(key.local_hash()), self.clock.now()) {
-            return None;
-        }
-        let value = ValueOps::<T>::view(entry)?.clone();
-        self.counters.local_hit();
-        note(key.scope(), Outcome::Hit(Tier::Local), Duration::ZERO);
-        Some((value, Arc::clone(entry)))
+        self.hit(key, |entry, value: &Option<T>| Some((value.clone(), Arc::clone(entry))))
     }
 
     /// One trip for all of `calls`; a further one for each entry with tags that nobody here knows.

@@ -2,45 +2,57 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cache, Inner, context::note};
+use super::{Inner, context::note};
 use crate::{
     clock::Tick,
-    entry::{Entry, Stamp},
+    entry::Entry,
     key::Key,
     outcome::{Outcome, Tier},
     value::ValueOps,
 };
 
-impl Cache {
-    /// The value that L1 has under `key`, if it may be served right now; `Some(None)` is a cached *nothing*, answered only to
-    /// callers that can be told so.
-    #[inline]
-    pub(crate) fn probe<T: 'static>(&self, key: &Key, ops: &'static ValueOps<T>, none: bool) -> Option<Option<T>> {
-        let place = self.0.local.get(key.local_hash())?;
-        let entry = place.of(key, ValueOps::<T>::slot())?;
-        let stamp = self.0.coherence.stamp(key.local_hash());
-        if !self.0.may_serve(entry, stamp, self.0.clock.now()) {
-            return None;
-        }
-        let value = ValueOps::<T>::view(entry)?.as_ref();
-        if value.is_none() && !none {
-            return None;
-        }
-        let value = value.map(ops.clone);
-        self.0.counters.local_hit();
-        note(key.scope(), Outcome::Hit(Tier::Local), Duration::ZERO);
-        Some(value)
-    }
-}
-
 impl Inner {
-    /// Whether an entry may be served without asking anybody: not too old, nothing heard about it, nothing missed, its tags
-    /// where they were, and everything up to a bound ago heard.
+    /// What `take` makes of the entry of `key` in L1, if that may be served right now and `take` has a use for it: some callers
+    /// can't be told *nothing*.
     #[inline]
-    pub(super) fn may_serve(&self, entry: &Arc<Entry>, stamp: Stamp, now: Tick) -> bool {
-        now < entry.meta.expires
-            && entry.meta.stamp() == stamp
-            && self.coherence.coherent_at(now)
-            && entry.meta.tags_stand(stamp.epoch)
+    pub(crate) fn hit<T: 'static, R>(
+        &self,
+        key: &Key,
+        take: impl Fn(&Arc<Entry>, &Option<T>) -> Option<R>,
+    ) -> Option<R> {
+        let mut taken = None;
+        self.local.peek(key.local_hash(), &mut |held| {
+            let entry =
+                held.of(key, ValueOps::<T>::slot()).filter(|entry| self.may_serve(key, entry, self.clock.now()));
+            taken = entry.and_then(|entry| take(entry, ValueOps::<T>::view(entry)?));
+            taken.is_some()
+        });
+        let taken = taken?;
+        self.counters.local_hit();
+        note(key.scope(), Outcome::Hit(Tier::Local), Duration::ZERO);
+        Some(taken)
+    }
+
+    /// Whether an entry may be served without asking anybody: not too old, everything up to a bound ago heard, and nothing
+    /// heard or missed that concerns it.
+    ///
+    /// In this order: what was heard before the beat that proves the bound is seen by whoever sees the bound proved.
+    #[inline]
+    pub(super) fn may_serve(&self, key: &Key, entry: &Entry, now: Tick) -> bool {
+        now < entry.meta.expires && self.coherence.coherent_at(now) && {
+            let moved = self.coherence.moved();
+            entry.meta.unmoved(moved) || self.marks_stand(key, entry, moved)
+        }
+    }
+
+    /// Whether the marks that concern an entry are where they were: those of its key, and those of its tags.
+    #[cold]
+    fn marks_stand(&self, key: &Key, entry: &Entry, moved: u64) -> bool {
+        let stamp = self.coherence.stamp(key.local_hash());
+        let stands = entry.meta.stamp() == stamp && entry.meta.tags_stand(stamp.epoch);
+        if stands {
+            entry.meta.stood(moved);
+        }
+        stands
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     budget::Budget,
     codec::Codec,
-    entry::{Entry, Held, Place, Stamp},
+    entry::{Entry, Held, Stamp},
     error::{Error, ErrorKind},
     flight::Lead,
     key::Key,
@@ -51,7 +51,7 @@ impl Inner {
         let hash = key.local_hash();
         self.local.compute(hash, &mut |present| {
             if self.coherence.stamp(hash) == stamp {
-                Change::Replace(Place::with(present, Arc::clone(entry)))
+                Change::Replace(Arc::clone(entry).beside(present))
             } else {
                 Change::Keep
             }

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Cache, Inner, Place as Site,
+    Cache, Inner, Place,
     ask::{Captured, Watch},
     context::note,
     templates,
 };
 use crate::{
     budget::Budget,
-    entry::{Deadlines, Entry, EntryMeta, Held, Place, Stamp},
+    entry::{Deadlines, Entry, EntryMeta, Held, Stamp},
     error::Error,
     key::{Key, ScopeId},
     outcome::{Ack, Bypass, Outcome},
@@ -56,13 +56,13 @@ pub(crate) struct WritePlan {
     /// What the site says about lives.
     pub(crate) overrides: Overrides,
     /// Where the writer stands.
-    pub(crate) place: Site,
+    pub(crate) place: Place,
 }
 
 impl WritePlan {
     /// A plan of the writer at `place` that changes nothing yet.
     #[must_use]
-    pub(crate) fn new(place: Site) -> Self {
+    pub(crate) fn new(place: Place) -> Self {
         Self {
             put: None,
             put_tags: Vec::new(),
@@ -444,9 +444,9 @@ impl Inner {
             match entry {
                 Some(entry) if undisturbed => {
                     entry.meta.restamp(Stamp { stripe: before + 1, ..stamp });
-                    Change::Replace(Place::One(Arc::clone(entry)))
+                    Change::Replace(Arc::clone(entry))
                 }
-                Some(entry) if self.remote.settles_doubts() => Change::Replace(Place::One(Arc::clone(entry))),
+                Some(entry) if self.remote.settles_doubts() => Change::Replace(Arc::clone(entry)),
                 _ => Change::Remove,
             }
         });

@@ -18,8 +18,9 @@ pub struct KeyHead {
 
 /// A key under way, from [`KeyHead::start`].
 ///
-/// It only borrows the arguments. The key is built by [`finish`](KeyBuilder::finish), in the place where it is wanted:
-/// moving half a key along from call to call costs several times what its hash does.
+/// It only borrows the arguments. The key is built by [`finish`](KeyBuilder::finish), or by
+/// [`finish_in`](KeyBuilder::finish_in) in the place where it is wanted: moving a key along from call to call costs several
+/// times what its hash does.
 #[must_use]
 pub struct KeyBuilder<'a, S = Start> {
     head: &'a KeyHead,
@@ -114,11 +115,22 @@ impl<'a, S: Segments> KeyBuilder<'a, S> {
     #[must_use]
     #[inline]
     pub fn finish(self) -> Key {
-        let head = self.head;
-        let mut key = Key::under_way(head.written.clone(), head.scope, head.shape);
-        self.segments.write(&mut key.written);
-        key.settle(head.hash, head.eaten);
+        let mut key = self.begun();
+        self.finish_in(&mut key);
         key
+    }
+
+    /// The head alone, for [`finish_in`](KeyBuilder::finish_in).
+    #[inline]
+    pub(crate) fn begun(&self) -> Key {
+        Key::under_way(self.head.written.clone(), self.head.scope, self.head.shape)
+    }
+
+    /// Finishes a key where it stands.
+    #[inline]
+    pub(crate) fn finish_in(self, begun: &mut Key) {
+        self.segments.write(&mut begun.written);
+        begun.settle(self.head.hash, self.head.eaten);
     }
 }
 

@@ -41,7 +41,7 @@ use std::hash::{Hash, Hasher};
 use std::mem;
 
 #[doc(hidden)]
-pub use self::head::{KeyBuilder, KeyHead};
+pub use self::head::{KeyBuilder, KeyHead, Segments};
 #[doc(hidden)]
 pub use self::kept::KeptPart;
 pub use self::part::KeyPart;

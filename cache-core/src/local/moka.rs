@@ -3,12 +3,16 @@
 //! None of moka's loaders (they store unconditionally, so that an eviction during a load is undone), none of its predicates,
 //! and no expiry as truth (its clock is its own): whether an entry may be served is judged by the entry's own marks.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use moka::{ops::compute::Op, sync::Cache};
 
+use super::front::{Found, Front};
 use crate::{
-    entry::Place,
+    entry::Entry,
     tier::{Change, LocalTier},
 };
 
@@ -37,28 +41,60 @@ impl Hasher for Identity {
 
 /// L1 on moka.
 pub(crate) struct MokaTier {
-    entries: Cache<u128, Place, BuildHasherDefault<Identity>>,
+    entries: Cache<u128, Arc<Entry>, BuildHasherDefault<Identity>>,
+    front: Arc<Front>,
 }
 
 impl MokaTier {
     /// A tier that keeps `capacity` keys at most, the ones used most.
     pub(crate) fn new(capacity: u64) -> Self {
-        Self { entries: Cache::builder().max_capacity(capacity).build_with_hasher(BuildHasherDefault::default()) }
+        let front = Arc::new(Front::new(capacity));
+        let behind = Arc::clone(&front);
+        let entries = Cache::builder()
+            .max_capacity(capacity)
+            // So that the front keeps nothing alive that is gone here.
+            .eviction_listener(move |hash, _, _| behind.clear(*hash))
+            .build_with_hasher(BuildHasherDefault::default());
+        Self { entries, front }
+    }
+
+    /// Moka hears of a hit in the front; what it no longer has, because it had no room, is not kept there either.
+    fn tell(&self, hash: u128) {
+        if self.entries.get(&hash).is_none() {
+            self.front.clear(hash);
+        }
     }
 }
 
 impl LocalTier for MokaTier {
     #[inline]
-    fn get(&self, hash: u128) -> Option<Place> {
+    fn peek(&self, hash: u128, look: &mut dyn FnMut(&Arc<Entry>) -> bool) -> bool {
+        let found = self.front.peek(hash, look);
+        if let Found::Taken { tell } = found {
+            if tell {
+                self.tell(hash);
+            }
+            return true;
+        }
+        let entry = self.entries.get(&hash).filter(look);
+        match (&entry, found) {
+            (Some(entry), Found::Useless(way)) => self.front.put(hash, way, entry),
+            (Some(entry), _) => self.front.offer(hash, entry),
+            (None, _) => {}
+        }
+        entry.is_some()
+    }
+
+    fn get(&self, hash: u128) -> Option<Arc<Entry>> {
         self.entries.get(&hash)
     }
 
-    fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Place>) -> Change) {
+    fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Arc<Entry>>) -> Change) {
         self.entries.entry(hash).and_compute_with(|present| {
             match change(present.map(moka::Entry::into_value).as_ref()) {
                 Change::Keep => Op::Nop,
                 Change::Remove => Op::Remove,
-                Change::Replace(place) => Op::Put(place),
+                Change::Replace(entry) => Op::Put(entry),
             }
         });
     }
@@ -67,5 +103,107 @@ impl LocalTier for MokaTier {
         // The count is kept by maintenance, which otherwise waits for traffic.
         self.entries.run_pending_tasks();
         self.entries.entry_count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{any::TypeId, time::Duration};
+
+    use super::*;
+    use crate::{
+        clock::Tick,
+        entry::{Deadlines, EntryMeta, Stamp},
+        key::Key,
+    };
+
+    fn key(number: u64) -> Key {
+        Key::new("product").arg(number)
+    }
+
+    fn entry(number: u64) -> Arc<Entry> {
+        let (stamp, deadlines) = (Stamp { stripe: 0, epoch: 0 }, Deadlines::fresh_for(0, Duration::ZERO));
+        let meta =
+            EntryMeta::new(&key(number), TypeId::of::<u64>(), 1, 0, Duration::ZERO, deadlines, Tick::NEVER, stamp);
+        Arc::new(Entry { meta, value: Box::new(Some(number)) })
+    }
+
+    fn hold(tier: &MokaTier, number: u64) -> Arc<Entry> {
+        let held = entry(number);
+        tier.compute(key(number).local_hash(), &mut |_| Change::Replace(Arc::clone(&held)));
+        held
+    }
+
+    fn seen(tier: &MokaTier, number: u64) -> Option<Arc<Entry>> {
+        let mut seen = None;
+        tier.peek(key(number).local_hash(), &mut |entry| {
+            seen = entry.of(&key(number), TypeId::of::<u64>()).cloned();
+            seen.is_some()
+        });
+        seen
+    }
+
+    fn in_front(tier: &MokaTier, number: u64) -> bool {
+        matches!(tier.front.peek(key(number).local_hash(), &mut |_| true), Found::Taken { .. })
+    }
+
+    /// Reads until the front has it: by chance, one read in eight is an offer.
+    fn bring_to_front(tier: &MokaTier, number: u64) {
+        while !in_front(tier, number) {
+            assert!(seen(tier, number).is_some());
+        }
+    }
+
+    #[test]
+    fn the_front_shows_what_moka_holds() {
+        let tier = MokaTier::new(1_000);
+        for number in 0..8 {
+            let held = hold(&tier, number);
+            bring_to_front(&tier, number);
+            assert!(Arc::ptr_eq(&seen(&tier, number).unwrap(), &held));
+        }
+    }
+
+    #[test]
+    fn what_was_removed_or_replaced_is_shown_no_more() {
+        let tier = MokaTier::new(1_000);
+        hold(&tier, 7);
+        bring_to_front(&tier, 7);
+        let newer = hold(&tier, 7);
+        assert!(Arc::ptr_eq(&seen(&tier, 7).unwrap(), &newer));
+        bring_to_front(&tier, 7);
+        tier.compute(key(7).local_hash(), &mut |_| Change::Remove);
+        assert!(seen(&tier, 7).is_none());
+        assert!(!in_front(&tier, 7), "the front lets go of it");
+    }
+
+    #[test]
+    fn the_front_keeps_nothing_that_moka_had_no_room_for() {
+        let tier = MokaTier::new(64);
+        for number in 0..64 {
+            hold(&tier, number);
+            bring_to_front(&tier, number);
+        }
+        // Asked for more often than the first, so moka prefers them.
+        for number in 64..1_000 {
+            (0..20).for_each(|_| drop(tier.get(key(number).local_hash())));
+            hold(&tier, number);
+            tier.entries.run_pending_tasks();
+        }
+        let gone: Vec<_> = (0..64).filter(|number| tier.get(key(*number).local_hash()).is_none()).collect();
+        assert!(!gone.is_empty(), "moka reclaims");
+        for number in gone {
+            assert!(!in_front(&tier, number), "{number} is kept alive");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_key_under_the_same_hash_is_of_no_use() {
+        let tier = MokaTier::new(1_000);
+        let hash = key(7).local_hash();
+        tier.front.put(hash, 0, &entry(8));
+        assert!(seen(&tier, 7).is_none());
+        hold(&tier, 7);
+        assert!(seen(&tier, 7).is_some(), "moka is asked then");
     }
 }
