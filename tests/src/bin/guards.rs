@@ -110,12 +110,12 @@ const GUARDS: &[Guard] = &[
         "tracing",
         "outage::deaf::change_while_nobody_was_told_is_fenced_off",
     ),
-    guard(
+    unit(
         "an entry is looked at again when a cell has become unknown",
         "cell.rs",
         "self.generation.store(UNKNOWN, Ordering::Release);\n        self.moves.add();",
         "self.generation.store(UNKNOWN, Ordering::Release);",
-        "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
+        "cell::tests::moves_are_counted_when_a_known_generation_is_left",
     ),
     unit(
         "an entry is looked at again when another generation was read before it was heard of",
