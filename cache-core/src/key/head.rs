@@ -19,7 +19,7 @@ pub struct KeyHead {
 /// A key under way, from [`KeyHead::start`].
 ///
 /// It only borrows the arguments. The key is built by [`finish`](KeyBuilder::finish), or by
-/// [`finish_in`](KeyBuilder::finish_in) in the place where it is wanted: moving a key along from call to call costs several
+/// `finish_in` in the place where it is wanted: moving a key along from call to call costs several
 /// times what its hash does.
 #[must_use]
 pub struct KeyBuilder<'a, S = Start> {
