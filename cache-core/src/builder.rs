@@ -10,13 +10,14 @@ use crate::{
     error::Error,
     hearing::Hearing,
     local::MokaTier,
-    outcome::Bypass,
+    outcome::{Bypass, OnL2Error},
     policy::{Policy, PolicyTree, check_scope},
+    recovery::Recovery,
     remote::redis::{RedisConfig, RedisRemote},
     stats::Counters,
     tags::Tags,
     tasks::Tasks,
-    tier::{NullLocal, NullRemote},
+    tier::{Mechanism, NullLocal, NullRemote, RemoteTier},
 };
 
 const DEFAULT_BOUND: Duration = Duration::from_secs(1);
@@ -32,12 +33,14 @@ const DEFAULT_PARTITIONS: u16 = 256;
 pub struct Builder {
     namespace: String,
     redis: Option<String>,
+    mechanisms: Vec<Mechanism>,
     ensure_notifications: bool,
     start_unreachable: bool,
     policy: Policy,
     scopes: Vec<(String, Policy)>,
     bound: Duration,
     budget: Duration,
+    on_l2_error: OnL2Error,
     patience: Duration,
     local_entries: u64,
     partitions: u16,
@@ -52,12 +55,14 @@ impl Cache {
         Builder {
             namespace: namespace.into(),
             redis: None,
+            mechanisms: vec![Mechanism::Keyspace],
             ensure_notifications: false,
             start_unreachable: false,
             policy: Policy::new(),
             scopes: Vec::new(),
             bound: DEFAULT_BOUND,
             budget: DEFAULT_BUDGET,
+            on_l2_error: OnL2Error::Queue,
             patience: DEFAULT_PATIENCE,
             local_entries: DEFAULT_LOCAL_ENTRIES,
             partitions: DEFAULT_PARTITIONS,
@@ -83,13 +88,15 @@ impl Cache {
         Self::assemble(Parts {
             local: if gate.is_some() { Arc::new(NullLocal) } else { Arc::new(MokaTier::new(local_entries)) },
             remote: Arc::new(NullRemote::new(clock.clone())),
-            tags: Arc::new(Tags::alone(coherence.moves())),
+            tags: Arc::new(Tags::alone(coherence.epochs())),
             coherence,
+            recovery: Arc::new(Recovery::new()),
             counters: Arc::default(),
             tasks: Tasks::new(),
             policies,
             codec,
             budget: DEFAULT_BUDGET,
+            on_l2_error: OnL2Error::Queue,
             gate,
             clock,
         })
@@ -107,6 +114,13 @@ impl Builder {
     /// and on every new connection. Without it, a server that lacks the setting is an error.
     pub fn ensure_notifications(mut self) -> Self {
         self.ensure_notifications = true;
+        self
+    }
+
+    /// How the server is to tell about changes: the first of these that it can. Tried at the start, and again in turn when the
+    /// one in use falls silent. Default: keyspace notifications alone.
+    pub fn mechanisms(mut self, mechanisms: impl IntoIterator<Item = Mechanism>) -> Self {
+        self.mechanisms = mechanisms.into_iter().collect();
         self
     }
 
@@ -139,6 +153,13 @@ impl Builder {
     /// How long one call may wait for Redis, over all of its trips, before it goes on without. Default: 50 ms.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// What becomes of an eviction or a put that Redis does not confirm within the budget. Default: it waits in this process,
+    /// and is put in force as soon as Redis answers.
+    pub fn on_l2_error(mut self, on_l2_error: OnL2Error) -> Self {
+        self.on_l2_error = on_l2_error;
         self
     }
 
@@ -181,31 +202,44 @@ impl Builder {
         let clock = Clock::new();
         let counters = Arc::new(Counters::default());
         let coherence = Arc::new(Coherence::with_server(clock.clone(), self.bound));
-        let tags = Arc::new(Tags::remote(coherence.moves()));
-        let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), Arc::clone(&counters));
+        let tags = Arc::new(Tags::remote(coherence.epochs()));
+        let recovery = Arc::new(Recovery::new());
+        let hearing = Hearing::new(
+            Arc::clone(&coherence),
+            Arc::clone(&tags),
+            Arc::clone(&recovery),
+            Arc::clone(&counters),
+            clock.clone(),
+        );
         let config = RedisConfig {
             url,
             namespace: self.namespace,
             partitions: self.partitions,
+            mechanisms: self.mechanisms,
             ensure_notifications: self.ensure_notifications,
             start_unreachable: self.start_unreachable,
             bound: self.bound,
+            budget: self.budget,
             patience: self.patience,
         };
         let (remote, session) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
+        let remote: Arc<dyn RemoteTier> = Arc::new(remote);
         let tasks = Tasks::new();
         tasks.serve(session);
+        tasks.serve(Arc::clone(&recovery).run(Arc::clone(&remote), clock.clone(), tasks.closing()));
         Ok(Cache::assemble(Parts {
             clock,
             local: Arc::new(MokaTier::new(self.local_entries)),
-            remote: Arc::new(remote),
+            remote,
             coherence,
             tags,
+            recovery,
             counters,
             tasks,
             policies,
             codec: self.codec,
             budget: self.budget,
+            on_l2_error: self.on_l2_error,
             gate: None,
         }))
     }
@@ -222,6 +256,9 @@ impl Builder {
         }
         if self.budget.is_zero() {
             return Err(Error::config("budget", "a budget of zero never asks Redis; leave `redis` away instead"));
+        }
+        if self.mechanisms.is_empty() {
+            return Err(Error::config("mechanisms", "nothing would tell about changes: name at least one mechanism"));
         }
         if self.partitions == 0 {
             return Err(Error::config("partitions", "a namespace has at least one partition; the default is 256"));

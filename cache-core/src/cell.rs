@@ -2,14 +2,14 @@
 //!
 //! Checking an entry against a tag is two loads; evicting a tag is one store, whatever the number of entries. The cell says
 //! *unknown* rather than something old: a hint makes it unknown, and so does a fence, because a generation counts only under
-//! the epoch in which it was read.
+//! the epoch in which it was asked for.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{moves::Moves, tag::TagId};
+use crate::{epochs::Epochs, tag::TagId};
 
 /// No record has this generation: versions are microseconds since 1970.
 const UNKNOWN: u64 = 0;
@@ -18,7 +18,9 @@ const UNKNOWN: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct TagCell {
     tag: TagId,
-    moves: Arc<Moves>,
+    /// The partition of the tag's record.
+    partition: u16,
+    epochs: Arc<Epochs>,
     generation: AtomicU64,
     epoch: AtomicU64,
     /// Up to when the record of the tag is known to live on the server, in microseconds of Redis time.
@@ -27,19 +29,31 @@ pub(crate) struct TagCell {
     hints: Mutex<u64>,
 }
 
+/// A cell as it was before a question to the server: by it alone a hint or a fence since then is seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) cell: Arc<TagCell>,
+    hints: u64,
+    epoch: u64,
+}
+
+// === impl TagCell ===
+
 impl TagCell {
     /// A cell that knows nothing yet.
-    pub(crate) fn unknown(tag: TagId, moves: &Arc<Moves>) -> Self {
-        Self::with_generation(tag, UNKNOWN, moves)
+    pub(crate) fn unknown(tag: TagId, epochs: &Arc<Epochs>) -> Self {
+        Self::with_generation(tag, UNKNOWN, epochs)
     }
 
     /// A cell that is its own truth, where there is no server to ask.
-    pub(crate) fn with_generation(tag: TagId, generation: u64, moves: &Arc<Moves>) -> Self {
+    pub(crate) fn with_generation(tag: TagId, generation: u64, epochs: &Arc<Epochs>) -> Self {
+        let partition = tag.partition(epochs.partitions());
         Self {
-            tag,
-            moves: Arc::clone(moves),
+            partition,
             generation: AtomicU64::new(generation),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU64::new(epochs.of(partition)),
+            epochs: Arc::clone(epochs),
+            tag,
             lives_until: AtomicU64::new(0),
             hints: Mutex::new(0),
         }
@@ -50,24 +64,29 @@ impl TagCell {
         &self.tag
     }
 
-    /// The generation, if it is known under `epoch`.
-    #[inline]
-    pub(crate) fn known(&self, epoch: u64) -> Option<u64> {
+    /// The partition of the tag's record.
+    pub(crate) fn partition(&self) -> u16 {
+        self.partition
+    }
+
+    /// The generation, if it is known and nothing was missed since it was asked for.
+    pub(crate) fn known(&self) -> Option<u64> {
         // The epoch first: whoever sees the new epoch sees a generation that is at least as new.
-        let current = self.epoch.load(Ordering::Acquire) == epoch;
+        let current = self.epoch.load(Ordering::Acquire) == self.epochs.of(self.partition);
         let generation = self.generation.load(Ordering::Acquire);
         (current && generation != UNKNOWN).then_some(generation)
     }
 
     /// Whether the tag is known to be at `generation` still.
-    #[inline]
-    pub(crate) fn stands(&self, generation: u64, epoch: u64) -> bool {
-        self.known(epoch) == Some(generation)
+    pub(crate) fn stands(&self, generation: u64) -> bool {
+        self.known() == Some(generation)
     }
 
-    /// Hints so far: read before asking for the generation, and handed to [`learn`](Self::learn) with the answer.
-    pub(crate) fn hints(&self) -> u64 {
-        *self.lock()
+    /// How it is now, for a question that is about to be asked.
+    pub(crate) fn seen(self: &Arc<Self>) -> Seen {
+        // The epoch first: a fence that comes in between is then seen, too early rather than too late.
+        let epoch = self.epochs.of(self.partition);
+        Seen { cell: Arc::clone(self), hints: *self.lock(), epoch }
     }
 
     /// Somebody changed the tag: what is known no longer counts.
@@ -75,22 +94,7 @@ impl TagCell {
         let mut hints = self.lock();
         *hints += 1;
         self.generation.store(UNKNOWN, Ordering::Release);
-        self.moves.add();
-    }
-
-    /// The server answered `generation` to a question asked under `epoch`, after `hints_before` hints. Kept only if no hint
-    /// came meanwhile and nobody has learned under a later epoch.
-    pub(crate) fn learn(&self, generation: u64, epoch: u64, hints_before: u64) -> bool {
-        let hints = self.lock();
-        if *hints != hints_before || epoch < self.epoch.load(Ordering::Relaxed) {
-            return false;
-        }
-        let known = self.generation.swap(generation, Ordering::AcqRel);
-        self.epoch.store(epoch, Ordering::Release);
-        if known != UNKNOWN && known != generation {
-            self.moves.add();
-        }
-        true
+        self.epochs.moves().add();
     }
 
     /// Where there is no server, the cell itself moves on.
@@ -98,7 +102,7 @@ impl TagCell {
         let mut hints = self.lock();
         *hints += 1;
         self.generation.store(generation, Ordering::Release);
-        self.moves.add();
+        self.epochs.moves().add();
     }
 
     /// Whether the record on the server is known to live until `micros` of Redis time.
@@ -117,47 +121,84 @@ impl TagCell {
     }
 }
 
+// === impl Seen ===
+
+impl Seen {
+    /// The server answered the question with `generation`. Kept only if no hint came meanwhile and nobody has learned under
+    /// a later epoch.
+    pub(crate) fn learn(&self, generation: u64) -> bool {
+        let cell = &*self.cell;
+        let hints = cell.lock();
+        if *hints != self.hints || self.epoch < cell.epoch.load(Ordering::Relaxed) {
+            return false;
+        }
+        let known = cell.generation.swap(generation, Ordering::AcqRel);
+        cell.epoch.store(self.epoch, Ordering::Release);
+        if known != UNKNOWN && known != generation {
+            cell.epochs.moves().add();
+        }
+        true
+    }
+
+    /// Whether no hint has come since.
+    pub(crate) fn unhinted(&self) -> bool {
+        *self.cell.lock() == self.hints
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cell() -> TagCell {
-        TagCell::unknown(TagId::Namespace, &Arc::default())
+    fn cell() -> Arc<TagCell> {
+        Arc::new(TagCell::unknown(TagId::Namespace, &Arc::new(Epochs::new(1))))
     }
 
     #[test]
     fn learn_after_a_hint_is_refused() {
         let cell = cell();
-        let before = cell.hints();
+        let before = cell.seen();
         cell.hint();
-        assert!(!cell.learn(7, 0, before), "the answer may be older than the hint");
-        assert_eq!(cell.known(0), None);
+        assert!(!before.learn(7), "the answer may be older than the hint");
+        assert_eq!(cell.known(), None);
     }
 
     #[test]
     fn known_under_another_epoch_is_unknown() {
         let cell = cell();
-        assert!(cell.learn(7, 1, cell.hints()));
-        assert!(cell.stands(7, 1));
-        assert_eq!(cell.known(2), None, "a fence reaches the cells");
+        assert!(cell.seen().learn(7));
+        assert!(cell.stands(7));
+        cell.epochs.fence([0]);
+        assert_eq!(cell.known(), None, "a fence reaches the cells");
     }
 
     #[test]
     fn learn_under_an_older_epoch_is_refused() {
         let cell = cell();
-        assert!(cell.learn(8, 2, cell.hints()));
-        assert!(!cell.learn(7, 1, cell.hints()));
-        assert!(cell.stands(8, 2));
+        let older = cell.seen();
+        cell.epochs.fence([0]);
+        assert!(cell.seen().learn(8));
+        assert!(!older.learn(7));
+        assert!(cell.stands(8));
+    }
+
+    #[test]
+    fn learn_of_a_question_from_before_a_fence_counts_for_nothing() {
+        let cell = cell();
+        let before = cell.seen();
+        cell.epochs.fence([0]);
+        before.learn(7);
+        assert_eq!(cell.known(), None);
     }
 
     #[test]
     fn moves_are_counted_when_a_known_generation_is_left() {
         let cell = cell();
-        let count = || cell.moves.count();
-        assert!(cell.learn(7, 0, cell.hints()));
-        assert!(cell.learn(7, 1, cell.hints()));
+        let count = || cell.epochs.moves().count();
+        assert!(cell.seen().learn(7));
+        assert!(cell.seen().learn(7));
         assert_eq!(count(), 0, "nobody can have found the tag at another generation");
-        assert!(cell.learn(8, 1, cell.hints()));
+        assert!(cell.seen().learn(8));
         assert_eq!(count(), 1, "a change that was read before it was heard");
         cell.hint();
         assert_eq!(count(), 2);

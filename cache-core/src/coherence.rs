@@ -2,26 +2,31 @@
 //!
 //! A hint is one addition on the stripe of its key. Nothing is looked up, marked or removed: entries hold the number that
 //! their stripe had before their load, and a hit compares. So a check and an insertion cannot race a hint.
+//!
+//! What was heard is known for each primary by itself. A hit in passing asks only whether all of them are heard; where one is
+//! not, an entry is held against the primaries that it depends on.
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use crate::{
     clock::{Clock, Tick},
-    entry::Stamp,
-    moves::Moves,
+    entry::{Spot, Stamp},
+    epochs::Epochs,
+    key::Key,
+    tier::PrimaryId,
 };
 
 /// Keys share stripes; another key's hint costs one revalidation.
 const STRIPES: usize = 1 << 16;
 
 /// How current L1 is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CoherenceState {
     /// A local hit reflects every eviction that was acknowledged more than the bound ago.
@@ -29,17 +34,17 @@ pub enum CoherenceState {
     /// Changes may be missing: each local hit is confirmed by Redis first.
     Revalidating,
     /// Redis cannot be reached: what is cached is not served once the bound has passed, and calls load for themselves.
-    Disconnected,
+    Fenced,
 }
 
 impl CoherenceState {
     /// One word for logs, metrics and headers.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Coherent => "coherent",
             Self::Revalidating => "revalidating",
-            Self::Disconnected => "disconnected",
+            Self::Fenced => "fenced",
         }
     }
 }
@@ -48,54 +53,104 @@ impl CoherenceState {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CoherenceReport {
-    /// The state now.
+    /// The state now: of several primaries, the worst.
     pub state: CoherenceState,
+    /// How long it has been so.
+    pub since: Duration,
+    /// Why it is not coherent, or why changes may have been missed the last time.
+    pub why: Option<&'static str>,
     /// How often changes may have been missed so far.
     pub fences: u64,
-    /// Why they may have been missed the last time.
-    pub last_fence: Option<&'static str>,
-    /// Whether what Redis holds is used. It is not while an eviction is unconfirmed.
+    /// Evictions and puts that Redis has not confirmed yet.
+    pub queued: usize,
+    /// Whether all that Redis holds is used. What is queued is not, nor what came back with a primary until it was compared.
     pub remote_trusted: bool,
 }
 
-/// The coherence of one cache with its server.
+/// The coherence of one cache with its primaries.
 pub(crate) struct Coherence {
     clock: Clock,
     bound: Duration,
     stripes: Box<[AtomicU64]>,
-    epoch: AtomicU64,
-    /// Nanoseconds of the monotonic clock.
+    epochs: Arc<Epochs>,
+    /// The earliest end of what was heard from any primary; nanoseconds of the monotonic clock.
     coherent_until: AtomicU64,
-    moves: Arc<Moves>,
-    reachable: AtomicBool,
-    last_fence: RwLock<Option<&'static str>>,
+    primaries: Mutex<Primaries>,
 }
 
+/// What is known of the primaries, and which partition is whose.
+struct Primaries {
+    /// By partition.
+    owners: Box<[PrimaryId]>,
+    states: Vec<PrimaryState>,
+    /// When all of them were coherent for the first time since one was not.
+    coherent_since: Tick,
+    last_fence: Option<&'static str>,
+    ended: bool,
+}
+
+#[derive(Clone, Debug)]
+struct PrimaryState {
+    /// Part of the deployment now.
+    present: bool,
+    coherent_until: Tick,
+    reachable: bool,
+    /// When `reachable` became what it is.
+    changed: Tick,
+}
+
+impl PrimaryState {
+    const UNHEARD: Self = Self { present: true, coherent_until: Tick::ZERO, reachable: false, changed: Tick::ZERO };
+}
+
+// === impl Coherence ===
+
 impl Coherence {
-    /// With a server: nothing is coherent before the first beat was heard.
+    /// With one server: nothing is coherent before the first beat was heard.
     pub(crate) fn with_server(clock: Clock, bound: Duration) -> Self {
-        Self::until(Tick::ZERO, clock, bound)
+        Self::with_primaries(clock, bound, 1)
+    }
+
+    /// With primaries that own the partitions between them.
+    pub(crate) fn with_primaries(clock: Clock, bound: Duration, partitions: u16) -> Self {
+        Self::until(Tick::ZERO, clock, bound, partitions)
     }
 
     /// Without one: everything that happens is known here.
     pub(crate) fn alone(clock: Clock) -> Self {
-        Self::until(Tick::NEVER, clock, Duration::MAX)
+        Self::until(Tick::NEVER, clock, Duration::MAX, 1)
     }
 
-    fn until(until: Tick, clock: Clock, bound: Duration) -> Self {
+    fn until(until: Tick, clock: Clock, bound: Duration, partitions: u16) -> Self {
+        let epochs = Arc::new(Epochs::new(partitions));
+        let state = PrimaryState { coherent_until: until, reachable: until == Tick::NEVER, ..PrimaryState::UNHEARD };
+        let primaries = Primaries {
+            owners: (0..epochs.partitions()).map(|_| PrimaryId::FIRST).collect(),
+            states: vec![state],
+            coherent_since: clock.now(),
+            last_fence: None,
+            ended: false,
+        };
         Self {
             clock,
             bound,
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            epoch: AtomicU64::new(0),
+            epochs,
             coherent_until: AtomicU64::new(until.nanos()),
-            moves: Arc::default(),
-            reachable: AtomicBool::new(until == Tick::NEVER),
-            last_fence: RwLock::new(None),
+            primaries: Mutex::new(primaries),
         }
     }
 
-    #[inline]
+    /// The epochs, for the tags' cells to be judged by.
+    pub(crate) fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.epochs)
+    }
+
+    /// Where a key stands among the marks.
+    pub(crate) fn spot(&self, key: &Key) -> Spot {
+        Spot { hash: key.local_hash(), partition: key.partition(self.epochs.partitions()) }
+    }
+
     fn stripe(&self, hash: u128) -> &AtomicU64 {
         // The upper half: moka uses the lower one.
         #[allow(clippy::cast_possible_truncation, reason = "the remainder fits")]
@@ -104,76 +159,157 @@ impl Coherence {
     }
 
     /// The numbers that an entry of the key has to carry to be a hit now.
-    #[inline]
-    pub(crate) fn stamp(&self, hash: u128) -> Stamp {
-        Stamp { stripe: self.stripe(hash).load(Ordering::Acquire), epoch: self.epoch() }
-    }
-
-    #[inline]
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// What counts the moves of stripes and epoch, for the tags' cells to count in too.
-    pub(crate) fn moves(&self) -> Arc<Moves> {
-        Arc::clone(&self.moves)
+    pub(crate) fn stamp(&self, spot: Spot) -> Stamp {
+        Stamp { stripe: self.stripe(spot.hash).load(Ordering::Acquire), epoch: self.epochs.of(spot.partition) }
     }
 
     /// How often any mark has moved.
     #[inline]
     pub(crate) fn moved(&self) -> u64 {
-        self.moves.count()
+        self.epochs.moves().count()
+    }
+
+    /// How often changes may have been missed, from whatever primary.
+    pub(crate) fn fences(&self) -> u64 {
+        self.epochs.fences()
     }
 
     /// Moves the key's stripe; answers where it was.
     pub(crate) fn move_stripe(&self, hash: u128) -> u64 {
         let before = self.stripe(hash).fetch_add(1, Ordering::AcqRel);
-        self.moves.add();
+        self.epochs.moves().add();
         before
     }
 
-    /// Whether everything acknowledged more than the bound ago has been heard.
+    /// Whether everything acknowledged more than the bound ago has been heard, from every primary.
     #[inline]
     pub(crate) fn coherent_at(&self, now: Tick) -> bool {
         now.nanos() < self.coherent_until.load(Ordering::Acquire)
     }
 
-    pub(crate) fn coherent(&self) -> bool {
-        self.coherent_at(self.clock.now())
+    /// The same of the primaries that own these partitions.
+    pub(crate) fn coherent_in(&self, partitions: impl IntoIterator<Item = u16>) -> bool {
+        let now = self.clock.now();
+        self.coherent_at(now) || {
+            let primaries = self.lock();
+            partitions.into_iter().all(|partition| now < primaries.owner_of(partition).coherent_until)
+        }
     }
 
-    pub(crate) fn report(&self, remote_trusted: bool) -> CoherenceReport {
-        let state = if self.coherent() {
-            CoherenceState::Coherent
-        } else if self.reachable.load(Ordering::Relaxed) {
-            CoherenceState::Revalidating
-        } else {
-            CoherenceState::Disconnected
-        };
-        let last_fence = *self.last_fence.read().unwrap_or_else(PoisonError::into_inner);
-        CoherenceReport { state, fences: self.epoch(), last_fence, remote_trusted }
-    }
-
-    /// Changes may have been missed: every entry older than now has to be revalidated at its next use. Nothing is flushed.
-    pub(crate) fn fence(&self, why: &'static str) {
-        *self.last_fence.write().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.moves.add();
+    /// Changes of partitions of this primary may have been missed: every entry in them that is older than now has to be
+    /// revalidated at its next use. Nothing is flushed.
+    pub(crate) fn fence(&self, primary: PrimaryId, why: &'static str) {
+        let mut primaries = self.lock();
+        primaries.last_fence = Some(why);
+        self.epochs.fence(primaries.partitions_of(primary));
         tracing::debug!(why, "fence");
     }
 
-    /// Everything acknowledged before `sent` has been heard.
-    pub(crate) fn heard_up_to(&self, sent: Tick) {
-        self.coherent_until.fetch_max(sent.plus(self.bound).nanos(), Ordering::AcqRel);
+    /// Everything that this primary acknowledged before `sent` has been heard.
+    pub(crate) fn heard_up_to(&self, primary: PrimaryId, sent: Tick) {
+        let mut primaries = self.lock();
+        if primaries.ended {
+            return;
+        }
+        let until = sent.plus(self.bound);
+        let state = primaries.state_mut(primary);
+        state.coherent_until = state.coherent_until.max(until);
+        self.settle(&mut primaries);
+    }
+
+    /// Says whose the partitions are now, and which primaries there are. What changed its owner is fenced.
+    pub(crate) fn assign(&self, owners: &[PrimaryId], present: &[PrimaryId]) {
+        let mut primaries = self.lock();
+        let last = owners.iter().chain(present).map(|primary| primary.index()).max().unwrap_or(0);
+        while primaries.states.len() <= last {
+            primaries.states.push(PrimaryState::UNHEARD);
+        }
+        for (index, state) in primaries.states.iter_mut().enumerate() {
+            state.present = present.iter().any(|primary| primary.index() == index);
+        }
+        let moved: Vec<u16> = (0..self.epochs.partitions())
+            .filter(|partition| primaries.owners[usize::from(*partition)] != owners[usize::from(*partition)])
+            .collect();
+        primaries.owners.copy_from_slice(owners);
+        // The ends first: whoever sees the new owners' epochs must not see the old owners' ends.
+        self.settle(&mut primaries);
+        if !moved.is_empty() {
+            primaries.last_fence = Some("partitions have other owners");
+            self.epochs.fence(moved);
+        }
     }
 
     /// Nothing will be heard any more: what is in L1 is not served again.
     pub(crate) fn end(&self) {
-        self.coherent_until.store(Tick::ZERO.nanos(), Ordering::Release);
+        let mut primaries = self.lock();
+        primaries.ended = true;
+        for state in &mut primaries.states {
+            state.coherent_until = Tick::ZERO;
+        }
+        self.settle(&mut primaries);
     }
 
-    pub(crate) fn set_reachable(&self, reachable: bool) {
-        self.reachable.store(reachable, Ordering::Relaxed);
+    pub(crate) fn set_reachable(&self, primary: PrimaryId, reachable: bool) {
+        let now = self.clock.now();
+        let mut primaries = self.lock();
+        let state = primaries.state_mut(primary);
+        if state.reachable != reachable {
+            state.reachable = reachable;
+            state.changed = now;
+        }
+    }
+
+    /// How things stand; `queued` and `remote_trusted` are known elsewhere.
+    pub(crate) fn report(&self, queued: usize, remote_trusted: bool) -> CoherenceReport {
+        let now = self.clock.now();
+        let primaries = self.lock();
+        let present = || primaries.states.iter().filter(|state| state.present);
+        let unheard = present().filter(|state| now >= state.coherent_until);
+        let (state, since, why) = match unheard.min_by_key(|state| (state.reachable, state.coherent_until)) {
+            None => (CoherenceState::Coherent, primaries.coherent_since, primaries.last_fence),
+            Some(worst) if worst.reachable => {
+                (CoherenceState::Revalidating, worst.coherent_until, Some("Redis no longer tells about changes"))
+            }
+            Some(worst) => (CoherenceState::Fenced, worst.changed, Some("Redis cannot be reached")),
+        };
+        CoherenceReport { state, since: now.since(since), why, fences: self.fences(), queued, remote_trusted }
+    }
+
+    /// Puts down the earliest end of all primaries. Under the lock, so that none is put down after a later one.
+    fn settle(&self, primaries: &mut Primaries) {
+        let ends = primaries.states.iter().filter(|state| state.present).map(|state| state.coherent_until);
+        let until = ends.min().unwrap_or(Tick::ZERO);
+        let now = self.clock.now();
+        let was_coherent = self.coherent_at(now);
+        if !was_coherent && now < until {
+            primaries.coherent_since = now;
+        }
+        self.coherent_until.store(until.nanos(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Primaries> {
+        // Nothing can panic while it is held.
+        self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Primaries ===
+
+impl Primaries {
+    fn owner_of(&self, partition: u16) -> &PrimaryState {
+        &self.states[self.owners[usize::from(partition)].index()]
+    }
+
+    fn partitions_of(&self, primary: PrimaryId) -> impl Iterator<Item = u16> {
+        let owned = self.owners.iter().zip(0..).filter(move |(owner, _)| **owner == primary);
+        owned.map(|(_, partition)| partition)
+    }
+
+    fn state_mut(&mut self, primary: PrimaryId) -> &mut PrimaryState {
+        while self.states.len() <= primary.index() {
+            self.states.push(PrimaryState { present: false, ..PrimaryState::UNHEARD });
+        }
+        &mut self.states[primary.index()]
     }
 }
 
@@ -183,31 +319,98 @@ mod tests {
 
     use super::*;
 
-    fn coherence() -> (Coherence, Arc<quanta::Mock>) {
+    const A: PrimaryId = PrimaryId::FIRST;
+    const B: PrimaryId = PrimaryId::new(1);
+
+    fn coherence(partitions: u16) -> (Coherence, Arc<quanta::Mock>) {
         let (monotonic, mock) = quanta::Clock::mock();
-        (Coherence::with_server(Clock::over(monotonic), Duration::from_secs(1)), mock)
+        (Coherence::with_primaries(Clock::over(monotonic), Duration::from_secs(1), partitions), mock)
+    }
+
+    fn now(coherence: &Coherence) -> Tick {
+        coherence.clock.now()
+    }
+
+    fn is_coherent(coherence: &Coherence) -> bool {
+        coherence.coherent_at(now(coherence))
     }
 
     #[test]
     fn coherence_ends_a_bound_after_the_beat_was_sent() {
-        let (coherence, mock) = coherence();
-        assert!(!coherence.coherent());
-        coherence.heard_up_to(coherence.clock.now());
-        assert!(coherence.coherent());
+        let (coherence, mock) = coherence(1);
+        assert!(!is_coherent(&coherence));
+        coherence.heard_up_to(A, now(&coherence));
+        assert!(is_coherent(&coherence));
         mock.increment(Duration::from_millis(999));
-        assert!(coherence.coherent());
+        assert!(is_coherent(&coherence));
         mock.increment(Duration::from_millis(1));
-        assert!(!coherence.coherent(), "the beat is too old");
+        assert!(!is_coherent(&coherence), "the beat is too old");
     }
 
     #[test]
     fn an_older_echo_does_not_take_back_what_a_newer_proved() {
-        let (coherence, mock) = coherence();
-        let older = coherence.clock.now();
+        let (coherence, mock) = coherence(1);
+        let older = now(&coherence);
         mock.increment(Duration::from_millis(500));
-        coherence.heard_up_to(coherence.clock.now());
-        coherence.heard_up_to(older);
+        coherence.heard_up_to(A, now(&coherence));
+        coherence.heard_up_to(A, older);
         mock.increment(Duration::from_millis(900));
-        assert!(coherence.coherent());
+        assert!(is_coherent(&coherence));
+    }
+
+    #[test]
+    fn a_partition_is_as_coherent_as_its_owner() {
+        let (coherence, mock) = coherence(2);
+        coherence.assign(&[A, B], &[A, B]);
+        coherence.heard_up_to(A, now(&coherence));
+        assert!(!is_coherent(&coherence), "nothing was heard of the other one");
+        assert!(coherence.coherent_in([0]));
+        assert!(!coherence.coherent_in([0, 1]));
+        mock.increment(Duration::from_millis(600));
+        coherence.heard_up_to(B, now(&coherence));
+        assert!(is_coherent(&coherence));
+        mock.increment(Duration::from_millis(600));
+        assert!(!coherence.coherent_in([0]));
+        assert!(coherence.coherent_in([1]));
+    }
+
+    #[test]
+    fn a_partition_that_moves_is_fenced_and_judged_by_its_new_owner() {
+        let (coherence, _mock) = coherence(2);
+        coherence.assign(&[A, A], &[A]);
+        coherence.heard_up_to(A, now(&coherence));
+        let epochs = coherence.epochs();
+        let before = [0, 1].map(|partition| epochs.of(partition));
+        coherence.assign(&[A, B], &[A, B]);
+        assert_eq!(epochs.of(0), before[0]);
+        assert_eq!(epochs.of(1), before[1] + 1);
+        assert!(coherence.coherent_in([0]) && !coherence.coherent_in([1]));
+    }
+
+    #[test]
+    fn a_primary_that_is_gone_holds_nobody_up() {
+        let (coherence, _mock) = coherence(2);
+        coherence.assign(&[A, B], &[A, B]);
+        coherence.heard_up_to(A, now(&coherence));
+        coherence.assign(&[A, A], &[A]);
+        assert!(is_coherent(&coherence));
+    }
+
+    #[test]
+    fn report_says_since_when_and_why() {
+        let (coherence, mock) = coherence(1);
+        assert_eq!(coherence.report(0, true).state, CoherenceState::Fenced);
+        coherence.set_reachable(A, true);
+        coherence.heard_up_to(A, now(&coherence));
+        mock.increment(Duration::from_millis(700));
+        let report = coherence.report(0, true);
+        assert_eq!((report.state, report.since), (CoherenceState::Coherent, Duration::from_millis(700)));
+        mock.increment(Duration::from_millis(700));
+        let report = coherence.report(0, true);
+        assert_eq!((report.state, report.since), (CoherenceState::Revalidating, Duration::from_millis(400)));
+        coherence.set_reachable(A, false);
+        mock.increment(Duration::from_millis(50));
+        let report = coherence.report(0, true);
+        assert_eq!((report.state, report.since), (CoherenceState::Fenced, Duration::from_millis(50)));
     }
 }

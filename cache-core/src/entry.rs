@@ -56,8 +56,15 @@ impl Deadlines {
 pub(crate) struct Stamp {
     /// Hints heard on the key's stripe so far.
     pub(crate) stripe: u64,
-    /// Fences so far on the key's primary.
+    /// Fences so far of the key's partition.
     pub(crate) epoch: u64,
+}
+
+/// Where a key stands among the marks: the hash picks its stripe, the partition its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) hash: u128,
+    pub(crate) partition: u16,
 }
 
 /// A tag's cell and the generation that a value was loaded under.
@@ -77,6 +84,8 @@ pub(crate) struct EntryMeta {
     pub(crate) expires: Tick,
     /// The key in words: compared at every hit, so that nothing hangs on the hash.
     pub(crate) words: SmallVec<[u64; 5]>,
+    /// The partition of the key's records.
+    pub(crate) partition: u16,
     /// The version of the control record that the value belongs to.
     pub(crate) version: u64,
     /// When the value was loaded, in microseconds of Redis time.
@@ -94,6 +103,7 @@ impl EntryMeta {
     pub(crate) fn new(
         key: &Key,
         slot: TypeId,
+        partition: u16,
         version: u64,
         created: u64,
         load_time: Duration,
@@ -104,6 +114,7 @@ impl EntryMeta {
         Self {
             words: SmallVec::from_slice(key.words()),
             slot,
+            partition,
             version,
             created,
             load_time,
@@ -157,8 +168,14 @@ impl EntryMeta {
     }
 
     /// Whether each tag is known to be where it was.
-    pub(crate) fn tags_stand(&self, epoch: u64) -> bool {
-        self.held().is_some_and(|held| held.iter().all(|(cell, generation)| cell.stands(*generation, epoch)))
+    pub(crate) fn tags_stand(&self) -> bool {
+        self.held().is_some_and(|held| held.iter().all(|(cell, generation)| cell.stands(*generation)))
+    }
+
+    /// The partitions of all records that the entry depends on.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = u16> {
+        let held = self.held().unwrap_or_default();
+        [self.partition].into_iter().chain(held.iter().map(|(cell, _)| cell.partition()))
     }
 
     /// Whether no mark has moved since the entry was last found to stand; `moved` is how often they have now.

@@ -14,8 +14,8 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    cell::TagCell,
-    entry::{Entry, Stamp},
+    cell::Seen,
+    entry::{Entry, Spot, Stamp},
     key::Key,
     outcome::Tier,
     tag::TagId,
@@ -26,11 +26,12 @@ const SHARDS: usize = 64;
 /// What a load depends on, as it was before its first command.
 #[derive(Clone, Debug)]
 pub(crate) struct Departure {
+    pub(crate) spot: Spot,
     pub(crate) stamp: Stamp,
     /// Hints on any tag so far.
     pub(crate) sequence: u64,
-    /// The cells of the tags known then, each with its hints so far.
-    pub(crate) watched: Vec<(Arc<TagCell>, u64)>,
+    /// The cells of the tags known then.
+    pub(crate) watched: Vec<Seen>,
 }
 
 /// How a flight ended.
@@ -380,8 +381,9 @@ mod tests {
     async fn nobody_boards_a_flight_that_departed_before_a_change() {
         let flights = Arc::new(Flights::new());
         let lead = leads(seat(&flights)).await;
-        lead.depart(Departure { stamp: Stamp { stripe: 1, epoch: 0 }, sequence: 0, watched: Vec::new() });
         let key = Key::new("product").arg(7_u64);
+        let spot = Spot { hash: key.local_hash(), partition: 0 };
+        lead.depart(Departure { spot, stamp: Stamp { stripe: 1, epoch: 0 }, sequence: 0, watched: Vec::new() });
         let later = flights.board(&key, TypeId::of::<Value>(), 0, |departure| departure.stamp.stripe == 2);
         let other = leads(later).await;
         drop(lead);

@@ -3,25 +3,34 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Tick,
+    clock::{Clock, Tick},
     coherence::Coherence,
     key::Key,
+    recovery::Recovery,
     stats::{Count, Counters},
     tag::TagId,
     tags::Tags,
-    tier::ChangeListener,
+    tier::{ChangeListener, Continuity, PrimaryId},
 };
 
 /// Turns what a remote tier tells into moves of stripes, cells and epochs.
 pub(crate) struct Hearing {
     coherence: Arc<Coherence>,
     tags: Arc<Tags>,
+    recovery: Arc<Recovery>,
     counters: Arc<Counters>,
+    clock: Clock,
 }
 
 impl Hearing {
-    pub(crate) fn new(coherence: Arc<Coherence>, tags: Arc<Tags>, counters: Arc<Counters>) -> Self {
-        Self { coherence, tags, counters }
+    pub(crate) fn new(
+        coherence: Arc<Coherence>,
+        tags: Arc<Tags>,
+        recovery: Arc<Recovery>,
+        counters: Arc<Counters>,
+        clock: Clock,
+    ) -> Self {
+        Self { coherence, tags, recovery, counters, clock }
     }
 }
 
@@ -36,48 +45,62 @@ impl ChangeListener for Hearing {
         self.tags.hint(tag);
     }
 
-    fn gap(&self, why: &'static str) {
+    fn gap(&self, primary: PrimaryId, why: &'static str) {
         self.counters.add(Count::Fences);
-        self.coherence.fence(why);
+        self.coherence.fence(primary, why);
     }
 
-    fn heard_up_to(&self, sent: Tick) {
-        self.coherence.heard_up_to(sent);
+    fn heard_up_to(&self, primary: PrimaryId, sent: Tick) {
+        self.coherence.heard_up_to(primary, sent);
     }
 
-    fn reachable(&self, reachable: bool) {
-        self.coherence.set_reachable(reachable);
+    fn reachable(&self, primary: PrimaryId, reachable: bool) {
+        self.coherence.set_reachable(primary, reachable);
+    }
+
+    fn restored(&self, how: Continuity) {
+        self.recovery.restored(how, self.clock.now());
+    }
+
+    fn assigned(&self, owners: &[PrimaryId], present: &[PrimaryId]) {
+        self.coherence.assign(owners, present);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
+
+    fn hearing() -> (Hearing, Arc<Coherence>, Arc<Tags>) {
+        let clock = Clock::new();
+        let coherence = Arc::new(Coherence::with_server(clock.clone(), std::time::Duration::from_secs(1)));
+        let tags = Arc::new(Tags::remote(coherence.epochs()));
+        let recovery = Arc::new(Recovery::new());
+        let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), recovery, Arc::default(), clock);
+        (hearing, coherence, tags)
+    }
 
     #[test]
     fn a_hint_moves_what_a_load_under_way_has_noted() {
-        let coherence = Arc::new(Coherence::with_server(Clock::new(), std::time::Duration::from_secs(1)));
-        let tags = Arc::new(Tags::remote(coherence.moves()));
-        let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), Arc::default());
+        let (hearing, coherence, tags) = hearing();
         let key = Key::new("product").arg(7_u64);
         let tag = TagId::Tag(Key::new("category").arg("books"));
-        let (stamp, sequence) = (coherence.stamp(key.local_hash()), tags.sequence());
+        let spot = coherence.spot(&key);
+        let (stamp, sequence) = (coherence.stamp(spot), tags.sequence());
 
         hearing.key_changed(&Key::parse("product:7").unwrap());
         hearing.tag_changed(&tag);
 
-        assert_ne!(coherence.stamp(key.local_hash()), stamp);
+        assert_ne!(coherence.stamp(spot), stamp);
         assert!(!tags.quiet_since(&tag, sequence));
     }
 
     #[test]
     fn a_gap_fences() {
-        let coherence = Arc::new(Coherence::with_server(Clock::new(), std::time::Duration::from_secs(1)));
-        let hearing = Hearing::new(Arc::clone(&coherence), Arc::new(Tags::remote(coherence.moves())), Arc::default());
-        let epoch = coherence.epoch();
-        hearing.gap("test");
-        assert_ne!(coherence.epoch(), epoch);
-        assert_eq!(coherence.report(true).last_fence, Some("test"));
+        let (hearing, coherence, _) = hearing();
+        let epoch = coherence.epochs().of(0);
+        hearing.gap(PrimaryId::FIRST, "test");
+        assert_ne!(coherence.epochs().of(0), epoch);
+        assert_eq!(coherence.report(0, true).fences, 1);
     }
 }

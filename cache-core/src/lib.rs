@@ -22,6 +22,7 @@
 #[allow(unused_extern_crates, reason = "named by what the macros write")]
 extern crate self as cache_core;
 
+mod breaker;
 mod budget;
 mod builder;
 mod cache;
@@ -31,6 +32,7 @@ mod codec;
 mod coherence;
 pub mod duration;
 mod entry;
+mod epochs;
 mod error;
 mod flight;
 mod hearing;
@@ -40,6 +42,7 @@ mod local;
 mod moves;
 mod outcome;
 mod policy;
+mod recovery;
 mod remote;
 mod schema;
 mod stats;
@@ -62,9 +65,10 @@ pub use crate::{
     error::{Error, ErrorKind},
     installed::{installed, with_cache},
     key::{Key, KeyPart},
-    outcome::{Ack, Bypass, Observation, Outcome, Tier},
+    outcome::{Ack, Bypass, Observation, OnL2Error, Outcome, Tier},
     policy::{Explanation, Overrides, Policy},
     stats::Stats,
+    tier::Mechanism,
     value::CacheValue,
 };
 #[cfg(feature = "macros")]

@@ -92,8 +92,22 @@ pub enum Ack {
     /// Redis has it: every node sees it, at the latest when the bound has passed. The number is the key's new version.
     Applied(u64),
     /// Redis did not confirm it within the budget. It is in force on this node at once, and everywhere as soon as Redis
-    /// answers again: until then, what Redis holds is not used here.
+    /// answers again: until then, what Redis holds of it is not used here.
     Queued,
+    /// Redis did not confirm it, and the cache was told to [fail](OnL2Error::Fail) then. It is in force in this process's L1
+    /// alone; whoever called has to try again, or to take back what was changed.
+    Failed,
+}
+
+/// What becomes of an eviction or a put that Redis does not confirm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnL2Error {
+    /// It waits in this process, and is put in force as soon as Redis answers: [`Ack::Queued`].
+    #[default]
+    Queue,
+    /// It is given back to the caller: [`Ack::Failed`].
+    Fail,
 }
 
 impl Ack {
@@ -103,20 +117,13 @@ impl Ack {
         matches!(self, Self::Applied(_))
     }
 
-    /// `applied` or `queued`.
+    /// `applied`, `queued` or `failed`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied(_) => "applied",
             Self::Queued => "queued",
-        }
-    }
-
-    /// The weaker of two acknowledgements.
-    pub(crate) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Applied(a), Self::Applied(b)) => Self::Applied(a.max(b)),
-            _ => Self::Queued,
+            Self::Failed => "failed",
         }
     }
 }

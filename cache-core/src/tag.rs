@@ -1,6 +1,6 @@
 //! What a generation belongs to: a tag that people named, a scope, or everything.
 
-use crate::key::{Key, ScopeId};
+use crate::key::{Key, ScopeId, partition};
 
 /// A tag, as records, envelopes and cells know it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,11 @@ impl TagId {
             Some("") => Some(Self::Namespace),
             Some(scope) => ScopeId::get(scope).map(Self::Scope),
         }
+    }
+
+    /// The partition of `partitions` that the tag's record is in.
+    pub(crate) fn partition(&self, partitions: u16) -> u16 {
+        if partitions <= 1 { 0 } else { partition(self.wire().as_bytes(), partitions) }
     }
 
     /// The scope that stands for the tag where it is told about.

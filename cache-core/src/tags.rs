@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use crate::{cell::TagCell, moves::Moves, tag::TagId};
+use crate::{cell::TagCell, epochs::Epochs, tag::TagId};
 
 const SHARDS: usize = 64;
 /// Tags share stamps; another tag's hint costs one value that is not stored.
@@ -32,7 +32,7 @@ pub(crate) struct Tags {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     sequence: AtomicU64,
-    moves: Arc<Moves>,
+    epochs: Arc<Epochs>,
     stamps: Box<[AtomicU64]>,
     /// Without a server cells know from the start; with one they have to ask.
     alone: bool,
@@ -41,22 +41,22 @@ pub(crate) struct Tags {
 
 impl Tags {
     /// Cells of a cache without a server: each is its own truth.
-    pub(crate) fn alone(moves: Arc<Moves>) -> Self {
-        Self::new(true, moves)
+    pub(crate) fn alone(epochs: Arc<Epochs>) -> Self {
+        Self::new(true, epochs)
     }
 
     /// Cells that have to ask a server.
-    pub(crate) fn remote(moves: Arc<Moves>) -> Self {
-        Self::new(false, moves)
+    pub(crate) fn remote(epochs: Arc<Epochs>) -> Self {
+        Self::new(false, epochs)
     }
 
-    fn new(alone: bool, moves: Arc<Moves>) -> Self {
+    fn new(alone: bool, epochs: Arc<Epochs>) -> Self {
         let shard = || Mutex::new(Shard { cells: HashMap::new(), sweep_at: FIRST_SWEEP });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: RandomState::new(),
             sequence: AtomicU64::new(0),
-            moves,
+            epochs,
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
             alone,
             next_generation: AtomicU64::new(1),
@@ -75,9 +75,9 @@ impl Tags {
             shard.sweep_at = FIRST_SWEEP.max(shard.cells.len() * 2);
         }
         let cell = Arc::new(if self.alone {
-            TagCell::with_generation(tag.clone(), self.new_generation(), &self.moves)
+            TagCell::with_generation(tag.clone(), self.new_generation(), &self.epochs)
         } else {
-            TagCell::unknown(tag.clone(), &self.moves)
+            TagCell::unknown(tag.clone(), &self.epochs)
         });
         shard.cells.insert(tag.clone(), Arc::clone(&cell));
         cell
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_tag_has_one_cell_while_somebody_holds_it() {
-        let tags = Tags::remote(Arc::default());
+        let tags = Tags::remote(Arc::new(Epochs::new(1)));
         let held = tags.cell(&tag("books"));
         for i in 0..100_000_u64 {
             tags.cell(&TagId::Tag(Key::new("other").arg(i)));
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_hint_is_seen_by_loads_that_noted_the_sequence_before() {
-        let tags = Tags::remote(Arc::default());
+        let tags = Tags::remote(Arc::new(Epochs::new(1)));
         let noted = tags.sequence();
         assert!(tags.quiet_since(&tag("books"), noted));
         tags.hint(&tag("books"));
@@ -152,10 +152,10 @@ mod tests {
 
     #[test]
     fn alone_a_hint_is_a_new_generation() {
-        let tags = Tags::alone(Arc::default());
+        let tags = Tags::alone(Arc::new(Epochs::new(1)));
         let cell = tags.cell(&tag("books"));
-        let before = cell.known(0).unwrap();
+        let before = cell.known().unwrap();
         tags.hint(&tag("books"));
-        assert!(cell.known(0).is_some_and(|now| now != before));
+        assert!(cell.known().is_some_and(|now| now != before));
     }
 }

@@ -44,6 +44,11 @@ impl Tasks {
         self.closed.is_cancelled()
     }
 
+    /// Cancelled when `close` is called.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
     /// Nothing new is to be begun.
     pub(crate) fn close(&self) {
         self.closed.cancel();

@@ -51,6 +51,22 @@ pub(crate) enum Op {
     Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration },
     /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`].
     Bump { record: Record, proposed: u64, put: Option<Put> },
+    /// Moves the generation of the namespace, unless somebody has done so for this incident. Answered by [`Reply::Bumped`].
+    Heal { incident: u64, proposed: u64 },
+}
+
+impl Op {
+    /// The record that it is about.
+    pub(crate) fn record(&self) -> Record {
+        match self {
+            Self::Read { key, .. } | Self::Fill { key, .. } => Record::Control(key.clone()),
+            Self::Check { record, .. }
+            | Self::Version { record }
+            | Self::Acquire { record, .. }
+            | Self::Bump { record, .. } => record.clone(),
+            Self::Heal { .. } => Record::Tag(TagId::Namespace),
+        }
+    }
 }
 
 /// The answer to an [`Op`].
@@ -75,8 +91,8 @@ pub(crate) trait RemoteTier: Send + Sync + 'static {
     /// Answers each operation, in order, in one trip. Dropping the future is safe: the operations may still happen.
     fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>>;
 
-    /// Lets every change that was made before this call arrive at the [`ChangeListener`].
-    fn barrier(&self) -> BoxFuture<'_, Result<(), Error>>;
+    /// Lets every change of these records that was made before this call arrive at the [`ChangeListener`].
+    fn barrier(&self, records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Whether the tier can settle a doubt about an entry of L1. Without a server the check at the fill is the guard.
     fn settles_doubts(&self) -> bool;
@@ -89,15 +105,69 @@ pub(crate) trait RemoteTier: Send + Sync + 'static {
     /// The name of the record in the store, for people; `None` where there is no store.
     fn record_name(&self, record: &Record) -> Option<String>;
 
-    /// Tells the tier that an eviction was not confirmed: what it holds is not to be trusted until all of it has been
-    /// evicted once.
-    fn distrust(&self);
+    /// Whether what the tier says to these can be used: it cannot while a primary that was lost has not been compared.
+    fn trusts(&self, ops: &[Op]) -> bool;
 
-    /// Whether what the tier says can be used.
-    fn trusted(&self) -> bool;
+    /// Whether that is so of whatever is asked.
+    fn trusts_all(&self) -> bool;
 
     /// Ends the tier's own tasks and connections.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// One of the primaries that own the partitions between them, by a number that this process gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PrimaryId(u16);
+
+impl PrimaryId {
+    /// The only one, where there is but one.
+    pub(crate) const FIRST: Self = Self(0);
+
+    #[cfg(test)]
+    pub(crate) const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// How a server tells about changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mechanism {
+    /// Keyspace notifications
+    /// (<https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/>). They need `notify-keyspace-events` to contain
+    /// `K$gxe`, and make every write on the server a little dearer, whoever's it is.
+    Keyspace,
+    /// `CLIENT TRACKING` in its broadcasting mode
+    /// (<https://redis.io/docs/latest/develop/reference/client-side-caching/>). It needs no setting and costs other
+    /// applications of the server nothing; some hosted servers and proxies do not offer it. Writes in other databases of the
+    /// server are heard too, which costs a confirmation each.
+    Tracking,
+}
+
+impl Mechanism {
+    /// `keyspace notifications` or `client tracking`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keyspace => "keyspace notifications",
+            Self::Tracking => "client tracking",
+        }
+    }
+}
+
+/// What a primary that is back has in common with the one that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Continuity {
+    /// It is the same, and has everything.
+    Unbroken,
+    /// It has everything that it acknowledged up to the last beat; what came after may be lost.
+    Replaced { incident: u64 },
+    /// It came back with an older state, or with nothing.
+    RolledBack { incident: u64 },
 }
 
 /// Who is told about changes: the machinery of coherence.
@@ -106,12 +176,16 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     fn key_changed(&self, key: &Key);
     /// The record of a tag changed.
     fn tag_changed(&self, tag: &TagId);
-    /// Changes may have been missed.
-    fn gap(&self, why: &'static str);
-    /// Every change acknowledged before `sent` has been told.
-    fn heard_up_to(&self, sent: Tick);
-    /// Whether the server answers at all.
-    fn reachable(&self, reachable: bool);
+    /// Changes of what this primary owns may have been missed.
+    fn gap(&self, primary: PrimaryId, why: &'static str);
+    /// Every change that this primary acknowledged before `sent` has been told.
+    fn heard_up_to(&self, primary: PrimaryId, sent: Tick);
+    /// Whether this primary answers at all.
+    fn reachable(&self, primary: PrimaryId, reachable: bool);
+    /// A primary that was lost is back, or another is there in its place. To be told before anything that it holds is used.
+    fn restored(&self, how: Continuity);
+    /// Whose the partitions are now, and which primaries there are.
+    fn assigned(&self, owners: &[PrimaryId], present: &[PrimaryId]);
 }
 
 /// What to do with what L1 holds under a key.
@@ -186,6 +260,7 @@ impl NullRemote {
             Op::Fill { .. } => Reply::Yes(false),
             Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(self.next_version())),
             Op::Bump { put, .. } => Reply::Bumped { version: self.next_version(), stored: put.is_some() },
+            Op::Heal { .. } => Reply::Bumped { version: self.next_version(), stored: false },
         }
     }
 }
@@ -195,7 +270,7 @@ impl RemoteTier for NullRemote {
         Box::pin(std::future::ready(Ok(ops.iter().map(|op| self.answer(op)).collect())))
     }
 
-    fn barrier(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn barrier(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -207,9 +282,11 @@ impl RemoteTier for NullRemote {
         None
     }
 
-    fn distrust(&self) {}
+    fn trusts(&self, _ops: &[Op]) -> bool {
+        true
+    }
 
-    fn trusted(&self) -> bool {
+    fn trusts_all(&self) -> bool {
         true
     }
 

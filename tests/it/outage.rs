@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::support::{Origin, key, sees};
 
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// What one call gave, what the cache says of it, and how long it took.
 async fn timed<T>(call: impl Future<Output = T>) -> (T, Vec<Observation>, Duration) {
@@ -24,7 +24,7 @@ async fn timed<T>(call: impl Future<Output = T>) -> (T, Vec<Observation>, Durati
 }
 
 /// Waits until the row is in L1, however often the budget is too short for a busy machine.
-async fn local(cache: &Cache, origin: &Origin, id: u64) {
+pub(crate) async fn local(cache: &Cache, origin: &Origin, id: u64) {
     eventually(SOON, async || {
         let before = cache.stats().local_hits;
         origin.through(cache, id).await;
@@ -33,7 +33,7 @@ async fn local(cache: &Cache, origin: &Origin, id: u64) {
     .await;
 }
 
-async fn state(cache: &Cache, wanted: CoherenceState) {
+pub(crate) async fn state(cache: &Cache, wanted: CoherenceState) {
     eventually(SOON, async || {
         let report = cache.coherence();
         if report.state == wanted { Ok(()) } else { Err(report) }
@@ -42,8 +42,10 @@ async fn state(cache: &Cache, wanted: CoherenceState) {
 }
 
 /// Evictions of each reach the other, in force and acknowledged.
-async fn in_order(a: &Cache, b: &Cache) {
+pub(crate) async fn in_order(a: &Cache, b: &Cache) {
     let origin = Origin::default();
+    // What an earlier origin wrote.
+    eventually(SOON, async || a.evict(&key(1_000)).await.is_applied()).await;
     for (revision, (evicts, reads)) in (1..).zip([(a, b), (b, a)]) {
         sees(reads, &origin, 1_000, origin.revision.load(std::sync::atomic::Ordering::SeqCst)).await;
         origin.write(revision);

@@ -16,26 +16,15 @@ mod words;
 /// to its left. A module's own files may import one another. What is under `#[cfg(test)]` may import anything.
 const ROWS: &[(&str, &[&str])] = &[
     ("vocabulary", &["error", "key", "tag", "clock", "duration"]),
-    ("model", &["moves", "cell", "entry", "policy", "outcome"]),
+    ("model", &["moves", "epochs", "cell", "entry", "policy", "outcome", "breaker"]),
     ("ports", &["codec", "schema", "wire", "value", "tier"]),
     ("adapters", &["local", "remote"]),
     ("machinery", MACHINERY),
     ("composition", &["cache", "builder"]),
     ("faces", &["installed", "__private", "test_util", "lib"]),
 ];
-const MACHINERY: &[&str] = &[
-    "tasks",
-    "flight",
-    "breaker",
-    "budget",
-    "coherence",
-    "tags",
-    "refresh",
-    "recovery",
-    "stats",
-    "hearing",
-    "write_behind",
-];
+const MACHINERY: &[&str] =
+    &["tasks", "flight", "budget", "coherence", "tags", "refresh", "recovery", "stats", "hearing", "write_behind"];
 
 /// The row that only these may name, besides itself: machinery sees ports, never adapters.
 const ADAPTERS: &str = "adapters";

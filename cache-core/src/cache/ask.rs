@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::{Call, Inner, scopes::ScopeState};
 use crate::{
     budget::Budget,
-    cell::TagCell,
-    entry::{Deadlines, Entry, EntryMeta, Held, Stamp},
+    cell::{Seen, TagCell},
+    entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp},
     error::{Error, ErrorKind},
     flight::Departure,
     key::{Key, ScopeId},
@@ -19,37 +19,38 @@ use crate::{
 
 /// What a call depends on, as it was before its first command.
 pub(super) struct Watch {
+    pub(super) spot: Spot,
     pub(super) stamp: Stamp,
     /// Hints on any tag so far.
     pub(super) sequence: u64,
-    /// The cells of the namespace, the scopes and the tags known before the load, each with its hints so far.
-    pub(super) cells: Vec<(Arc<TagCell>, u64)>,
+    /// Fences so far, of any primary.
+    pub(super) fences: u64,
+    /// The cells of the namespace, the scopes and the tags known before the load.
+    pub(super) cells: Vec<Seen>,
 }
 
-/// What this node may believe of tags during one call: what the server said in it, else what the cells know, as long as
-/// nothing can have been missed.
+/// What the server said of tags during one call. Of the others this node believes what their cells know, as long as nothing
+/// can have been missed.
+#[derive(Default)]
 pub(super) struct Believed {
-    epoch: u64,
-    coherent: bool,
     said: Vec<Held>,
 }
 
 impl Believed {
-    fn of(&self, cell: &Arc<TagCell>) -> Option<u64> {
-        let said = self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation);
-        said.or_else(|| if self.coherent { cell.known(self.epoch) } else { None })
+    fn said(&self, cell: &Arc<TagCell>) -> Option<u64> {
+        self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation)
     }
 
-    fn hear(&mut self, cell: &Arc<TagCell>, generation: u64, hints: u64) {
-        cell.learn(generation, self.epoch, hints);
-        self.said.push((Arc::clone(cell), generation));
+    fn hear(&mut self, asked: Seen, generation: u64) {
+        asked.learn(generation);
+        self.said.push((asked.cell, generation));
     }
 }
 
 impl Watch {
     /// What those who want to board the flight compare.
     pub(super) fn departure(&self) -> Departure {
-        Departure { stamp: self.stamp, sequence: self.sequence, watched: self.cells.clone() }
+        Departure { spot: self.spot, stamp: self.stamp, sequence: self.sequence, watched: self.cells.clone() }
     }
 }
 
@@ -62,7 +63,9 @@ pub(super) struct Captured {
 impl Inner {
     /// Reads every mark that a later change would move. To be called before the first command.
     pub(super) fn watch(&self, key: &Key, scope: &ScopeState, tags: &[Key]) -> Watch {
-        let stamp = self.coherence.stamp(key.local_hash());
+        let spot = self.coherence.spot(key);
+        let fences = self.coherence.fences();
+        let stamp = self.coherence.stamp(spot);
         let sequence = self.tags.sequence();
         let mut cells = scope.cells.to_vec();
         for cell in self.cells_of(tags) {
@@ -70,8 +73,8 @@ impl Inner {
                 cells.push(cell);
             }
         }
-        let cells = cells.into_iter().map(|cell| (Arc::clone(&cell), cell.hints())).collect();
-        Watch { stamp, sequence, cells }
+        let cells = cells.iter().map(TagCell::seen).collect();
+        Watch { spot, stamp, sequence, fences, cells }
     }
 
     /// The cells of tags, and of the head of each tag's template, which is what an eviction moves when it knows the template
@@ -83,16 +86,22 @@ impl Inner {
 
     /// One trip, within the call's budget. What an untrusted server says is an error.
     pub(super) async fn ask(&self, budget: &mut Budget, ops: Vec<Op>) -> Result<Vec<Reply>, Error> {
-        let untrusted = || Error::new(ErrorKind::Untrusted, "redis", "an eviction is not confirmed yet");
-        if !self.remote.trusted() {
+        let untrusted = || Error::new(ErrorKind::Untrusted, "redis", "an eviction is not in force there yet");
+        if !self.trusts(&ops) {
             return Err(untrusted());
         }
+        let before = self.recovery.queued_so_far();
         let replies = budget.spend(&self.clock, self.remote.run(ops)).await.inspect_err(|error| {
             self.counters.add(Count::RemoteErrors);
             tracing::debug!(%error, "Redis did not answer");
         })?;
         // An eviction that went unconfirmed meanwhile may be missing in what was read.
-        if self.remote.trusted() { Ok(replies) } else { Err(untrusted()) }
+        if self.recovery.queued_so_far() == before { Ok(replies) } else { Err(untrusted()) }
+    }
+
+    /// Whether what Redis says to these can be used.
+    fn trusts(&self, ops: &[Op]) -> bool {
+        self.remote.trusts(ops) && (self.recovery.waiting() == 0 || self.recovery.trusts(ops.iter().map(Op::record)))
     }
 
     /// Lets the server confirm an entry of L1 that something raised a doubt about.
@@ -104,14 +113,15 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<bool, Error> {
         let held = entry.meta.held().unwrap_or_default();
-        let mut believed = self.believed(stamp);
-        let unknown = unknown(held.iter().map(|(cell, _)| cell), &believed);
+        let mut believed = Believed::default();
+        let unknown = self.unknown(held.iter().map(|(cell, _)| cell), &believed);
         let mut ops = vec![Op::Check { record: Record::Control(key.clone()), version: entry.meta.version }];
-        ops.extend(unknown.iter().map(|(cell, _)| generation_of(cell)));
+        ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let same_version = matches!(replies.next(), Some(Reply::Yes(true)));
         hear_all(&mut believed, unknown, replies);
-        let stands = same_version && held.iter().all(|(cell, generation)| believed.of(cell) == Some(*generation));
+        let stands =
+            same_version && held.iter().all(|(cell, generation)| self.believes(&believed, cell) == Some(*generation));
         if stands {
             entry.meta.restamp(stamp);
             self.counters.add(Count::Revalidated);
@@ -119,8 +129,15 @@ impl Inner {
         Ok(stands)
     }
 
-    pub(super) fn believed(&self, stamp: Stamp) -> Believed {
-        Believed { epoch: stamp.epoch, coherent: self.coherence.coherent(), said: Vec::new() }
+    /// The generation that this node may believe a tag to have.
+    fn believes(&self, believed: &Believed, cell: &Arc<TagCell>) -> Option<u64> {
+        let known = || if self.coherence.coherent_in([cell.partition()]) { cell.known() } else { None };
+        believed.said(cell).or_else(known)
+    }
+
+    /// The cells that have to be asked about, as they are before the question.
+    pub(super) fn unknown<'a>(&self, cells: impl Iterator<Item = &'a Arc<TagCell>>, believed: &Believed) -> Vec<Seen> {
+        cells.filter(|cell| self.believes(believed, cell).is_none()).map(TagCell::seen).collect()
     }
 
     /// Reads L2: an entry that is fresh, whose version is the current one and whose tags all stand, or nothing.
@@ -132,10 +149,10 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<Option<Arc<Entry>>, Error> {
         let Some(op) = self.read_op(call) else { return Ok(None) };
-        let mut believed = self.believed(watch.stamp);
-        let unknown = unknown(watch.cells.iter().map(|(cell, _)| cell), &believed);
+        let mut believed = Believed::default();
+        let unknown = self.unknown(watch.cells.iter().map(|seen| &seen.cell), &believed);
         let mut ops = vec![op];
-        ops.extend(unknown.iter().map(|(cell, _)| generation_of(cell)));
+        ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let read = replies.next();
         hear_all(&mut believed, unknown, replies);
@@ -183,7 +200,7 @@ impl Inner {
             return Ok(None);
         }
         let Some(held) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
-        let meta = self.meta_of_read(call, &header, scope, watch.stamp);
+        let meta = self.meta_of_read(call, &header, scope, watch);
         let Some(entry) = self.decode(call, &header, payload, meta) else {
             undecodable("codec");
             return Ok(None);
@@ -232,7 +249,7 @@ impl Inner {
         call: &Call<T, E>,
         header: &Header<'_>,
         scope: &ScopeState,
-        stamp: Stamp,
+        watch: &Watch,
     ) -> EntryMeta {
         let deadlines = header.deadlines();
         // Never restarts the clock: L1 keeps a value at most for what it still has.
@@ -240,12 +257,13 @@ impl Inner {
         EntryMeta::new(
             &call.key,
             ValueOps::<T>::slot(),
+            watch.spot.partition,
             header.version,
             header.created,
             Duration::from_micros(header.load_micros.into()),
             deadlines,
             self.clock.now().plus(left),
-            stamp,
+            watch.stamp,
         )
     }
 
@@ -263,17 +281,17 @@ impl Inner {
             held.push((self.tags.cell(&tag), *generation));
         }
         // An entry of a site that declared less must not escape an eviction of what it left out.
-        let complete = watch.cells.iter().all(|(cell, _)| held.iter().any(|(other, _)| Arc::ptr_eq(cell, other)));
+        let complete = watch.cells.iter().all(|seen| held.iter().any(|(cell, _)| Arc::ptr_eq(cell, &seen.cell)));
         if !complete {
             return Ok(None);
         }
-        let unknown = unknown(held.iter().map(|(cell, _)| cell), believed);
+        let unknown = self.unknown(held.iter().map(|(cell, _)| cell), believed);
         if !unknown.is_empty() {
-            let ops = unknown.iter().map(|(cell, _)| generation_of(cell)).collect();
+            let ops = unknown.iter().map(|seen| generation_of(&seen.cell)).collect();
             let replies = self.ask(budget, ops).await?.into_iter();
             hear_all(believed, unknown, replies);
         }
-        let stands = held.iter().all(|(cell, generation)| believed.of(cell) == Some(*generation));
+        let stands = held.iter().all(|(cell, generation)| self.believes(believed, cell) == Some(*generation));
         Ok(stands.then_some(held))
     }
 
@@ -289,30 +307,31 @@ impl Inner {
         let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
         let mut ops = vec![Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) }];
         let mut asked = Vec::new();
-        for (cell, hints) in &watch.cells {
+        for seen in &watch.cells {
+            let cell = &seen.cell;
             let needs = matches!(cell.tag(), TagId::Tag(_)).then_some(life);
             let lives = needs.is_none() || !self.remote.settles_doubts() || cell.lives_until(needs_until);
-            if cell.known(watch.stamp.epoch).is_none() || !lives {
+            if cell.known().is_none() || !lives {
                 ops.push(Op::Acquire { record: Record::Tag(cell.tag().clone()), needs });
-                asked.push((cell, *hints, needs));
+                asked.push((seen, needs));
             }
         }
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let version = version_of(replies.next())?;
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
-        for ((cell, hints, needs), reply) in asked.into_iter().zip(replies) {
+        for ((seen, needs), reply) in asked.into_iter().zip(replies) {
             let generation = version_of(Some(reply))?;
-            cell.learn(generation, watch.stamp.epoch, hints);
+            seen.learn(generation);
             if needs.is_some() {
-                cell.renewed(needs_until);
+                seen.cell.renewed(needs_until);
             }
-            held.push((Arc::clone(cell), generation));
+            held.push((Arc::clone(&seen.cell), generation));
         }
-        for (cell, _) in &watch.cells {
+        for Seen { cell, .. } in &watch.cells {
             if held.iter().any(|(other, _)| Arc::ptr_eq(cell, other)) {
                 continue;
             }
-            match cell.known(watch.stamp.epoch) {
+            match cell.known() {
                 Some(generation) => held.push((Arc::clone(cell), generation)),
                 // Hinted since it was found known: what is loaded now belongs to no generation that we could name.
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
@@ -322,23 +341,14 @@ impl Inner {
     }
 }
 
-/// The cells that have to be asked about, each with its hints before the question.
-pub(super) fn unknown<'a>(
-    cells: impl Iterator<Item = &'a Arc<TagCell>>,
-    believed: &Believed,
-) -> Vec<(Arc<TagCell>, u64)> {
-    let unknown = cells.filter(|cell| believed.of(cell).is_none());
-    unknown.map(|cell| (Arc::clone(cell), cell.hints())).collect()
-}
-
 pub(super) fn generation_of(cell: &TagCell) -> Op {
     Op::Version { record: Record::Tag(cell.tag().clone()) }
 }
 
-pub(super) fn hear_all(believed: &mut Believed, asked: Vec<(Arc<TagCell>, u64)>, replies: impl Iterator<Item = Reply>) {
-    for ((cell, hints), reply) in asked.into_iter().zip(replies) {
+pub(super) fn hear_all(believed: &mut Believed, asked: Vec<Seen>, replies: impl Iterator<Item = Reply>) {
+    for (seen, reply) in asked.into_iter().zip(replies) {
         if let Reply::Version(Some(generation)) = reply {
-            believed.hear(&cell, generation, hints);
+            believed.hear(seen, generation);
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     budget::Budget,
+    cell::Seen,
     entry::{Deadlines, Entry, EntryMeta},
     error::Error,
     flight::{Departure, Landed, Landing, Lead, Turn},
@@ -115,7 +116,7 @@ impl Inner {
         loop {
             let boarded_at = self.tags.sequence();
             let slot = ValueOps::<T>::slot();
-            let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(&call.key, departure));
+            let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(departure));
             match seat.turn().await {
                 Turn::Lead(lead) => {
                     let ticket = Ticket { call, scope, watch: None, lead: None, budget, bypass: None };
@@ -163,9 +164,8 @@ impl Inner {
     }
 
     /// Whether nothing has changed for a flight since it departed.
-    fn stands(&self, key: &Key, departure: &Departure) -> bool {
-        departure.stamp == self.coherence.stamp(key.local_hash())
-            && departure.watched.iter().all(|(cell, hints)| cell.hints() == *hints)
+    fn stands(&self, departure: &Departure) -> bool {
+        departure.stamp == self.coherence.stamp(departure.spot) && departure.watched.iter().all(Seen::unhinted)
     }
 
     /// Whether no tag that only the value could name changed between the departure of a flight and the moment somebody
@@ -239,7 +239,7 @@ impl Inner {
         }
         let Some(entry) = self.read(call, scope, watch, budget).await? else { return Ok(None) };
         let Some(result) = answer(call, &entry) else { return Ok(None) };
-        self.install(&call.key, &entry, watch.stamp);
+        self.install(watch.spot, &entry, watch.stamp);
         Ok(Some((entry, result, Tier::Remote)))
     }
 
@@ -249,7 +249,7 @@ impl Inner {
             return self.revalidate(key, entry, watch.stamp, budget).await;
         }
         // Without a server an entry that is still there was not evicted: another key of its stripe was.
-        let stands = entry.meta.tags_stand(watch.stamp.epoch);
+        let stands = entry.meta.tags_stand();
         if stands {
             entry.meta.restamp(watch.stamp);
         }
@@ -450,10 +450,21 @@ impl Inner {
     ) -> EntryMeta {
         let now = self.clock.now();
         let created = self.clock.remote_micros_at(now);
-        let stamp = watch.map_or_else(|| self.coherence.stamp(key.local_hash()), |watch| watch.stamp);
+        let spot = watch.map_or_else(|| self.coherence.spot(key), |watch| watch.spot);
+        let stamp = watch.map_or_else(|| self.coherence.stamp(spot), |watch| watch.stamp);
         let version = captured.map_or(0, |captured| captured.version);
         let deadlines = Deadlines::fresh_for(created, ttl);
-        EntryMeta::new(key, ValueOps::<T>::slot(), version, created, took, deadlines, now.plus(ttl.min(l1)), stamp)
+        EntryMeta::new(
+            key,
+            ValueOps::<T>::slot(),
+            spot.partition,
+            version,
+            created,
+            took,
+            deadlines,
+            now.plus(ttl.min(l1)),
+            stamp,
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
     Cache, Call, Inner, Rules,
-    ask::{generation_of, hear_all, unknown},
+    ask::{Believed, generation_of, hear_all},
     call::Place,
     context::note,
 };
@@ -103,13 +103,12 @@ impl Inner {
         let Some(mut ops) = calls.iter().map(|call| self.read_op(call)).collect::<Option<Vec<_>>>() else {
             return Ok(calls.iter().map(|_| None).collect());
         };
-        let Some(first) = watches.first() else { return Ok(Vec::new()) };
-        let mut believed = self.believed(first.stamp);
-        let mut cells: Vec<_> = watches.iter().flat_map(|watch| watch.cells.iter().map(|(cell, _)| cell)).collect();
+        let mut believed = Believed::default();
+        let mut cells: Vec<_> = watches.iter().flat_map(|watch| watch.cells.iter().map(|seen| &seen.cell)).collect();
         cells.sort_unstable_by_key(|cell| Arc::as_ptr(cell));
         cells.dedup_by_key(|cell| Arc::as_ptr(cell));
-        let asked = unknown(cells.into_iter(), &believed);
-        ops.extend(asked.iter().map(|(cell, _)| generation_of(cell)));
+        let asked = self.unknown(cells.into_iter(), &believed);
+        ops.extend(asked.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let reads: Vec<_> = replies.by_ref().take(calls.len()).collect();
         hear_all(&mut believed, asked, replies);
@@ -117,7 +116,7 @@ impl Inner {
         for (((call, scope), watch), read) in calls.iter().zip(&scopes).zip(&watches).zip(reads) {
             let entry = self.judge(call, scope, watch, &mut believed, Some(read), budget).await?;
             if let Some(entry) = &entry {
-                self.install(&call.key, entry, watch.stamp);
+                self.install(watch.spot, entry, watch.stamp);
             }
             entries.push(entry.map(|entry| (entry, Tier::Remote)));
         }

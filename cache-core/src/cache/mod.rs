@@ -38,8 +38,9 @@ use crate::{
     error::Error,
     flight::Flights,
     key::{Key, ScopeId},
-    outcome::{Bypass, Outcome},
+    outcome::{Bypass, OnL2Error, Outcome},
     policy::{Explanation, Policy, PolicyTree, check_scope},
+    recovery::Recovery,
     stats::{Counters, Stats},
     tags::Tags,
     tasks::Tasks,
@@ -56,11 +57,13 @@ pub(crate) struct Parts {
     pub(crate) remote: Arc<dyn RemoteTier>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) tags: Arc<Tags>,
+    pub(crate) recovery: Arc<Recovery>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tasks: Tasks,
     pub(crate) policies: PolicyTree,
     pub(crate) codec: Codec,
     pub(crate) budget: Duration,
+    pub(crate) on_l2_error: OnL2Error,
     /// Why every call goes past this cache, if it does.
     pub(crate) gate: Option<Bypass>,
 }
@@ -71,6 +74,7 @@ pub(crate) struct Inner {
     remote: Arc<dyn RemoteTier>,
     coherence: Arc<Coherence>,
     tags: Arc<Tags>,
+    recovery: Arc<Recovery>,
     counters: Arc<Counters>,
     tasks: Tasks,
     scopes: Scopes,
@@ -78,6 +82,7 @@ pub(crate) struct Inner {
     fills: Arc<Semaphore>,
     codec: Codec,
     budget: Duration,
+    on_l2_error: OnL2Error,
     gate: Option<Bypass>,
 }
 
@@ -139,6 +144,7 @@ impl Cache {
             remote: parts.remote,
             coherence: parts.coherence,
             tags: parts.tags,
+            recovery: parts.recovery,
             counters: parts.counters,
             tasks: parts.tasks,
             scopes: Scopes::new(parts.policies),
@@ -146,6 +152,7 @@ impl Cache {
             fills: Arc::new(Semaphore::new(FILLS_UNDER_WAY)),
             codec: parts.codec,
             budget: parts.budget,
+            on_l2_error: parts.on_l2_error,
             gate: parts.gate,
         }))
     }
@@ -159,7 +166,8 @@ impl Cache {
     /// How current L1 is, and why.
     #[must_use]
     pub fn coherence(&self) -> CoherenceReport {
-        self.0.coherence.report(self.0.remote.trusted())
+        let waiting = self.0.recovery.waiting();
+        self.0.coherence.report(waiting, waiting == 0 && self.0.remote.trusts_all())
     }
 
     /// The policy of a scope, each field with where it came from.
@@ -200,6 +208,7 @@ impl Cache {
     pub async fn close(&self) {
         self.0.tasks.close();
         self.0.tasks.finished().await;
+        self.0.recovery.flush(&*self.0.remote, &self.0.clock).await;
         self.0.remote.close().await;
         self.0.tasks.services_ended().await;
         self.0.coherence.end();

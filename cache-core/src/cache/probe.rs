@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Inner, context::note};
 use crate::{
     clock::Tick,
-    entry::Entry,
+    entry::{Entry, Spot},
     key::Key,
     outcome::{Outcome, Tier},
     value::ValueOps,
@@ -39,17 +39,22 @@ impl Inner {
     /// In this order: what was heard before the beat that proves the bound is seen by whoever sees the bound proved.
     #[inline]
     pub(super) fn may_serve(&self, key: &Key, entry: &Entry, now: Tick) -> bool {
-        now < entry.meta.expires && self.coherence.coherent_at(now) && {
+        now < entry.meta.expires && {
+            let coherent = self.coherence.coherent_at(now);
             let moved = self.coherence.moved();
-            entry.meta.unmoved(moved) || self.marks_stand(key, entry, moved)
+            (coherent && entry.meta.unmoved(moved)) || self.marks_stand(key, entry, moved)
         }
     }
 
-    /// Whether the marks that concern an entry are where they were: those of its key, and those of its tags.
+    /// Whether the primaries that an entry depends on are heard, and the marks that concern it are where they were: those of
+    /// its key, and those of its tags.
     #[cold]
     fn marks_stand(&self, key: &Key, entry: &Entry, moved: u64) -> bool {
-        let stamp = self.coherence.stamp(key.local_hash());
-        let stands = entry.meta.stamp() == stamp && entry.meta.tags_stand(stamp.epoch);
+        if !self.coherence.coherent_in(entry.meta.partitions()) {
+            return false;
+        }
+        let stamp = self.coherence.stamp(Spot { hash: key.local_hash(), partition: entry.meta.partition });
+        let stands = entry.meta.stamp() == stamp && entry.meta.tags_stand();
         if stands {
             entry.meta.stood(moved);
         }

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     budget::Budget,
+    cell::{Seen, TagCell},
     codec::Codec,
-    entry::{Entry, Held, Stamp},
+    entry::{Entry, Held, Spot, Stamp},
     error::{Error, ErrorKind},
     flight::Lead,
     key::Key,
@@ -47,10 +48,9 @@ pub(super) struct Loaded {
 
 impl Inner {
     /// Puts an entry into L1, unless its key was hinted at, evicted or fenced since its stamp was read.
-    pub(super) fn install(&self, key: &Key, entry: &Arc<Entry>, stamp: Stamp) {
-        let hash = key.local_hash();
-        self.local.compute(hash, &mut |present| {
-            if self.coherence.stamp(hash) == stamp {
+    pub(super) fn install(&self, spot: Spot, entry: &Arc<Entry>, stamp: Stamp) {
+        self.local.compute(spot.hash, &mut |present| {
+            if self.coherence.stamp(spot) == stamp {
                 Change::Replace(Arc::clone(entry).beside(present))
             } else {
                 Change::Keep
@@ -68,7 +68,7 @@ impl Inner {
                 return;
             }
             loaded.entry.meta.hold(held);
-            self.install(&loaded.key, &loaded.entry, loaded.watch.stamp);
+            self.install(loaded.watch.spot, &loaded.entry, loaded.watch.stamp);
             loaded.lead = None;
             if !self.remote.stores() {
                 return;
@@ -86,7 +86,7 @@ impl Inner {
     /// began.
     pub(super) fn hold_known(&self, result_tags: &[Key], watch: &Watch, held: &mut Vec<Held>) -> bool {
         for cell in self.cells_of(result_tags) {
-            let Some(generation) = cell.known(watch.stamp.epoch) else { return false };
+            let Some(generation) = cell.known() else { return false };
             if !self.tags.quiet_since(cell.tag(), watch.sequence) {
                 return false;
             }
@@ -108,7 +108,7 @@ impl Inner {
                 Ok(false) => return self.counters.add(Count::FillsRefused),
                 Err(_) => return self.counters.add(Count::FillsDropped),
             }
-            self.install(&loaded.key, &loaded.entry, loaded.watch.stamp);
+            self.install(loaded.watch.spot, &loaded.entry, loaded.watch.stamp);
             loaded.lead = None;
         }
         if let Err(error) = self.fill(loaded, &mut budget).await {
@@ -134,16 +134,17 @@ impl Inner {
             return Ok(true);
         }
         let needs = |tag: &TagId| matches!(tag, TagId::Tag(_)).then_some(life);
-        let hints: Vec<u64> = cells.iter().map(|cell| cell.hints()).collect();
+        let asked: Vec<Seen> = cells.iter().map(TagCell::seen).collect();
         let acquire = |tag: &TagId| Op::Acquire { record: Record::Tag(tag.clone()), needs: needs(tag) };
         let ops = cells.iter().map(|cell| acquire(cell.tag())).collect();
         let replies = self.ask(budget, ops).await?;
-        for ((cell, hints), reply) in cells.into_iter().zip(hints).zip(replies) {
+        for (seen, reply) in asked.iter().zip(replies) {
             let generation = version_of(Some(reply))?;
-            cell.learn(generation, watch.stamp.epoch, hints);
-            held.push((cell, generation));
+            seen.learn(generation);
+            held.push((Arc::clone(&seen.cell), generation));
         }
-        budget.spend(&self.clock, self.remote.barrier()).await?;
+        let records = held.iter().map(|(cell, _)| Record::Tag(cell.tag().clone())).collect();
+        budget.spend(&self.clock, self.remote.barrier(records)).await?;
         let quiet = held.iter().all(|(cell, _)| {
             let of_the_result = result_tags.iter().any(|tag| match cell.tag() {
                 TagId::Tag(key) => key == tag,
@@ -152,7 +153,8 @@ impl Inner {
             });
             !of_the_result || self.tags.quiet_since(cell.tag(), watch.sequence)
         });
-        Ok(quiet && self.coherence.epoch() == watch.stamp.epoch)
+        // A gap may have swallowed what would have been said: since the load began for what it knew, since the question for these.
+        Ok(quiet && self.coherence.fences() == watch.fences)
     }
 
     /// Stores the value in Redis, iff its key is at the version captured before the load.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     budget::Budget,
-    entry::{Deadlines, Entry, EntryMeta, Held, Stamp},
+    entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp},
     error::Error,
     key::{Key, ScopeId},
-    outcome::{Ack, Bypass, Outcome},
+    outcome::{Ack, Bypass, OnL2Error, Outcome},
     policy::{Overrides, Resolved},
     stats::Count,
     tag::TagId,
@@ -96,6 +96,13 @@ pub(crate) struct After {
 struct Targets {
     keys: Vec<Key>,
     tags: Vec<TagId>,
+}
+
+impl Targets {
+    fn records(&self) -> impl Iterator<Item = Record> {
+        let keys = self.keys.iter().cloned().map(Record::Control);
+        keys.chain(self.tags.iter().cloned().map(Record::Tag))
+    }
 }
 
 /// A writer between the beginning of its body and its end. Dropped before the end, it evicts what is known, in a task of its
@@ -264,6 +271,7 @@ impl Drop for Write {
         }
         let targets = self.everything();
         let inner = Arc::clone(&self.inner);
+        let queued: Vec<Record> = targets.records().collect();
         // This process at once, so that even without a runtime no reader here sees the old value.
         inner.evict_locally(&targets);
         let evict = {
@@ -275,7 +283,7 @@ impl Drop for Write {
             }
         };
         if !inner.tasks.spawn(evict) {
-            inner.remote.distrust();
+            inner.recovery.queue(queued);
         }
     }
 }
@@ -289,26 +297,27 @@ impl Inner {
             return Ack::Applied(0);
         }
         let answer = budget.spend(&self.clock, self.remote.run(ops)).await;
-        self.hear_own(targets, answer.is_ok(), budget).await;
+        // First: whoever reads from here on asks Redis, and must not believe it about what it has not confirmed.
+        let ack = self.acknowledge(targets.records(), answer);
+        self.hear_own(targets, ack, budget).await;
         self.evict_locally(targets);
         self.counters.add(Count::Evictions);
-        self.acknowledge(answer)
+        ack
     }
 
     /// Lets the echo of an eviction of tags arrive before it returns. A load that began after the eviction, and whose result
     /// names such a tag, would else take the echo for another eviction, and not be stored.
-    async fn hear_own(&self, targets: &Targets, applied: bool, budget: &mut Budget) {
-        if applied && !targets.tags.is_empty() {
+    async fn hear_own(&self, targets: &Targets, ack: Ack, budget: &mut Budget) {
+        if ack.is_applied() && !targets.tags.is_empty() {
+            let records = targets.tags.iter().cloned().map(Record::Tag).collect();
             // Without it the eviction is as good; a load may be made twice.
-            let _heard = budget.spend(&self.clock, self.remote.barrier()).await;
+            let _heard = budget.spend(&self.clock, self.remote.barrier(records)).await;
         }
     }
 
     fn bumps(&self, targets: &Targets) -> Vec<Op> {
         let proposed = self.clock.remote_micros();
-        let keys = targets.keys.iter().cloned().map(Record::Control);
-        let records = keys.chain(targets.tags.iter().cloned().map(Record::Tag));
-        records.map(|record| Op::Bump { record, proposed, put: None }).collect()
+        targets.records().map(|record| Op::Bump { record, proposed, put: None }).collect()
     }
 
     fn evict_locally(&self, targets: &Targets) {
@@ -324,23 +333,45 @@ impl Inner {
         }
     }
 
-    /// What the server confirmed. If anything is missing, nothing that it holds is used until all of it was evicted once.
-    fn acknowledge(&self, answer: Result<Vec<Reply>, Error>) -> Ack {
-        let replies = answer.unwrap_or_else(|error| {
+    /// What the server confirmed. What it did not is queued; what it did is remembered, in case the server loses it.
+    fn acknowledge(&self, records: impl Iterator<Item = Record>, answer: Result<Vec<Reply>, Error>) -> Ack {
+        let (replies, error) = match answer {
+            Ok(replies) => (replies, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let mut replies = replies.into_iter();
+        let (mut confirmed, mut queued, mut version, mut refusal) = (Vec::new(), Vec::new(), 0, error);
+        for record in records {
+            match replies.next() {
+                Some(Reply::Bumped { version: moved, .. }) => {
+                    version = version.max(moved);
+                    confirmed.push(record);
+                }
+                Some(Reply::Failed(error)) => {
+                    refusal = Some(error);
+                    queued.push(record);
+                }
+                _ => queued.push(record),
+            }
+        }
+        if self.remote.settles_doubts() && !confirmed.is_empty() {
+            self.recovery.confirmed(confirmed, self.clock.now());
+        }
+        if queued.is_empty() {
+            return Ack::Applied(version);
+        }
+        if let Some(error) = refusal {
             self.counters.add(Count::RemoteErrors);
             tracing::warn!(%error, "an eviction was not confirmed");
-            vec![Reply::Failed(error)]
-        });
-        let acks = replies.iter().map(|reply| match reply {
-            Reply::Bumped { version, .. } => Ack::Applied(*version),
-            _ => Ack::Queued,
-        });
-        let ack = acks.reduce(Ack::and).unwrap_or(Ack::Queued);
-        if ack == Ack::Queued {
-            self.counters.add(Count::Queued);
-            self.remote.distrust();
         }
-        ack
+        match self.on_l2_error {
+            OnL2Error::Queue => {
+                self.counters.add(Count::Queued);
+                self.recovery.queue(queued);
+                Ack::Queued
+            }
+            OnL2Error::Fail => Ack::Failed,
+        }
     }
 
     /// Captures what a put will belong to. Without a capture it only evicts.
@@ -376,7 +407,17 @@ impl Inner {
         let deadlines = Deadlines::fresh_for(created, ttl);
         let expires = now.plus(ttl.min(policy.l1));
         let slot = ValueOps::<T>::slot();
-        let meta = EntryMeta::new(&key, slot, version, created, Duration::ZERO, deadlines, expires, watch.stamp);
+        let meta = EntryMeta::new(
+            &key,
+            slot,
+            watch.spot.partition,
+            version,
+            created,
+            Duration::ZERO,
+            deadlines,
+            expires,
+            watch.stamp,
+        );
         let entry = ops.entry(value, meta);
 
         let held = if ttl.is_zero() {
@@ -410,11 +451,13 @@ impl Inner {
 
         let reply = answer.as_ref().ok().and_then(|replies| replies.last());
         let stored = matches!(reply, Some(Reply::Bumped { stored: true, .. }));
-        self.replace(&key, stored.then_some(&entry), watch.stamp);
-        self.hear_own(&targets, answer.is_ok(), budget).await;
+        let records = targets.records().chain([Record::Control(key)]);
+        let ack = self.acknowledge(records, answer);
+        self.replace(watch.spot, stored.then_some(&entry), watch.stamp);
+        self.hear_own(&targets, ack, budget).await;
         self.evict_locally(&targets);
         self.counters.add(Count::Puts);
-        self.acknowledge(answer)
+        ack
     }
 
     async fn hold_for_put(
@@ -436,11 +479,10 @@ impl Inner {
     /// Moves the key's stripe and puts `entry` where the old one was, under the key's own exclusion. If something moved the
     /// stripe since `stamp` was read, the server has to confirm the entry at its first use; without a server, it is dropped:
     /// a later writer may be done already.
-    fn replace(&self, key: &Key, entry: Option<&Arc<Entry>>, stamp: Stamp) {
-        let hash = key.local_hash();
-        self.local.compute(hash, &mut |_| {
-            let before = self.coherence.move_stripe(hash);
-            let undisturbed = before == stamp.stripe && self.coherence.epoch() == stamp.epoch;
+    fn replace(&self, spot: Spot, entry: Option<&Arc<Entry>>, stamp: Stamp) {
+        self.local.compute(spot.hash, &mut |_| {
+            let before = self.coherence.move_stripe(spot.hash);
+            let undisturbed = before == stamp.stripe && self.coherence.stamp(spot).epoch == stamp.epoch;
             match entry {
                 Some(entry) if undisturbed => {
                     entry.meta.restamp(Stamp { stripe: before + 1, ..stamp });

@@ -45,7 +45,7 @@ fn fold(left: u64, right: u64) -> u64 {
 }
 
 /// xxh3-64 of the wire text, reduced to `0..partitions`; no partitions count as one.
-pub(super) fn partition(wire: &[u8], partitions: u16) -> u16 {
+pub(crate) fn partition(wire: &[u8], partitions: u16) -> u16 {
     let bucket = xxh3_64(wire) % u64::from(partitions.max(1));
     u16::try_from(bucket).expect("the remainder of a division by a u16 fits a u16")
 }

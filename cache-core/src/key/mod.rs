@@ -48,6 +48,8 @@ pub use self::part::KeyPart;
 pub use self::scope::ScopeId;
 pub use self::writer::KeyWriter;
 
+pub(crate) use self::hash::partition;
+
 use self::hash::Local;
 use self::wire::{Length, MAX, Text};
 use self::words::{INLINE, Kind};
@@ -190,7 +192,7 @@ impl Key {
     /// ever. No partitions count as one.
     #[must_use]
     pub fn partition(&self, partitions: u16) -> u16 {
-        hash::partition(&self.text(), partitions)
+        if partitions <= 1 { 0 } else { partition(&self.text(), partitions) }
     }
 
     /// The text without a heap allocation.

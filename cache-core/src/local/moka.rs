@@ -124,7 +124,7 @@ mod tests {
     fn entry(number: u64) -> Arc<Entry> {
         let (stamp, deadlines) = (Stamp { stripe: 0, epoch: 0 }, Deadlines::fresh_for(0, Duration::ZERO));
         let meta =
-            EntryMeta::new(&key(number), TypeId::of::<u64>(), 1, 0, Duration::ZERO, deadlines, Tick::NEVER, stamp);
+            EntryMeta::new(&key(number), TypeId::of::<u64>(), 0, 1, 0, Duration::ZERO, deadlines, Tick::NEVER, stamp);
         Arc::new(Entry { meta, value: Box::new(Some(number)) })
     }
 

@@ -8,7 +8,7 @@ use axum::http::HeaderName;
 pub(crate) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Time that the request waited for Redis, in microseconds.
 pub(crate) const X_CACHE_REMOTE_US: HeaderName = HeaderName::from_static("x-cache-remote-us");
-/// Whether the cache is in touch with Redis: `coherent`, `disconnected; remote=untrusted`.
+/// Whether the cache is in touch with Redis: `coherent`, `fenced; remote=untrusted`.
 pub(crate) const X_CACHE_STATE: HeaderName = HeaderName::from_static("x-cache-state");
 /// How often this process has read the database for want of a cached answer.
 pub(crate) const X_LOADS: HeaderName = HeaderName::from_static("x-loads");

@@ -46,7 +46,7 @@ async fn nothing_old_after_the_bound(directions: &[Direction]) {
             sleep(millis(2)).await;
         }
         assert!(judged > 3, "{judged}");
-        state(&far, CoherenceState::Disconnected).await;
+        state(&far, CoherenceState::Fenced).await;
         proxy.pass();
         coherent(&far).await;
         in_order(&far, &near).await;
@@ -93,7 +93,7 @@ async fn put_that_arrives_long_after_it_was_given_up_is_not_served() {
     origin.write(2);
     let Ok(_) = save(&far, &proxy, 7, 2).await;
     assert_eq!(far.stats().queued, queued + 1, "the put is on the way and was given up");
-    state(&far, CoherenceState::Disconnected).await;
+    state(&far, CoherenceState::Fenced).await;
     // This one never leaves the node. Nothing that Redis holds from before may be served once it is settled.
     origin.write(3);
     assert_eq!(far.evict(&late()).await, Ack::Queued);

@@ -27,7 +27,7 @@ async fn redis_killed_fails_no_call_and_nothing_old_is_served_after_the_bound() 
         assert_eq!(found, 1);
         assert!(took.as_secs() < 2, "{took:?}");
     }
-    state(&a, CoherenceState::Disconnected).await;
+    state(&a, CoherenceState::Fenced).await;
     for revision in 2..20 {
         origin.write(revision);
         assert_eq!(origin.through(&a, 7).await, revision, "L1 is not believed any more");
@@ -68,7 +68,7 @@ async fn change_unheard(kill: &[[&str; 4]]) {
 
     for (cache, fences) in [&a, &b].into_iter().zip(fences) {
         healed(cache, fences).await;
-        assert!(cache.coherence().last_fence.is_some());
+        assert!(cache.coherence().why.is_some());
         sees(cache, &origin, 7, 2).await;
     }
     in_order(&a, &b).await;
@@ -125,7 +125,7 @@ async fn password_changed_while_running_fails_no_call_and_heals_when_it_is_put_r
     }
     let () = change.query_async(&mut connection).await.unwrap();
     for cache in [&a, &b] {
-        state(cache, CoherenceState::Disconnected).await;
+        state(cache, CoherenceState::Fenced).await;
     }
     for revision in 2..20 {
         origin.write(revision);

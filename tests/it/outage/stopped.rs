@@ -43,9 +43,11 @@ async fn redis_stopped_costs_each_call_its_budget_once() {
     let (ack, outcome) = within_budget("put", cache.put(key(8), product(8, 2))).await;
     assert_eq!((ack, outcome), (Ack::Queued, Outcome::Put(Ack::Queued)));
 
-    // Until that is confirmed, nobody asks what could not be believed.
-    let (found, seen, _) = timed(origin.through(&cache, 9)).await;
+    // Until that is confirmed, nobody asks what could not be believed; about other keys the server is asked.
+    let (found, seen, _) = timed(origin.through(&cache, 8)).await;
     assert_eq!((found, seen[0].outcome, seen[0].remote_time), (1, Outcome::Bypass(Bypass::Remote), Duration::ZERO));
+    let (found, outcome) = within_budget("load of another", origin.through(&cache, 9)).await;
+    assert_eq!((found, outcome), (1, Outcome::Bypass(Bypass::Remote)));
     // But evictions are still tried, each within its own budget.
     for what in ["key", "tag", "scope", "all"] {
         let (ack, seen, took) = timed(async {
@@ -116,7 +118,7 @@ async fn redis_stopped_with_a_budget_of_50_ms_stalls_nobody() {
         assert!(took < secs(2), "call {id} took {took:?}: {seen:?}");
         assert!(seen.iter().all(|one| one.remote_time < millis(500)), "{seen:?}");
     }
-    state(&cache, CoherenceState::Disconnected).await;
+    state(&cache, CoherenceState::Fenced).await;
     // Nobody waits for what has not answered for a whole bound.
     origin.write(2);
     for id in 0..100 {
@@ -148,12 +150,12 @@ async fn evictions_queued_while_redis_was_stopped_are_in_force_on_every_node_aft
     redis.pause().await;
     origin.write(2);
     assert_eq!(a.evict(&key(7)).await, Ack::Queued, "on its way when it was given up");
-    state(&a, CoherenceState::Disconnected).await;
+    state(&a, CoherenceState::Fenced).await;
     assert_eq!(a.evict(&key(8)).await, Ack::Queued, "never sent");
     for id in [7, 8] {
         assert_eq!(origin.through(&a, id).await, 2, "in force here at once");
     }
-    state(&b, CoherenceState::Disconnected).await;
+    state(&b, CoherenceState::Fenced).await;
     redis.resume();
     coherent(&a).await;
     coherent(&b).await;

@@ -85,7 +85,7 @@ async fn cache_started_without_its_server_serves_loads_and_joins_it_later() {
     redis.kill().await;
     let settings = || settings(redis.url()).ensure_notifications().bound(millis(200));
     let cache = settings().start_unreachable().build().await.unwrap();
-    assert_eq!(cache.coherence().state, CoherenceState::Disconnected);
+    assert_eq!(cache.coherence().state, CoherenceState::Fenced);
     let origin = Origin::default();
     for revision in 1..20 {
         origin.write(revision);

@@ -7,6 +7,7 @@ use redis::{Pipeline, Value, cmd};
 use super::{connect::kind_of, names::Names};
 use crate::{
     error::{Error, ErrorKind},
+    tag::TagId,
     tier::{Op, Record, Reply},
 };
 
@@ -14,6 +15,8 @@ use crate::{
 const LIFE_OF_NEW_CONTROL: Duration = Duration::from_secs(60);
 /// The life of a tag's record that a bump creates: entries under it are gone, the next one renews it.
 const LIFE_OF_NEW_TAG: Duration = Duration::from_secs(3_600);
+/// How long it is known that the namespace was healed after an incident.
+const LIFE_OF_MARK: Duration = Duration::from_secs(3_600);
 /// A record lives this many times what the longest entry under it needs.
 const MARGIN: u32 = 2;
 /// Versions stay below this, so that Lua's numbers hold them exactly.
@@ -36,6 +39,7 @@ pub(crate) struct Scripts {
     acquire: Script,
     fill: Script,
     bump: Script,
+    heal: Script,
     probe: &'static str,
 }
 
@@ -45,6 +49,7 @@ impl Scripts {
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             bump: Script::new(include_str!("scripts/bump.lua")),
+            heal: Script::new(include_str!("scripts/heal.lua")),
             probe: include_str!("scripts/probe.lua"),
         }
     }
@@ -52,7 +57,7 @@ impl Scripts {
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.acquire, &self.fill, &self.bump] {
+        for script in [&self.acquire, &self.fill, &self.bump, &self.heal] {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
         }
         pipeline
@@ -114,6 +119,11 @@ impl Scripts {
                 }
                 pipeline.add_command(call);
             }
+            Op::Heal { incident, proposed } => {
+                let mut call = evalsha(&self.heal, 2);
+                call.arg(names.tag(&TagId::Namespace)).arg(names.mark(*incident));
+                pipeline.add_command(call.arg(*proposed).arg(whole_millis(LIFE_OF_MARK)).take());
+            }
         }
     }
 }
@@ -125,7 +135,6 @@ fn evalsha(script: &Script, keys: usize) -> redis::Cmd {
 }
 
 fn life_of_new(record: &Record) -> u64 {
-    use crate::tag::TagId;
     match record {
         Record::Control(_) => whole_millis(LIFE_OF_NEW_CONTROL),
         Record::Tag(TagId::Tag(_)) => whole_millis(LIFE_OF_NEW_TAG),
@@ -160,7 +169,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
         (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
         (Op::Fill { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
-        (Op::Bump { .. }, Value::Array(values)) => match values.as_slice() {
+        (Op::Bump { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
             [Value::Int(version), Value::Int(stored)] if *version > 0 => {
                 Reply::Bumped { version: version.unsigned_abs(), stored: *stored == 1 }
             }

@@ -1,10 +1,11 @@
-//! What a node hears: keyspace notifications of the records, and the echo of its own beat.
+//! What a node hears from one primary: changes of the records, and the echo of its own beat.
 //!
 //! The connection's own task calls [`Ears::push`] for each message, in the order of the stream, so that whatever came before
-//! an echo has been applied when the echo is.
+//! an echo has been applied when the echo is. A beat counts when both are there: its echo, which proves what was heard, and
+//! the server's answer, which proves who said it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -13,34 +14,72 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::names::{Heard, Names};
-use crate::{clock::Tick, tier::ChangeListener};
+use crate::{
+    clock::Tick,
+    tier::{ChangeListener, PrimaryId},
+};
 
 /// Beats that may be under way at once; the number of a probe's record is the beat's number modulo this.
 pub(crate) const PROBES: usize = 8;
 
 /// The listening end of one link.
 pub(crate) struct Ears {
+    primary: PrimaryId,
     names: Names,
     listener: Arc<dyn ChangeListener>,
-    /// When the beats under way were sent, by the number of their record.
-    sent: Mutex<[Option<(u64, Tick)>; PROBES]>,
-    /// The number of the last beat whose echo came; 0 before the first.
+    /// The beats under way, by the number of their record.
+    beats: Mutex<[Option<Beat>; PROBES]>,
+    /// The number of the last beat whose echo came; at first, that of the last beat of the link before.
     echoed: AtomicU64,
-    echo: Notify,
+    /// Echoes of this link so far.
+    echoes: AtomicU64,
+    /// A beat has come to count.
+    counted: Notify,
     gone: CancellationToken,
 }
 
+/// A beat under way.
+#[derive(Clone, Copy)]
+struct Beat {
+    number: u64,
+    sent: Tick,
+    echoed: bool,
+    answered: bool,
+}
+
 impl Ears {
-    pub(crate) fn new(names: Names, listener: Arc<dyn ChangeListener>, gone: CancellationToken) -> Self {
-        let sent = Mutex::new([None; PROBES]);
-        Self { names, listener, sent, echoed: AtomicU64::new(0), echo: Notify::new(), gone }
+    /// Ears whose first beat will be the one after `last`.
+    pub(crate) fn new(
+        primary: PrimaryId,
+        names: Names,
+        listener: Arc<dyn ChangeListener>,
+        last: u64,
+        gone: CancellationToken,
+    ) -> Self {
+        Self {
+            primary,
+            names,
+            listener,
+            beats: Mutex::new([None; PROBES]),
+            echoed: AtomicU64::new(last),
+            echoes: AtomicU64::new(0),
+            counted: Notify::new(),
+            gone,
+        }
     }
 
-    /// Beat `number` (from 1) is about to be sent. Answers the number of its record.
-    pub(crate) fn sending(&self, number: u64, now: Tick) -> usize {
-        let index = index_of(number);
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some((number, now));
-        index
+    /// Beat `number` is about to be sent.
+    pub(crate) fn sending(&self, number: u64, now: Tick) {
+        self.lock()[index_of(number)] = Some(Beat { number, sent: now, echoed: false, answered: false });
+    }
+
+    /// The server took beat `number`, and is who it has to be.
+    pub(crate) fn answered(&self, number: u64) {
+        let mut beats = self.lock();
+        let beat = beats[index_of(number)].as_mut().filter(|beat| beat.number == number);
+        let Some(beat) = beat else { return };
+        beat.answered = true;
+        self.count(*beat);
     }
 
     /// The number of the last beat whose echo came.
@@ -48,14 +87,14 @@ impl Ears {
         self.echoed.load(Ordering::Acquire)
     }
 
-    /// Waits until the echo of beat `number`, or of a later one, has come.
-    pub(crate) async fn echo_of(&self, number: u64) {
+    /// Waits until a beat has been both echoed and answered on this link.
+    pub(crate) async fn first_beat(&self) {
         loop {
-            let heard = self.echo.notified();
-            if self.echoed() >= number {
+            let counted = self.counted.notified();
+            if self.lock().iter().flatten().any(|beat| beat.echoed && beat.answered) {
                 return;
             }
-            heard.await;
+            counted.await;
         }
     }
 
@@ -64,11 +103,13 @@ impl Ears {
             // Pattern, channel, event; or channel, event.
             PushKind::PMessage => self.message(info.data.get(1..).unwrap_or_default()),
             PushKind::Message => self.message(&info.data),
+            PushKind::Invalidate => self.invalidate(&info.data),
             PushKind::Disconnection => self.gone.cancel(),
             _ => {}
         }
     }
 
+    /// A keyspace notification.
     fn message(&self, data: &[Value]) {
         let [Value::BulkString(channel), Value::BulkString(event)] = data else { return };
         // A cold load creates its record by `incrby` and gives it a life: nothing changed that anybody could hold.
@@ -78,68 +119,115 @@ impl Ears {
         let Ok(channel) = std::str::from_utf8(channel) else { return };
         let Some((_, name)) = channel.split_once("__:") else { return };
         match self.names.heard(name) {
+            // What becomes of a probe otherwise (its end, somebody's DEL) is no echo.
+            Some(Heard::Probe(_)) if event.as_slice() != b"set" => {}
+            heard => self.heard(heard),
+        }
+    }
+
+    /// Names of records that changed, of which nobody says how; or that all did.
+    fn invalidate(&self, data: &[Value]) {
+        let Some(Value::Array(names)) = data.first() else {
+            return self.listener.gap(self.primary, "the server was flushed");
+        };
+        for name in names {
+            let name = if let Value::BulkString(name) = name { std::str::from_utf8(name).ok() } else { None };
+            self.heard(name.and_then(|name| self.names.heard(name)));
+        }
+    }
+
+    fn heard(&self, heard: Option<Heard>) {
+        match heard {
             Some(Heard::Control(key)) => self.listener.key_changed(&key),
             Some(Heard::Tag(tag)) => self.listener.tag_changed(&tag),
-            Some(Heard::Probe(index)) if event.as_slice() == b"set" => self.echo_came(index),
-            Some(Heard::Probe(_) | Heard::Nobodys) => {}
+            Some(Heard::Probe(index)) => self.echo_came(index),
+            Some(Heard::Nobodys) => {}
             // A record of ours whose name cannot be read back: nobody can say what it was about.
-            None => self.listener.gap("a notification that cannot be read"),
+            None => self.listener.gap(self.primary, "a notification that cannot be read"),
         }
     }
 
     fn echo_came(&self, index: usize) {
-        let slot = self.sent.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index).and_then(Option::take);
-        let Some((number, sent)) = slot else { return };
-        let last = self.echoed.swap(number, Ordering::AcqRel);
-        if number != last + 1 {
+        let mut beats = self.lock();
+        let Some(beat) = beats.get_mut(index).and_then(Option::as_mut).filter(|beat| !beat.echoed) else { return };
+        beat.echoed = true;
+        let last = self.echoed.swap(beat.number, Ordering::AcqRel);
+        if self.echoes.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.listener.gap(self.primary, "a new subscription");
+        } else if beat.number != last + 1 {
             // The server was silent for a while: whatever happened then was not told.
-            self.listener.gap("a beat went unheard");
-        } else if last == 0 {
-            self.listener.gap("a new subscription");
+            self.listener.gap(self.primary, "a beat went unheard");
         }
-        self.listener.heard_up_to(sent);
-        self.echo.notify_waiters();
+        self.count(*beat);
+    }
+
+    fn count(&self, beat: Beat) {
+        if beat.echoed && beat.answered {
+            self.listener.heard_up_to(self.primary, beat.sent);
+            self.counted.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Option<Beat>; PROBES]> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a remainder of PROBES fits")]
-fn index_of(number: u64) -> usize {
+pub(crate) fn index_of(number: u64) -> usize {
     (number % PROBES as u64) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{key::Key, tag::TagId};
+    use crate::{key::Key, tag::TagId, tier::Continuity};
 
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
 
+    impl Log {
+        fn note(&self, line: String) {
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
     impl ChangeListener for Log {
         fn key_changed(&self, key: &Key) {
-            self.0.lock().unwrap().push(format!("key {}", key.wire()));
+            self.note(format!("key {}", key.wire()));
         }
         fn tag_changed(&self, tag: &TagId) {
-            self.0.lock().unwrap().push(format!("tag {}", tag.wire()));
+            self.note(format!("tag {}", tag.wire()));
         }
-        fn gap(&self, why: &'static str) {
-            self.0.lock().unwrap().push(format!("gap: {why}"));
+        fn gap(&self, _: PrimaryId, why: &'static str) {
+            self.note(format!("gap: {why}"));
         }
-        fn heard_up_to(&self, sent: Tick) {
-            self.0.lock().unwrap().push(format!("heard {}", sent.nanos()));
+        fn heard_up_to(&self, _: PrimaryId, sent: Tick) {
+            self.note(format!("heard {}", sent.nanos()));
         }
-        fn reachable(&self, _: bool) {}
+        fn reachable(&self, _: PrimaryId, _: bool) {}
+        fn restored(&self, _: Continuity) {}
+        fn assigned(&self, _: &[PrimaryId], _: &[PrimaryId]) {}
     }
 
     fn ears() -> (Ears, Arc<Log>) {
         let log = Arc::new(Log::default());
-        (Ears::new(Names::new("shop", 256), log.clone(), CancellationToken::new()), log)
+        let names = Names::new("shop", 256);
+        (Ears::new(PrimaryId::FIRST, names, log.clone(), 0, CancellationToken::new()), log)
+    }
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
     }
 
     fn hear(ears: &Ears, name: &str, event: &str) {
         let channel = format!("__keyspace@0__:{name}");
-        let data = ["pattern", &channel, event].map(|text| Value::BulkString(text.as_bytes().to_vec()));
-        ears.push(&PushInfo { kind: PushKind::PMessage, data: data.to_vec() });
+        ears.push(&PushInfo { kind: PushKind::PMessage, data: ["pattern", &channel, event].map(text).to_vec() });
+    }
+
+    fn invalidate(ears: &Ears, names: &[&str]) {
+        let names = Value::Array(names.iter().map(|name| text(name)).collect());
+        ears.push(&PushInfo { kind: PushKind::Invalidate, data: vec![names] });
     }
 
     #[test]
@@ -153,16 +241,39 @@ mod tests {
     }
 
     #[test]
+    fn invalidations_become_hints_and_echoes_and_a_flush_is_a_gap() {
+        let (ears, log) = ears();
+        let name = Names::new("shop", 256).control(&Key::new("product").arg(7_u64));
+        ears.sending(1, Tick::from_nanos(1));
+        ears.answered(1);
+        invalidate(&ears, &[&name, "shop:p:n:1"]);
+        ears.push(&PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] });
+        let expected = ["key product:7", "gap: a new subscription", "heard 1", "gap: the server was flushed"];
+        assert_eq!(*log.0.lock().unwrap(), expected);
+    }
+
+    #[test]
     fn a_beat_that_went_unheard_is_a_gap() {
         let (ears, log) = ears();
         for number in 1..=4 {
-            let index = ears.sending(number, Tick::from_nanos(number));
+            ears.sending(number, Tick::from_nanos(number));
+            ears.answered(number);
             if number != 3 {
-                hear(&ears, &format!("shop:p:n:{index}"), "set");
+                hear(&ears, &format!("shop:p:n:{number}"), "set");
             }
         }
         let expected = ["gap: a new subscription", "heard 1", "heard 2", "gap: a beat went unheard", "heard 4"];
         assert_eq!(*log.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_beat_counts_when_it_was_both_echoed_and_answered() {
+        let (ears, log) = ears();
+        ears.sending(1, Tick::from_nanos(1));
+        hear(&ears, "shop:p:n:1", "set");
+        assert_eq!(*log.0.lock().unwrap(), ["gap: a new subscription"], "nobody knows yet who echoed");
+        ears.answered(1);
+        assert_eq!(log.0.lock().unwrap().last().unwrap(), "heard 1");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
+    Shard,
     ears::{Ears, PROBES},
-    server,
+    listen::listen,
+    server::{self, Identity},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{error::Error, tier::Mechanism};
 
 /// Both connections to the server.
 pub(crate) struct Link {
@@ -22,6 +23,10 @@ pub(crate) struct Link {
     /// Notifications, the beat and the barrier.
     pub(crate) ears: MultiplexedConnection,
     pub(crate) hearing: Arc<Ears>,
+    /// How the server tells about changes on this link.
+    pub(crate) mechanism: Mechanism,
+    /// Who is at the other end, if it says so.
+    pub(crate) identity: Option<Identity>,
     /// Cancelled when either connection is lost.
     pub(crate) gone: CancellationToken,
     /// Whether the last beat was answered in time: a stopped server says nothing, and nobody should wait for it twice.
@@ -29,11 +34,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects both ends, checks the server, and subscribes. Nothing is heard for certain before the first echo.
-    pub(crate) async fn establish(shared: &Shared) -> Result<Self, Error> {
-        let target = &shared.target;
+    /// Connects both ends, checks the server, and has it tell about changes by `mechanism`. The first beat will be the one
+    /// after `last_beat`; nothing is heard for certain before its echo.
+    pub(crate) async fn establish(shard: &Shard, mechanism: Mechanism, last_beat: u64) -> Result<Self, Error> {
+        let (fleet, target) = (&shard.fleet, &shard.target);
         let gone = CancellationToken::new();
-        let hearing = Arc::new(Ears::new(shared.names.clone(), Arc::clone(&shared.listener), gone.clone()));
+        let listener = Arc::clone(&fleet.listener);
+        let hearing = Arc::new(Ears::new(shard.id, fleet.names.clone(), listener, last_beat, gone.clone()));
         let lost = gone.clone();
         let mut data = target
             .open(move |info| {
@@ -43,35 +50,19 @@ impl Link {
             })
             .await?;
         let () = target.step("PING", redis::cmd("PING").exec_async(&mut data)).await?;
-        server::check_notifications(target, &mut data, shared.config.ensure_notifications).await?;
-        server::agree_on_partitions(target, &mut data, &shared.names).await?;
-        let scripts = shared.scripts.load();
+        server::agree_on_partitions(target, &mut data, &fleet.names).await?;
+        let scripts = fleet.scripts.load();
         target.batch("SCRIPT LOAD", &mut data, &scripts).await?;
 
-        let [control, payload] = [0, 1].map(|beyond| shared.names.probe(&shared.node, PROBES + beyond));
-        let rehearsal = shared.scripts.rehearsal(&control, &payload, shared.clock.remote_micros());
+        let [control, payload] = [0, 1].map(|beyond| fleet.names.probe(&fleet.node, PROBES + beyond));
+        let rehearsal = fleet.scripts.rehearsal(&control, &payload, fleet.clock.remote_micros());
         target.batch("rehearsal", &mut data, &rehearsal).await?;
+        let identity = server::identity(target, &mut data).await?;
 
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;
-        let patterns = shared.names.patterns(target.database());
-        let echoes = shared.names.echoes(target.database(), &shared.node, PROBES);
-        let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
-            Ok(()) => target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await,
-            refused => refused,
-        };
-        subscribed.map_err(|error| match error.kind() {
-            ErrorKind::Denied => {
-                let [keys, tags] = &patterns;
-                let probes = shared.names.probes(target.database());
-                let detail = format!(
-                    "the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)"
-                );
-                Error::caused(ErrorKind::Denied, "PSUBSCRIBE", detail, error)
-            }
-            _ => error,
-        })?;
-        Ok(Self { data, ears, hearing, gone, answers: AtomicBool::new(true) })
+        listen(fleet, target, mechanism, &mut data, &mut ears).await?;
+        Ok(Self { data, ears, hearing, mechanism, identity, gone, answers: AtomicBool::new(true) })
     }
 
     /// Whether it is worth asking.

@@ -1,13 +1,14 @@
-//! L2 on one Redis server: records and scripts on one connection, notifications and the beat on another.
+//! L2 on Redis: records and scripts on one connection to each primary, notifications and the beat on another.
 //!
-//! The two connections live and die together as a *link*. After a lost link nothing that Redis holds is used until the
-//! namespace's generation has been moved once: the server may have come back with an older snapshot, and evictions may have
-//! been lost on the way.
+//! The two connections live and die together as a *link*. What comes back after a lost link is compared with what was there
+//! before, and used only then: the server may have come back with an older snapshot, or another may have taken its place.
 
+mod beat;
 mod commands;
 mod connect;
 mod ears;
 mod link;
+mod listen;
 mod names;
 mod server;
 mod session;
@@ -15,21 +16,21 @@ mod session;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use redis::{Pipeline, Value, aio::MultiplexedConnection};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::{commands::Scripts, connect::Target, link::Link, names::Names};
+use self::{commands::Scripts, connect::Target, link::Link, names::Names, session::Session};
 use crate::{
+    breaker::Breaker,
     clock::Clock,
     error::{Error, ErrorKind},
-    tier::{BoxFuture, ChangeListener, Op, Record, RemoteTier, Reply},
+    tier::{BoxFuture, ChangeListener, Mechanism, Op, PrimaryId, Record, RemoteTier, Reply},
 };
 
 /// How to reach the server and what to expect of it.
@@ -38,35 +39,44 @@ pub(crate) struct RedisConfig {
     pub(crate) url: String,
     pub(crate) namespace: String,
     pub(crate) partitions: u16,
+    /// How the server is to tell about changes: the first that it can.
+    pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) ensure_notifications: bool,
     /// Build the cache even if the server cannot be reached yet.
     pub(crate) start_unreachable: bool,
     pub(crate) bound: Duration,
+    /// What a call may wait: half of it is long enough to blame the server.
+    pub(crate) budget: Duration,
     /// The time that each step of connecting may take.
     pub(crate) patience: Duration,
 }
 
-/// What the tier and its session share.
-pub(crate) struct Shared {
+/// What all sessions of a tier share.
+pub(crate) struct Fleet {
     config: RedisConfig,
-    target: Target,
     names: Names,
     node: String,
     scripts: Scripts,
     clock: Clock,
     listener: Arc<dyn ChangeListener>,
+}
+
+/// One primary.
+pub(crate) struct Shard {
+    id: PrimaryId,
+    fleet: Arc<Fleet>,
+    target: Target,
     link: ArcSwapOption<Link>,
-    /// Evictions that were not confirmed, ever; what Redis holds is trusted while `settled` has caught up.
-    doubts: AtomicU64,
-    settled: AtomicU64,
-    /// A doubt was raised: the session has something to do.
-    doubted: Notify,
+    /// What it holds may be used: it has been compared with what was there before.
+    trusted: AtomicBool,
+    breaker: Arc<Breaker>,
     closed: CancellationToken,
 }
 
 /// L2 on Redis.
 pub(crate) struct RedisRemote {
-    shared: Arc<Shared>,
+    fleet: Arc<Fleet>,
+    shard: Arc<Shard>,
 }
 
 impl RedisRemote {
@@ -83,34 +93,41 @@ impl RedisRemote {
         listener: Arc<dyn ChangeListener>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Error> {
         let target = Target::parse(&config.url, config.patience)?;
-        let shared = Arc::new(Shared {
+        let breaker = Arc::new(Breaker::new(clock.clone(), config.budget / 2));
+        let fleet = Arc::new(Fleet {
             names: Names::new(&config.namespace, config.partitions),
             node: format!("{:016x}", fastrand::u64(..)),
             scripts: Scripts::new(),
-            target,
             config,
             clock,
             listener,
+        });
+        let shard = Arc::new(Shard {
+            id: PrimaryId::FIRST,
+            fleet: Arc::clone(&fleet),
+            target,
             link: ArcSwapOption::empty(),
-            doubts: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
-            doubted: Notify::new(),
+            trusted: AtomicBool::new(false),
+            breaker,
             closed: CancellationToken::new(),
         });
-        let first = match session::first_link(&shared).await {
+        fleet.listener.assigned(&[shard.id], &[shard.id]);
+        let mut session = Session::new(Arc::clone(&shard));
+        let first = match session.first_link().await {
             Ok(link) => Some(link),
-            Err(error) if shared.config.start_unreachable && error.is_transient() => {
+            Err(error) if fleet.config.start_unreachable && error.is_transient() => {
                 tracing::warn!(%error, "starting without Redis");
                 None
             }
             Err(error) => return Err(error),
         };
-        let session = session::keep(Arc::clone(&shared), first);
-        Ok((Self { shared }, session))
+        Ok((Self { fleet, shard }, session.keep(first)))
     }
 }
 
-impl Shared {
+// === impl Shard ===
+
+impl Shard {
     fn link(&self) -> Result<Arc<Link>, Error> {
         let link = self.link.load_full();
         link.filter(|link| link.answers()).ok_or_else(|| {
@@ -118,29 +135,43 @@ impl Shared {
         })
     }
 
-    fn is_trusted(&self) -> bool {
-        self.settled.load(Ordering::Acquire) == self.doubts.load(Ordering::Acquire)
+    fn distrust(&self) {
+        self.trusted.store(false, Ordering::Release);
     }
 
-    fn doubt(&self) {
-        self.doubts.fetch_add(1, Ordering::AcqRel);
-        self.doubted.notify_one();
+    fn trust(&self) {
+        self.trusted.store(true, Ordering::Release);
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Acquire)
     }
 
     async fn run(&self, ops: &[Op]) -> Result<Vec<Reply>, Error> {
         let link = self.link()?;
+        let Some(pass) = self.breaker.pass() else {
+            let detail = format!("{} failed too often; it is left alone for a while", self.target.address());
+            return Err(Error::new(ErrorKind::Unreachable, "redis", detail));
+        };
+        let answer = self.ask(&link, ops).await;
+        pass.ended(answer.is_err());
+        answer
+    }
+
+    async fn ask(&self, link: &Link, ops: &[Op]) -> Result<Vec<Reply>, Error> {
+        let fleet = &self.fleet;
         let mut pipeline = Pipeline::with_capacity(ops.len());
-        let now = self.clock.remote_micros();
+        let now = fleet.clock.remote_micros();
         for op in ops {
-            self.scripts.add(&mut pipeline, &self.names, op, now);
+            fleet.scripts.add(&mut pipeline, &fleet.names, op, now);
         }
         let mut data = link.data.clone();
-        let mut values = self.trip(&link, &mut data, &pipeline, ops.len()).await?;
+        let mut values = self.trip(link, &mut data, &pipeline, ops.len()).await?;
         if values.iter().any(commands::lost_script) {
             // SCRIPT FLUSH. Whatever of the batch did run may run again: each operation is idempotent.
-            let scripts = self.scripts.load();
-            self.trip(&link, &mut data, &scripts, scripts.len()).await?;
-            values = self.trip(&link, &mut data, &pipeline, ops.len()).await?;
+            let scripts = fleet.scripts.load();
+            self.trip(link, &mut data, &scripts, scripts.len()).await?;
+            values = self.trip(link, &mut data, &pipeline, ops.len()).await?;
         }
         Ok(ops.iter().zip(values).map(|(op, value)| commands::reply(op, value)).collect())
     }
@@ -160,22 +191,24 @@ impl Shared {
             Error::caused(kind, "redis", format!("{}: {error}", self.target.address()), error)
         })
     }
+
+    async fn barrier(&self) -> Result<(), Error> {
+        // The answer comes down the same stream as the notifications: those sent before it have been applied.
+        let link = self.link()?;
+        let mut ears = link.ears.clone();
+        let mut ping = redis::pipe();
+        ping.cmd("PING");
+        self.trip(&link, &mut ears, &ping, 1).await.map(|_| ())
+    }
 }
 
 impl RemoteTier for RedisRemote {
     fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
-        Box::pin(async move { self.shared.run(&ops).await })
+        Box::pin(async move { self.shard.run(&ops).await })
     }
 
-    fn barrier(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async {
-            // The answer comes down the same stream as the notifications: those sent before it have been applied.
-            let link = self.shared.link()?;
-            let mut ears = link.ears.clone();
-            let mut ping = redis::pipe();
-            ping.cmd("PING");
-            self.shared.trip(&link, &mut ears, &ping, 1).await.map(|_| ())
-        })
+    fn barrier(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.shard.barrier())
     }
 
     fn settles_doubts(&self) -> bool {
@@ -183,25 +216,25 @@ impl RemoteTier for RedisRemote {
     }
 
     fn record_name(&self, record: &Record) -> Option<String> {
-        Some(self.shared.names.record(record))
+        Some(self.fleet.names.record(record))
     }
 
-    fn distrust(&self) {
-        self.shared.doubt();
+    fn trusts(&self, _ops: &[Op]) -> bool {
+        self.shard.is_trusted()
     }
 
-    fn trusted(&self) -> bool {
-        self.shared.is_trusted()
+    fn trusts_all(&self) -> bool {
+        self.shard.is_trusted()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.shared.closed.cancel();
+        self.shard.closed.cancel();
         Box::pin(std::future::ready(()))
     }
 }
 
 impl Drop for RedisRemote {
     fn drop(&mut self) {
-        self.shared.closed.cancel();
+        self.shard.closed.cancel();
     }
 }

@@ -1,8 +1,11 @@
 //! What the records are called in Redis. All records of one key share a hash tag, so that every script runs on one slot.
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::{key::Key, schema::Fingerprint, tag::TagId, tier::Record};
+use crate::{
+    key::{Key, partition},
+    schema::Fingerprint,
+    tag::TagId,
+    tier::Record,
+};
 
 /// The names of one namespace's records.
 #[derive(Clone, Debug)]
@@ -54,13 +57,25 @@ impl Names {
         }
     }
 
+    /// The mark that the namespace was healed after an incident; it shares a slot with the namespace's own record.
+    pub(crate) fn mark(&self, incident: u64) -> String {
+        let partition = TagId::Namespace.partition(self.partitions);
+        format!("{ns}:h:{{{ns}.{partition}}}:{incident:016x}", ns = self.namespace)
+    }
+
     pub(crate) fn probe(&self, node: &str, index: usize) -> String {
         format!("{}:p:{node}:{index}", self.namespace)
     }
 
     fn keyed(&self, kind: char, text: &str) -> String {
-        let partition = xxh3_64(text.as_bytes()) % u64::from(self.partitions);
+        let partition = partition(text.as_bytes(), self.partitions);
         format!("{ns}:{kind}:{{{ns}.{partition}}}:{text}", ns = self.namespace)
+    }
+
+    /// What the names of all records begin with that a node has to hear of, for tracking by prefix.
+    pub(crate) fn prefixes(&self, node: &str) -> [String; 3] {
+        let Self { namespace, .. } = self;
+        [format!("{namespace}:c:"), format!("{namespace}:t:"), format!("{namespace}:p:{node}:")]
     }
 
     /// The patterns that a node listens to. A namespace has no character that a pattern would take for its own.

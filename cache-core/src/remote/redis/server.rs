@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 
 use redis::{aio::MultiplexedConnection, cmd};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{connect::Target, names::Names};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    tier::Mechanism,
+};
 
 /// The classes of events that coherence needs: keyspace channels, generic commands, strings, expiry, eviction.
 const NEEDED: &str = "Kg$xe";
@@ -52,6 +56,18 @@ fn delivers(flags: &str, class: char) -> bool {
     flags.contains(class) || (class != 'K' && flags.contains('A'))
 }
 
+/// What to do about a server that answers, and whose echoes do not come.
+pub(crate) fn deaf(target: &Target, mechanism: Mechanism) -> String {
+    match mechanism {
+        Mechanism::Keyspace => advice(target, None),
+        Mechanism::Tracking => format!(
+            "{} took CLIENT TRACKING, but does not tell about changes; a proxy in between may keep that back: connect to the \
+             server itself, or use keyspace notifications",
+            target.address()
+        ),
+    }
+}
+
 /// What to do about a server that does not tell.
 pub(crate) fn advice(target: &Target, flags: Option<&str>) -> String {
     let state = flags.map_or("cannot be asked for here".to_owned(), |flags| format!("is \"{flags}\""));
@@ -60,6 +76,41 @@ pub(crate) fn advice(target: &Target, flags: Option<&str>) -> String {
          \"K$gxe\" (redis.conf, CONFIG SET, or the provider's console), or call `ensure_notifications()`",
         address = target.address(),
     )
+}
+
+/// Who a server is: the process, and the history of the data that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    run: String,
+    history: String,
+}
+
+impl Identity {
+    /// A number for what happened when this one took over.
+    pub(crate) fn incident(&self) -> u64 {
+        xxh3_64(format!("{}:{}", self.run, self.history).as_bytes())
+    }
+}
+
+/// Asks a server who it is; `None` if it does not say so to this user.
+pub(crate) async fn identity(
+    target: &Target,
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<Identity>, Error> {
+    let mut question = redis::pipe();
+    for section in ["server", "replication"] {
+        question.cmd("INFO").arg(section);
+    }
+    let answer = match target.batch("INFO", connection, &question).await {
+        Ok(answer) => answer,
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Remote) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text: Vec<String> = answer.into_iter().filter_map(|value| redis::from_redis_value(value).ok()).collect();
+    let text = text.join("\n");
+    let field =
+        |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':')).map(String::from);
+    Ok(field("run_id").zip(field("master_replid")).map(|(run, history)| Identity { run, history }))
 }
 
 /// Records the number of partitions in the namespace, and refuses to differ from what is recorded.

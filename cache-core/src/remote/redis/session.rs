@@ -1,245 +1,219 @@
-//! The session: keeps a link alive, beats on it, and settles doubts about what Redis holds.
+//! The session with one primary: keeps a link alive, beats on it, and compares what comes back after a lost one.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use redis::{RedisError, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{Shared, commands, connect::kind_of, link::Link, server};
+use super::{
+    Shard,
+    beat::{Beat, Sent},
+    link::Link,
+    server,
+};
 use crate::{
     error::{Error, ErrorKind},
-    tag::TagId,
-    tier::{Op, Record, Reply},
+    tier::{Continuity, Mechanism},
 };
 
 /// Beats per bound.
 const BEATS: u32 = 4;
-/// A probe outlives this many bounds.
-const LIVES: u32 = 8;
 /// Unheard beats after which the server's settings are looked at again.
 const DEAF_AFTER: u64 = 4;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LAST: Duration = Duration::from_secs(1);
 
-/// The first link of a cache: whatever a person has to put right is an error here.
-pub(crate) async fn first_link(shared: &Shared) -> Result<Arc<Link>, Error> {
-    let link = Arc::new(Link::establish(shared).await?);
-    let mut beat = Beat::default();
-    let proof = async {
-        beat.send(shared, &link).await?;
-        link.hearing.echo_of(1).await;
-        Ok::<(), Error>(())
-    };
-    match timeout(shared.config.patience, proof).await {
-        Ok(proved) => proved?,
-        Err(_) => {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "keyspace notifications",
-                server::advice(&shared.target, None),
-            ));
-        }
-    }
-    // A new process has nothing to distrust: what is recorded counts.
-    shared.listener.reachable(true);
-    shared.link.store(Some(Arc::clone(&link)));
-    Ok(link)
+/// One primary's session: its beat, and the mechanism that is tried next.
+pub(crate) struct Session {
+    shard: Arc<Shard>,
+    beat: Beat,
+    /// Which of the mechanisms the last link was by.
+    mechanism: usize,
 }
 
-/// Keeps the link until the tier is closed.
-pub(crate) async fn keep(shared: Arc<Shared>, first: Option<Arc<Link>>) {
-    let closed = shared.closed.clone();
-    let session = async {
-        let mut link = first;
-        loop {
-            match link.take() {
-                Some(link) => {
-                    live(&shared, &link).await;
-                    shared.link.store(None);
-                    link.gone.cancel();
-                    // Whatever was under way on it may be lost, and what comes back may be older.
-                    shared.doubt();
-                    shared.listener.reachable(false);
-                    tracing::warn!(server = shared.target.address(), "lost the connection to Redis");
+impl Session {
+    pub(crate) fn new(shard: Arc<Shard>) -> Self {
+        Self { shard, beat: Beat::default(), mechanism: 0 }
+    }
+
+    /// The first link of a cache: whatever a person has to put right is an error here.
+    pub(crate) async fn first_link(&mut self) -> Result<Arc<Link>, Error> {
+        let mechanisms = self.shard.fleet.config.mechanisms.clone();
+        let mut refusals = Vec::new();
+        for (index, mechanism) in mechanisms.iter().enumerate() {
+            match self.prove(*mechanism).await {
+                Ok(link) => {
+                    self.mechanism = index;
+                    self.publish(&link, Continuity::Unbroken);
+                    return Ok(link);
                 }
-                None => link = Some(relink(&shared).await),
+                // The next one may do.
+                Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Denied) => {
+                    refusals.push(error);
+                }
+                Err(error) => return Err(error),
             }
         }
-    };
-    closed.run_until_cancelled_owned(session).await;
-    if let Some(link) = shared.link.swap(None) {
-        link.gone.cancel();
+        // What stood in the way of the first choice is what a person will want to know first.
+        Err(refusals.swap_remove(0))
     }
-}
 
-/// A new link; after a lost one, and after unconfirmed evictions, published only when the namespace's generation has been moved.
-async fn relink(shared: &Shared) -> Arc<Link> {
-    let mut backoff = BACKOFF_FIRST;
-    let mut said = String::new();
-    loop {
-        let attempt = async {
-            let link = Arc::new(Link::establish(shared).await?);
-            if !shared.is_trusted() {
-                settle(shared, &link).await?;
-            }
-            Ok::<_, Error>(link)
+    /// A link on which a beat has been heard.
+    async fn prove(&mut self, mechanism: Mechanism) -> Result<Arc<Link>, Error> {
+        let shard = Arc::clone(&self.shard);
+        let link = Arc::new(Link::establish(&shard, mechanism, self.beat.number()).await?);
+        let _continuity = self.beat.compare(&shard, &link).await?;
+        let proof = async {
+            let _sent = self.beat.send(&shard, &link).await?;
+            link.hearing.first_beat().await;
+            Ok::<(), Error>(())
         };
-        match attempt.await {
-            Ok(link) => {
-                shared.link.store(Some(Arc::clone(&link)));
-                shared.listener.reachable(true);
-                tracing::info!(server = shared.target.address(), "connected to Redis again");
-                return link;
-            }
-            Err(error) if error.is_transient() => tracing::debug!(%error, "Redis is not back yet"),
-            Err(error) => {
-                // A person has to put it right: said once, not at every attempt.
-                let words = error.to_string();
-                if said != words {
-                    tracing::warn!(%error, "Redis is there, but cannot be used");
-                    said = words;
-                }
-            }
-        }
-        sleep(backoff.mul_f64(0.5 + fastrand::f64())).await;
-        backoff = (backoff * 2).min(BACKOFF_LAST);
-    }
-}
-
-/// Moves the namespace's generation, so that nothing stored before now is used again, and ends the doubts raised so far.
-async fn settle(shared: &Shared, link: &Link) -> Result<(), Error> {
-    let doubts = shared.doubts.load(Ordering::Acquire);
-    let record = Record::Tag(TagId::Namespace);
-    let op = Op::Bump { record, proposed: shared.clock.remote_micros(), put: None };
-    let mut pipeline = redis::pipe();
-    shared.scripts.add(&mut pipeline, &shared.names, &op, 0);
-    let mut data = link.data.clone();
-    let values = timeout(shared.config.patience, shared.trip(link, &mut data, &pipeline, 1))
-        .await
-        .map_err(|_| Error::new(ErrorKind::Timeout, "settle", "the server does not answer"))??;
-    match values.into_iter().next().map(|value| commands::reply(&op, value)) {
-        Some(Reply::Bumped { .. }) => {
-            // This node's own idea of the generation is older now; the echo will say so too, but later.
-            shared.listener.tag_changed(&TagId::Namespace);
-            shared.settled.fetch_max(doubts, Ordering::AcqRel);
-            Ok(())
-        }
-        Some(Reply::Failed(error)) => Err(error),
-        _ => Err(Error::new(ErrorKind::Remote, "settle", "the server did not confirm the new generation")),
-    }
-}
-
-/// Beats on the link and settles doubts until the link is lost.
-async fn live(shared: &Shared, link: &Link) {
-    let mut beat = Beat { number: link.hearing.echoed(), ..Beat::default() };
-    let mut due = interval(shared.config.bound / BEATS);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = link.gone.cancelled() => return,
-            _ = due.tick() => {}
-            () = shared.doubted.notified() => {
-                if !shared.is_trusted() && settle(shared, link).await.is_err() {
-                    return;
-                }
-                continue;
-            }
-        }
-        match timeout(shared.config.bound, beat.send(shared, link)).await {
-            Ok(Ok(())) => {
-                link.set_answers(true);
-                shared.listener.reachable(true);
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the beat failed");
-                return;
-            }
+        match timeout(shard.fleet.config.patience, proof).await {
+            Ok(proved) => proved.map(|()| link),
             Err(_) => {
-                link.set_answers(false);
-                tracing::warn!(server = shared.target.address(), "Redis does not answer");
-                return;
-            }
-        }
-        if beat.number >= link.hearing.echoed() + DEAF_AFTER {
-            let mut data = link.data.clone();
-            let ensure = shared.config.ensure_notifications;
-            if let Err(error) = server::check_notifications(&shared.target, &mut data, ensure).await {
-                tracing::warn!(%error, "Redis no longer tells about changes: every local hit asks it first");
+                Err(Error::new(ErrorKind::Unsupported, mechanism.as_str(), server::deaf(&shard.target, mechanism)))
             }
         }
     }
-}
 
-/// The beat of one link.
-#[derive(Default)]
-struct Beat {
-    /// The number of the last beat sent.
-    number: u64,
-    /// The namespace's generation as the last beat saw it.
-    namespace: Option<u64>,
-}
-
-impl Beat {
-    /// Writes the probe and learns the namespace's generation and the server's time. Its echo comes by itself.
-    async fn send(&mut self, shared: &Shared, link: &Link) -> Result<(), Error> {
-        self.number += 1;
-        let sent = shared.clock.now();
-        let index = link.hearing.sending(self.number, sent);
-        let mut pipeline = redis::pipe();
-        let probe = shared.names.probe(&shared.node, index);
-        shared.scripts.add_probe(&mut pipeline, probe, self.number, shared.config.bound.saturating_mul(LIVES));
-        pipeline.cmd("TIME");
-        let acquire = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
-        shared.scripts.add(&mut pipeline, &shared.names, &acquire, shared.clock.remote_micros());
-        let mut ears = link.ears.clone();
-        let mut values = shared.trip(link, &mut ears, &pipeline, 3).await?.into_iter();
-        let answered = shared.clock.now();
-        let (Some(probe), Some(time), Some(namespace)) = (values.next(), values.next(), values.next()) else {
-            return Err(Error::new(ErrorKind::Remote, "beat", "the server answered less than it was asked"));
+    /// Keeps the link until the tier is closed.
+    pub(crate) async fn keep(mut self, first: Option<Arc<Link>>) {
+        let shard = Arc::clone(&self.shard);
+        let session = async {
+            let mut link = first;
+            loop {
+                match link.take() {
+                    Some(link) => {
+                        let end = self.live(&link).await;
+                        self.lost(&link, end);
+                    }
+                    None => link = Some(self.relink().await),
+                }
+            }
         };
-        if let Value::ServerError(error) = probe {
-            // A demoted primary, a user without rights: it cannot echo what it does not write.
-            let error = RedisError::from(error);
-            let detail = format!("{} does not take the beat: {error}", shared.target.address());
-            return Err(Error::caused(kind_of(&error), "beat", detail, error));
+        shard.closed.run_until_cancelled(session).await;
+        if let Some(link) = shard.link.swap(None) {
+            link.gone.cancel();
         }
-        if let Some(micros) = time_of(&time) {
-            shared.clock.learn_remote(sent, answered, micros);
-        }
-        if commands::lost_script(&namespace) {
-            // SCRIPT FLUSH: the next beat looks at the namespace again.
-            let scripts = shared.scripts.load();
-            return shared.trip(link, &mut ears, &scripts, scripts.len()).await.map(|_| ());
-        }
-        if let Reply::Version(generation) = commands::reply(&acquire, namespace) {
-            self.compare_namespace(shared, generation);
-        }
-        Ok(())
     }
 
-    /// FLUSHALL tells nobody. But the record of the namespace has no life to end: if it moved silently, or had to be made
-    /// anew, then the records of everything else may be gone too.
-    fn compare_namespace(&mut self, shared: &Shared, generation: Option<u64>) {
-        if self.namespace.is_some() && self.namespace != generation {
-            shared.listener.gap("the namespace's generation moved");
-            shared.listener.tag_changed(&TagId::Namespace);
-        }
-        self.namespace = generation;
+    /// Whatever was under way on the link may be lost, and what comes back may be older.
+    fn lost(&self, link: &Link, why: &'static str) {
+        let shard = &self.shard;
+        shard.distrust();
+        shard.link.store(None);
+        link.gone.cancel();
+        shard.fleet.listener.reachable(shard.id, false);
+        tracing::warn!(server = shard.target.address(), why, "lost the connection to Redis");
     }
-}
 
-/// The answer to `TIME`, in microseconds.
-fn time_of(value: &Value) -> Option<u64> {
-    let Value::Array(parts) = value else { return None };
-    let number = |part: &Value| match part {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?.parse::<u64>().ok(),
-        _ => None,
-    };
-    match parts.as_slice() {
-        [secs, micros] => Some(number(secs)?.saturating_mul(1_000_000).saturating_add(number(micros)?)),
-        _ => None,
+    /// From now on calls use the link.
+    fn publish(&self, link: &Arc<Link>, continuity: Continuity) {
+        let shard = &self.shard;
+        shard.breaker.reset();
+        shard.link.store(Some(Arc::clone(link)));
+        // Told before anything that the server holds is used: what may be lost is not believed until it was evicted again.
+        shard.fleet.listener.restored(continuity);
+        shard.trust();
+        shard.fleet.listener.reachable(shard.id, true);
+    }
+
+    /// A new link, compared with the one before.
+    async fn relink(&mut self) -> Arc<Link> {
+        let mut backoff = BACKOFF_FIRST;
+        let mut said = String::new();
+        loop {
+            match self.attempt().await {
+                Ok((link, continuity)) => {
+                    tracing::info!(server = self.shard.target.address(), ?continuity, "connected to Redis again");
+                    self.publish(&link, continuity);
+                    return link;
+                }
+                Err(error) if error.is_transient() => tracing::debug!(%error, "Redis is not back yet"),
+                Err(error) => {
+                    // A person has to put it right: said once, not at every attempt.
+                    let words = error.to_string();
+                    if said != words {
+                        tracing::warn!(%error, "Redis is there, but cannot be used");
+                        said = words;
+                    }
+                    self.mechanism += 1;
+                }
+            }
+            sleep(backoff.mul_f64(0.5 + fastrand::f64())).await;
+            backoff = (backoff * 2).min(BACKOFF_LAST);
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<(Arc<Link>, Continuity), Error> {
+        let shard = Arc::clone(&self.shard);
+        let mechanisms = &shard.fleet.config.mechanisms;
+        let mechanism = mechanisms[self.mechanism % mechanisms.len()];
+        let link = Arc::new(Link::establish(&shard, mechanism, self.beat.number()).await?);
+        let compared = timeout(shard.fleet.config.patience, self.beat.compare(&shard, &link)).await;
+        let unanswered = |_| Error::new(ErrorKind::Timeout, "compare", "the server does not answer");
+        let continuity = compared.map_err(unanswered)??;
+        Ok((link, continuity))
+    }
+
+    /// Beats on the link until it is lost; answers why.
+    async fn live(&mut self, link: &Link) -> &'static str {
+        let shard = Arc::clone(&self.shard);
+        let bound = shard.fleet.config.bound;
+        let mut due = interval(bound / BEATS);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = link.gone.cancelled() => return "the connection broke",
+                _ = due.tick() => {}
+            }
+            match timeout(bound, self.beat.send(&shard, link)).await {
+                Ok(Ok(sent)) => {
+                    link.set_answers(true);
+                    shard.fleet.listener.reachable(shard.id, true);
+                    if let Sent::RolledBack = sent {
+                        self.rolled_back(link);
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the beat failed");
+                    return "it does not take the beat";
+                }
+                Err(_) => {
+                    link.set_answers(false);
+                    return "it does not answer";
+                }
+            }
+            if self.beat.number() >= link.hearing.echoed() + DEAF_AFTER && self.is_deaf(link).await {
+                return "it does not tell about changes";
+            }
+        }
+    }
+
+    /// A server that is still there has lost what it had.
+    fn rolled_back(&mut self, link: &Link) {
+        let shard = &self.shard;
+        shard.distrust();
+        let continuity = self.beat.rolled_back(link);
+        shard.fleet.listener.gap(shard.id, "the server has lost what it held");
+        shard.fleet.listener.restored(continuity);
+        shard.trust();
+    }
+
+    /// The server answers, but its echoes do not come. Whether another mechanism has to be tried; there may be none, and then
+    /// each hit is confirmed until somebody puts the server right.
+    async fn is_deaf(&mut self, link: &Link) -> bool {
+        let config = &self.shard.fleet.config;
+        if link.mechanism == Mechanism::Keyspace {
+            let mut data = link.data.clone();
+            let checked = server::check_notifications(&self.shard.target, &mut data, config.ensure_notifications).await;
+            let Err(error) = checked else { return false };
+            tracing::warn!(%error, "Redis no longer tells about changes");
+        }
+        let is_not_the_only_one = config.mechanisms.len() > 1;
+        if is_not_the_only_one {
+            self.mechanism += 1;
+        }
+        is_not_the_only_one
     }
 }

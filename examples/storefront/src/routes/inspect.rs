@@ -22,7 +22,7 @@ pub(crate) async fn stats(State(repository): State<Repository>) -> Json<Value> {
         "coherence": coherence.state.as_str(),
         "remote_trusted": coherence.remote_trusted,
         "fences": coherence.fences,
-        "last_fence": coherence.last_fence,
+        "why": coherence.why,
         "filling": stats.loads.saturating_sub(done),
         "hit_ratio": stats.hit_ratio(),
         "local_hits": stats.local_hits,

@@ -101,7 +101,7 @@ impl Reader {
         let outcome = answer.seen.first().map_or("nothing", |seen| seen.outcome.as_str());
         let before = std::mem::replace(&mut self.state, answer.state.clone());
         // The state may have changed under the request: it is judged where it was the same before and after.
-        let cut_off = before == answer.state && answer.state.starts_with("disconnected");
+        let cut_off = before == answer.state && answer.state.starts_with("fenced");
         let (floor, why) =
             if cut_off { (newest, "while it knew of no Redis") } else { (floor, "after it had to know better") };
         let revision = answer.number("revision").unwrap_or(0);
@@ -209,10 +209,10 @@ mod tests {
     #[tokio::test]
     async fn judge_allows_no_hit_to_a_node_that_is_cut_off() {
         let (mut reader, ask) = (reader(), Ask::get("/products/7"));
-        reader.judge(&ask, &answer("disconnected", "hit; tier=local", 3), 2, 3);
+        reader.judge(&ask, &answer("fenced", "hit; tier=local", 3), 2, 3);
         assert!(reader.tally.findings.is_empty(), "it may have been cut off under the request");
-        reader.judge(&ask, &answer("disconnected", "hit; tier=local", 3), 2, 3);
-        reader.judge(&ask, &answer("disconnected", "miss; load=own", 2), 2, 3);
+        reader.judge(&ask, &answer("fenced", "hit; tier=local", 3), 2, 3);
+        reader.judge(&ask, &answer("fenced", "miss; load=own", 2), 2, 3);
         assert_eq!(reader.tally.findings.len(), 2, "{:?}", reader.tally.findings);
     }
 

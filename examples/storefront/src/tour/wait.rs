@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// What `/stats` said.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    /// `coherent`, `revalidating` or `disconnected`.
+    /// `coherent`, `revalidating` or `fenced`.
     pub(crate) coherence: String,
     /// Whether what Redis holds is used.
     pub(crate) trusted: bool,

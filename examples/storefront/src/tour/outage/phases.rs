@@ -52,7 +52,7 @@ impl Outage<'_> {
         self.read(B, CARPET, ANY).await?;
 
         heading("Both know of it by now: they read the database, so that each sees what the other writes.");
-        self.both("disconnected", |report| report.coherence == "disconnected").await?;
+        self.both("fenced", |report| report.coherence == "fenced").await?;
         self.read(B, OTHER, UNCACHED).await?;
         self.save(B, CARPET, QUEUED).await?;
         self.read(A, CARPET, UNCACHED).await?;

@@ -1,0 +1,299 @@
+//! Evictions that are not where they should be: those that Redis did not confirm, which wait here until it does, and confirmed
+//! ones of the last minute, which a primary may have lost when another took its place.
+//!
+//! What waits here is in force on this node; what Redis holds of it is not believed until it is in force there too. Everything
+//! has a bound: too many keys of a scope become an eviction of the scope, too many scopes one of the namespace.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Tick},
+    key::{Key, ScopeId},
+    tag::TagId,
+    tier::{Continuity, Op, Record, RemoteTier, Reply},
+};
+
+/// Keys that may wait; one more, and those of its scope become one eviction of that scope.
+const KEYS: usize = 1 << 14;
+/// Tags and scopes that may wait; one more, and all become one eviction of the namespace.
+const TAGS: usize = 1 << 10;
+/// How long a confirmed eviction is remembered, in case the primary that confirmed it loses it.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Confirmed evictions that are remembered. If there were more in that time, losing them costs an eviction of the namespace.
+const RECENT: usize = 1 << 15;
+/// Evictions that one trip replays.
+const BATCH: usize = 256;
+/// What a trip of the replay may take.
+const TRIP: Duration = Duration::from_secs(1);
+const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+const BACKOFF_LAST: Duration = Duration::from_secs(1);
+
+/// The evictions of one cache that are still to be put in force.
+pub(crate) struct Recovery {
+    state: Mutex<State>,
+    /// How many wait: while there are none, nobody takes the lock.
+    waiting: AtomicUsize,
+    /// How many were ever queued.
+    queued: AtomicU64,
+    /// Something waits, or a primary is back.
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits, each with the number of the last time that it was queued.
+    keys: HashMap<Key, u64>,
+    tags: HashMap<TagId, Waiting>,
+    number: u64,
+    recent: VecDeque<(Tick, Record)>,
+    /// When the youngest was confirmed that had to be forgotten before its time.
+    forgotten: Option<Tick>,
+}
+
+/// A tag that waits.
+#[derive(Clone, Copy)]
+struct Waiting {
+    number: u64,
+    /// For an eviction that heals: the incident, so that one node's is enough.
+    incident: Option<u64>,
+}
+
+/// One record that waits, as it was when a trip took it along.
+struct Taken {
+    record: Record,
+    waiting: Waiting,
+}
+
+// === impl Recovery ===
+
+impl Recovery {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), waiting: AtomicUsize::new(0), queued: AtomicU64::new(0), wake: Notify::new() }
+    }
+
+    /// How many evictions wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// How many have ever been queued: who asked Redis meanwhile may have been told what one of them takes back.
+    pub(crate) fn queued_so_far(&self) -> u64 {
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// Redis did not confirm that these records moved.
+    pub(crate) fn queue(&self, records: impl IntoIterator<Item = Record>) {
+        let mut state = self.lock();
+        for record in records {
+            state.queue(record, None);
+        }
+        self.publish(&state);
+    }
+
+    /// Redis confirmed that these records moved.
+    pub(crate) fn confirmed(&self, records: impl IntoIterator<Item = Record>, now: Tick) {
+        let mut state = self.lock();
+        state.recent.extend(records.into_iter().map(|record| (now, record)));
+        while let Some((confirmed, _)) = state.recent.front() {
+            let confirmed = *confirmed;
+            let old = now.since(confirmed) > REMEMBERED;
+            if !old && state.recent.len() <= RECENT {
+                break;
+            }
+            if !old {
+                state.forgotten = Some(confirmed);
+            }
+            state.recent.pop_front();
+        }
+    }
+
+    /// A primary is back: what waits can be tried, and what it may have lost is queued.
+    pub(crate) fn restored(&self, how: Continuity, now: Tick) {
+        let mut state = self.lock();
+        let incident = match how {
+            Continuity::Unbroken => None,
+            Continuity::Replaced { incident } => {
+                let recent = std::mem::take(&mut state.recent);
+                for (_, record) in recent.into_iter().filter(|(confirmed, _)| now.since(*confirmed) <= REMEMBERED) {
+                    state.queue(record, None);
+                }
+                let forgotten = state.forgotten.take();
+                forgotten.filter(|confirmed| now.since(*confirmed) <= REMEMBERED).map(|_| incident)
+            }
+            Continuity::RolledBack { incident } => {
+                state.recent.clear();
+                state.forgotten = None;
+                Some(incident)
+            }
+        };
+        if let Some(incident) = incident {
+            state.queue(Record::Tag(TagId::Namespace), Some(incident));
+        }
+        self.publish(&state);
+        // A replay that was given up for a while is tried now, whether or not anything was added.
+        self.wake.notify_one();
+    }
+
+    /// Whether nothing waits that what Redis says about these records would hide.
+    pub(crate) fn trusts(&self, records: impl IntoIterator<Item = Record>) -> bool {
+        if self.waiting() == 0 {
+            return true;
+        }
+        let state = self.lock();
+        state.tags.is_empty()
+            && records.into_iter().all(|record| match record {
+                Record::Control(key) => !state.keys.contains_key(&key),
+                Record::Tag(_) => true,
+            })
+    }
+
+    /// Replays what waits, whenever something does, until `closed`.
+    pub(crate) async fn run(self: Arc<Self>, remote: Arc<dyn RemoteTier>, clock: Clock, closed: CancellationToken) {
+        let replaying = async {
+            let mut backoff = BACKOFF_FIRST;
+            loop {
+                if self.waiting() == 0 {
+                    self.wake.notified().await;
+                    backoff = BACKOFF_FIRST;
+                    continue;
+                }
+                if self.replay(&*remote, &clock).await {
+                    backoff = BACKOFF_FIRST;
+                    continue;
+                }
+                let pause = sleep(backoff.mul_f64(0.5 + fastrand::f64()));
+                tokio::select! {
+                    biased;
+                    () = self.wake.notified() => backoff = BACKOFF_FIRST,
+                    () = pause => backoff = (backoff * 2).min(BACKOFF_LAST),
+                }
+            }
+        };
+        closed.run_until_cancelled(replaying).await;
+    }
+
+    /// Replays what waits for as long as that gets anywhere.
+    pub(crate) async fn flush(&self, remote: &dyn RemoteTier, clock: &Clock) {
+        while self.waiting() > 0 && self.replay(remote, clock).await {}
+    }
+
+    /// One trip; whether it put anything in force.
+    async fn replay(&self, remote: &dyn RemoteTier, clock: &Clock) -> bool {
+        let taken = self.lock().take();
+        let proposed = clock.remote_micros();
+        let ops = taken.iter().map(|taken| taken.op(proposed)).collect();
+        let replies = match timeout(TRIP, remote.run(ops)).await {
+            Ok(Ok(replies)) => replies,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, waiting = taken.len(), "evictions still wait");
+                return false;
+            }
+            Err(_) => return false,
+        };
+        let done = taken.iter().zip(replies).filter(|(_, reply)| matches!(reply, Reply::Bumped { .. }));
+        let done: Vec<&Taken> = done.map(|(taken, _)| taken).collect();
+        if done.is_empty() {
+            return false;
+        }
+        let mut state = self.lock();
+        for taken in &done {
+            state.done(taken);
+        }
+        self.publish(&state);
+        drop(state);
+        self.confirmed(done.iter().map(|taken| taken.record.clone()), clock.now());
+        tracing::info!(replayed = done.len(), waiting = self.waiting(), "evictions are in force");
+        true
+    }
+
+    fn publish(&self, state: &State) {
+        self.queued.store(state.number, Ordering::Release);
+        let waiting = state.keys.len() + state.tags.len();
+        if self.waiting.swap(waiting, Ordering::AcqRel) < waiting {
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing can panic while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn queue(&mut self, record: Record, incident: Option<u64>) {
+        self.number += 1;
+        let number = self.number;
+        match record {
+            Record::Control(key) if self.keys.len() < KEYS || self.keys.contains_key(&key) => {
+                self.keys.insert(key, number);
+            }
+            Record::Control(key) => {
+                let scope = key.scope();
+                self.keys.retain(|key, _| key.scope() != scope);
+                let whole = if scope == ScopeId::ROOT { TagId::Namespace } else { TagId::Scope(scope) };
+                self.queue(Record::Tag(whole), None);
+            }
+            Record::Tag(tag) => {
+                if self.tags.len() >= TAGS && !self.tags.contains_key(&tag) {
+                    self.tags.clear();
+                    self.keys.clear();
+                    return self.queue(Record::Tag(TagId::Namespace), None);
+                }
+                // One that somebody asked for is not done by another node's.
+                let incident = match self.tags.get(&tag) {
+                    Some(waiting) if waiting.incident.is_none() => None,
+                    _ => incident,
+                };
+                self.tags.insert(tag, Waiting { number, incident });
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Taken> {
+        let tags = self.tags.iter().map(|(tag, waiting)| Taken { record: Record::Tag(tag.clone()), waiting: *waiting });
+        let keys = self.keys.iter().map(|(key, number)| Taken {
+            record: Record::Control(key.clone()),
+            waiting: Waiting { number: *number, incident: None },
+        });
+        tags.chain(keys).take(BATCH).collect()
+    }
+
+    /// What was queued again since it was taken along waits on.
+    fn done(&mut self, taken: &Taken) {
+        let number = taken.waiting.number;
+        match &taken.record {
+            Record::Control(key) if self.keys.get(key) == Some(&number) => {
+                self.keys.remove(key);
+            }
+            Record::Tag(tag) if self.tags.get(tag).is_some_and(|waiting| waiting.number == number) => {
+                self.tags.remove(tag);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Taken {
+    fn op(&self, proposed: u64) -> Op {
+        match self.waiting.incident {
+            Some(incident) => Op::Heal { incident, proposed },
+            None => Op::Bump { record: self.record.clone(), proposed, put: None },
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The two ways in which a server tells about changes.
+
+use redis::aio::MultiplexedConnection;
+
+use super::{Fleet, connect::Target, ears::PROBES, server};
+use crate::{
+    error::{Error, ErrorKind},
+    tier::Mechanism,
+};
+
+/// Makes the server tell this connection about changes of our records, and of this node's own beat.
+///
+/// # Errors
+///
+/// [`Unsupported`](ErrorKind::Unsupported) or [`Denied`](ErrorKind::Denied) if this server does not do so in this way, with
+/// what a person can do about it.
+pub(crate) async fn listen(
+    fleet: &Fleet,
+    target: &Target,
+    mechanism: Mechanism,
+    data: &mut MultiplexedConnection,
+    ears: &mut MultiplexedConnection,
+) -> Result<(), Error> {
+    match mechanism {
+        Mechanism::Keyspace => keyspace(fleet, target, data, ears).await,
+        Mechanism::Tracking => tracking(fleet, target, ears).await,
+    }
+}
+
+async fn keyspace(
+    fleet: &Fleet,
+    target: &Target,
+    data: &mut MultiplexedConnection,
+    ears: &mut MultiplexedConnection,
+) -> Result<(), Error> {
+    server::check_notifications(target, data, fleet.config.ensure_notifications).await?;
+    let patterns = fleet.names.patterns(target.database());
+    let echoes = fleet.names.echoes(target.database(), &fleet.node, PROBES);
+    let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
+        Ok(()) => target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await,
+        refused => refused,
+    };
+    subscribed.map_err(|error| match error.kind() {
+        ErrorKind::Denied => {
+            let [keys, tags] = &patterns;
+            let probes = fleet.names.probes(target.database());
+            let detail = format!(
+                "the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)"
+            );
+            Error::caused(ErrorKind::Denied, "PSUBSCRIBE", detail, error)
+        }
+        _ => error,
+    })
+}
+
+/// Server-assisted client-side caching in its broadcasting mode: by prefix, whoever writes, without the server remembering
+/// which keys were read (<https://redis.io/docs/latest/develop/reference/client-side-caching/>).
+async fn tracking(fleet: &Fleet, target: &Target, ears: &mut MultiplexedConnection) -> Result<(), Error> {
+    let mut track = redis::cmd("CLIENT");
+    track.arg("TRACKING").arg("ON").arg("BCAST");
+    for prefix in fleet.names.prefixes(&fleet.node) {
+        track.arg("PREFIX").arg(prefix);
+    }
+    let tracked: Result<(), Error> = target.step("CLIENT TRACKING", track.exec_async(ears)).await;
+    tracked.map_err(|error| match error.kind() {
+        ErrorKind::Remote => {
+            let detail = format!("{} does not offer CLIENT TRACKING in its broadcasting mode", target.address());
+            Error::caused(ErrorKind::Unsupported, "CLIENT TRACKING", detail, error)
+        }
+        _ => error,
+    })
+}
