@@ -1,6 +1,6 @@
 //! Putting a cache together: the only file that names the adapters.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     cache::{Cache, Parts},
@@ -28,7 +28,7 @@ const DEFAULT_LOCAL_ENTRIES: u64 = 100_000;
 const DEFAULT_PARTITIONS: u16 = 256;
 
 /// The settings of a cache to be. Made by [`Cache::builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing is built before `build`"]
 pub struct Builder {
     namespace: String,
@@ -45,6 +45,15 @@ pub struct Builder {
     local_entries: u64,
     partitions: u16,
     codec: Codec,
+    #[cfg(feature = "test-util")]
+    dial: Option<crate::remote::redis::dial::Dial>,
+}
+
+impl fmt::Debug for Builder {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
 }
 
 impl Cache {
@@ -67,6 +76,8 @@ impl Cache {
             local_entries: DEFAULT_LOCAL_ENTRIES,
             partitions: DEFAULT_PARTITIONS,
             codec: Codec::default(),
+            #[cfg(feature = "test-util")]
+            dial: None,
         }
     }
 
@@ -188,6 +199,13 @@ impl Builder {
         self
     }
 
+    /// Reaches the server by `dial`, and takes the time from the runtime, which may be paused.
+    #[cfg(feature = "test-util")]
+    pub fn simulated(mut self, dial: crate::remote::redis::dial::Dial) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
     /// Builds the cache, and proves that Redis tells about changes before it returns.
     ///
     /// # Errors
@@ -199,6 +217,9 @@ impl Builder {
         let Some(url) = self.redis else {
             return Ok(Cache::without_server(policies, self.local_entries, self.codec, None));
         };
+        #[cfg(feature = "test-util")]
+        let (clock, dial) = (self.dial.as_ref().map_or_else(Clock::new, |_| Clock::of_the_runtime()), self.dial);
+        #[cfg(not(feature = "test-util"))]
         let clock = Clock::new();
         let counters = Arc::new(Counters::default());
         let coherence = Arc::new(Coherence::with_server(clock.clone(), self.bound));
@@ -221,6 +242,8 @@ impl Builder {
             bound: self.bound,
             budget: self.budget,
             patience: self.patience,
+            #[cfg(feature = "test-util")]
+            dial,
         };
         let (remote, session) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
         let remote: Arc<dyn RemoteTier> = Arc::new(remote);

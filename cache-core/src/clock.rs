@@ -21,7 +21,6 @@ impl Tick {
     /// Later than any moment that a process will see.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
-    #[cfg(test)]
     pub(crate) fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
@@ -40,11 +39,24 @@ impl Tick {
     }
 }
 
+/// Where ticks come from.
+#[derive(Clone, Debug)]
+enum Monotonic {
+    Machine {
+        clock: quanta::Clock,
+        origin: u64,
+    },
+    /// The runtime's time, which may be paused.
+    #[cfg(feature = "test-util")]
+    Runtime {
+        origin: tokio::time::Instant,
+    },
+}
+
 /// The clocks of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    monotonic: quanta::Clock,
-    origin: u64,
+    monotonic: Monotonic,
     /// Redis time minus monotonic time, in microseconds.
     remote_offset: Arc<AtomicI64>,
 }
@@ -58,12 +70,27 @@ impl Clock {
     /// A clock over `monotonic`, which a test may be turning by hand.
     pub(crate) fn over(monotonic: quanta::Clock) -> Self {
         let origin = monotonic.raw();
-        Self { monotonic, origin, remote_offset: Arc::new(AtomicI64::new(wall_micros())) }
+        let monotonic = Monotonic::Machine { clock: monotonic, origin };
+        Self { monotonic, remote_offset: Arc::new(AtomicI64::new(wall_micros())) }
+    }
+
+    /// A clock that goes with the runtime's time.
+    #[cfg(feature = "test-util")]
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) fn of_the_runtime() -> Self {
+        const SOME_MOMENT: i64 = 1_700_000_000_000_000;
+        let monotonic = Monotonic::Runtime { origin: tokio::time::Instant::now() };
+        Self { monotonic, remote_offset: Arc::new(AtomicI64::new(SOME_MOMENT)) }
     }
 
     #[inline]
+    #[cfg_attr(feature = "test-util", allow(clippy::disallowed_methods, reason = "this is the clock"))]
     pub(crate) fn now(&self) -> Tick {
-        Tick(self.monotonic.delta_as_nanos(self.origin, self.monotonic.raw()))
+        match &self.monotonic {
+            Monotonic::Machine { clock, origin } => Tick(clock.delta_as_nanos(*origin, clock.raw())),
+            #[cfg(feature = "test-util")]
+            Monotonic::Runtime { origin } => Tick(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+        }
     }
 
     /// The server's time as far as it is known, in microseconds since the Unix epoch.

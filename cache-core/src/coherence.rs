@@ -146,6 +146,11 @@ impl Coherence {
         Arc::clone(&self.epochs)
     }
 
+    /// How long ago an eviction may have been acknowledged that a hit does not reflect.
+    pub(crate) fn bound(&self) -> Duration {
+        self.bound
+    }
+
     /// Where a key stands among the marks.
     pub(crate) fn spot(&self, key: &Key) -> Spot {
         Spot { hash: key.local_hash(), partition: key.partition(self.epochs.partitions()) }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     cell::Seen,
+    clock::Tick,
     entry::{Entry, Spot, Stamp},
     key::Key,
     outcome::Tier,
@@ -26,6 +27,7 @@ const SHARDS: usize = 64;
 /// What a load depends on, as it was before its first command.
 #[derive(Clone, Debug)]
 pub(crate) struct Departure {
+    pub(crate) at: Tick,
     pub(crate) spot: Spot,
     pub(crate) stamp: Stamp,
     /// Hints on any tag so far.
@@ -383,7 +385,13 @@ mod tests {
         let lead = leads(seat(&flights)).await;
         let key = Key::new("product").arg(7_u64);
         let spot = Spot { hash: key.local_hash(), partition: 0 };
-        lead.depart(Departure { spot, stamp: Stamp { stripe: 1, epoch: 0 }, sequence: 0, watched: Vec::new() });
+        lead.depart(Departure {
+            at: Tick::ZERO,
+            spot,
+            stamp: Stamp { stripe: 1, epoch: 0 },
+            sequence: 0,
+            watched: Vec::new(),
+        });
         let later = flights.board(&key, TypeId::of::<Value>(), 0, |departure| departure.stamp.stripe == 2);
         let other = leads(later).await;
         drop(lead);

@@ -27,6 +27,7 @@ mod budget;
 mod builder;
 mod cache;
 mod cell;
+mod chance;
 mod clock;
 mod codec;
 mod coherence;
@@ -49,6 +50,8 @@ mod stats;
 mod tag;
 mod tags;
 mod tasks;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod tier;
 mod value;
 mod wire;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Tick},
-    key::{Key, ScopeId},
+    key::{Hashing, Key, ScopeId, hashing},
     tag::TagId,
     tier::{Continuity, Op, Record, RemoteTier, Reply},
 };
@@ -52,11 +52,10 @@ pub(crate) struct Recovery {
     wake: Notify,
 }
 
-#[derive(Default)]
 struct State {
     /// What waits, each with the number of the last time that it was queued.
-    keys: HashMap<Key, u64>,
-    tags: HashMap<TagId, Waiting>,
+    keys: HashMap<Key, u64, Hashing>,
+    tags: HashMap<TagId, Waiting, Hashing>,
     number: u64,
     recent: VecDeque<(Tick, Record)>,
     /// When the youngest was confirmed that had to be forgotten before its time.
@@ -81,7 +80,14 @@ struct Taken {
 
 impl Recovery {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), waiting: AtomicUsize::new(0), queued: AtomicU64::new(0), wake: Notify::new() }
+        let state = State {
+            keys: HashMap::with_hasher(hashing()),
+            tags: HashMap::with_hasher(hashing()),
+            number: 0,
+            recent: VecDeque::new(),
+            forgotten: None,
+        };
+        Self { state: Mutex::new(state), waiting: AtomicUsize::new(0), queued: AtomicU64::new(0), wake: Notify::new() }
     }
 
     /// How many evictions wait.
@@ -160,7 +166,7 @@ impl Recovery {
             })
     }
 
-    /// Replays what waits, whenever something does, until `closed`.
+    /// Replays what waits, whenever something does, until `closed`; and then for as long as that gets anywhere.
     pub(crate) async fn run(self: Arc<Self>, remote: Arc<dyn RemoteTier>, clock: Clock, closed: CancellationToken) {
         let replaying = async {
             let mut backoff = BACKOFF_FIRST;
@@ -183,6 +189,7 @@ impl Recovery {
             }
         };
         closed.run_until_cancelled(replaying).await;
+        self.flush(&*remote, &clock).await;
     }
 
     /// Replays what waits for as long as that gets anywhere.
@@ -222,7 +229,7 @@ impl Recovery {
     fn publish(&self, state: &State) {
         self.queued.store(state.number, Ordering::Release);
         let waiting = state.keys.len() + state.tags.len();
-        if self.waiting.swap(waiting, Ordering::AcqRel) < waiting {
+        if self.waiting.swap(waiting, Ordering::AcqRel) == 0 && waiting > 0 {
             self.wake.notify_one();
         }
     }

@@ -7,14 +7,19 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::{cell::TagCell, epochs::Epochs, tag::TagId};
+use crate::{
+    cell::TagCell,
+    epochs::Epochs,
+    key::{Hashing, hashing},
+    tag::TagId,
+};
 
 const SHARDS: usize = 64;
 /// Tags share stamps; another tag's hint costs one value that is not stored.
@@ -30,7 +35,7 @@ struct Shard {
 /// The cells of one cache.
 pub(crate) struct Tags {
     shards: Box<[Mutex<Shard>]>,
-    hasher: RandomState,
+    hasher: Hashing,
     sequence: AtomicU64,
     epochs: Arc<Epochs>,
     stamps: Box<[AtomicU64]>,
@@ -54,7 +59,7 @@ impl Tags {
         let shard = || Mutex::new(Shard { cells: HashMap::new(), sweep_at: FIRST_SWEEP });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
-            hasher: RandomState::new(),
+            hasher: hashing(),
             sequence: AtomicU64::new(0),
             epochs,
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),

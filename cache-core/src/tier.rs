@@ -35,6 +35,10 @@ pub(crate) struct Put {
     pub(crate) life: Duration,
 }
 
+/// The most that a version is raised by where a newer one cannot be made from the time: some number of chance, so that what a
+/// server gave and lost is not given again. A second's microseconds: hours of raises are far from where versions end.
+pub(crate) const RAISE: u64 = 1 << 20;
+
 /// One operation on the remote tier.
 #[derive(Debug)]
 pub(crate) enum Op {
@@ -91,8 +95,12 @@ pub(crate) trait RemoteTier: Send + Sync + 'static {
     /// Answers each operation, in order, in one trip. Dropping the future is safe: the operations may still happen.
     fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>>;
 
-    /// Lets every change of these records that was made before this call arrive at the [`ChangeListener`].
+    /// Proves that every change of these records that was made before this call has arrived at the [`ChangeListener`]. An error
+    /// if it can't be proved, as where the server no longer tells.
     fn barrier(&self, records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Lets what has been told about these records arrive. Cheaper, and no proof that anything is told.
+    fn catch_up(&self, records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Whether the tier can settle a doubt about an entry of L1. Without a server the check at the fill is the guard.
     fn settles_doubts(&self) -> bool;
@@ -271,6 +279,10 @@ impl RemoteTier for NullRemote {
     }
 
     fn barrier(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn catch_up(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -10,6 +10,7 @@ mod hostile;
 mod mechanisms;
 mod outage;
 mod recovery;
+mod simulation;
 mod start;
 mod support;
 mod writers;

@@ -15,5 +15,6 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test, which is what a panic does")]
 
 pub mod fixtures;
+pub mod simulation;
 
 pub use fixtures::{Counts, Direction, Proxy, RedisOptions, RedisServer, Settled, StartError, eventually};

@@ -6,6 +6,7 @@ use super::{Call, Inner, scopes::ScopeState};
 use crate::{
     budget::Budget,
     cell::{Seen, TagCell},
+    clock::Tick,
     entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp},
     error::{Error, ErrorKind},
     flight::Departure,
@@ -19,6 +20,7 @@ use crate::{
 
 /// What a call depends on, as it was before its first command.
 pub(super) struct Watch {
+    pub(super) at: Tick,
     pub(super) spot: Spot,
     pub(super) stamp: Stamp,
     /// Hints on any tag so far.
@@ -50,7 +52,8 @@ impl Believed {
 impl Watch {
     /// What those who want to board the flight compare.
     pub(super) fn departure(&self) -> Departure {
-        Departure { spot: self.spot, stamp: self.stamp, sequence: self.sequence, watched: self.cells.clone() }
+        let Self { at, spot, stamp, sequence, .. } = *self;
+        Departure { at, spot, stamp, sequence, watched: self.cells.clone() }
     }
 }
 
@@ -63,6 +66,7 @@ pub(super) struct Captured {
 impl Inner {
     /// Reads every mark that a later change would move. To be called before the first command.
     pub(super) fn watch(&self, key: &Key, scope: &ScopeState, tags: &[Key]) -> Watch {
+        let at = self.clock.now();
         let spot = self.coherence.spot(key);
         let fences = self.coherence.fences();
         let stamp = self.coherence.stamp(spot);
@@ -74,7 +78,7 @@ impl Inner {
             }
         }
         let cells = cells.iter().map(TagCell::seen).collect();
-        Watch { spot, stamp, sequence, fences, cells }
+        Watch { at, spot, stamp, sequence, fences, cells }
     }
 
     /// The cells of tags, and of the head of each tag's template, which is what an eviction moves when it knows the template

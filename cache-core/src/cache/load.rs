@@ -163,9 +163,13 @@ impl Inner {
         (!agrees).then_some(Bypass::TagsDiffer)
     }
 
-    /// Whether nothing has changed for a flight since it departed.
+    /// Whether nothing has changed for a flight since it departed. What cannot be heard, because a primary is silent, may have
+    /// changed: then a flight is boarded no longer than a hit would be served.
     fn stands(&self, departure: &Departure) -> bool {
-        departure.stamp == self.coherence.stamp(departure.spot) && departure.watched.iter().all(Seen::unhinted)
+        let cells = departure.watched.iter().map(|seen| seen.cell.partition());
+        let heard = self.coherence.coherent_in(cells.chain([departure.spot.partition]))
+            || self.clock.now() < departure.at.plus(self.coherence.bound());
+        heard && departure.stamp == self.coherence.stamp(departure.spot) && departure.watched.iter().all(Seen::unhinted)
     }
 
     /// Whether no tag that only the value could name changed between the departure of a flight and the moment somebody

@@ -235,6 +235,13 @@ impl Cache {
     }
 }
 
+impl Drop for Inner {
+    /// The last handle is gone: the services end.
+    fn drop(&mut self) {
+        self.tasks.close();
+    }
+}
+
 impl Inner {
     /// Why calls go past the cache, if they do.
     fn gate(&self) -> Option<Bypass> {

@@ -17,7 +17,7 @@ use crate::{
     policy::{Overrides, Resolved},
     stats::Count,
     tag::TagId,
-    tier::{Change, Op, Put, Record, Reply},
+    tier::{Change, Op, Put, RAISE, Record, Reply},
     value::ValueOps,
     wire::PayloadKind,
 };
@@ -311,7 +311,7 @@ impl Inner {
         if ack.is_applied() && !targets.tags.is_empty() {
             let records = targets.tags.iter().cloned().map(Record::Tag).collect();
             // Without it the eviction is as good; a load may be made twice.
-            let _heard = budget.spend(&self.clock, self.remote.barrier(records)).await;
+            let _heard = budget.spend(&self.clock, self.remote.catch_up(records)).await;
         }
     }
 
@@ -402,7 +402,8 @@ impl Inner {
         let ttl = policy.jittered(ttl, fastrand::f64());
         let now = self.clock.now();
         let created = self.clock.remote_micros_at(now);
-        let version = created.max(captured.version + 1);
+        // Never one that was given before, even where the server's clock stepped back or lost what it gave.
+        let version = if created > captured.version { created } else { captured.version + fastrand::u64(1..=RAISE) };
         let kind = if value.is_some() { PayloadKind::Value } else { PayloadKind::Nothing };
         let deadlines = Deadlines::fresh_for(created, ttl);
         let expires = now.plus(ttl.min(policy.l1));

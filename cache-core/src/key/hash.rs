@@ -15,7 +15,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
+use foldhash::SharedSeed;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+
+use crate::chance;
 
 /// A local hash under way. A call site keeps the one that has already eaten its head.
 #[derive(Clone, Copy)]
@@ -27,6 +30,10 @@ pub(super) struct Local {
 }
 
 static SEED: LazyLock<Local> = LazyLock::new(|| {
+    if chance::is_repeatable() {
+        let by_low = 0x9e37_79b9_7f4a_7c15;
+        return Local { low: 1, high: 2, by_low, by_high: by_low.rotate_left(17) | 1 };
+    }
     let random = RandomState::new();
     Local {
         low: random.hash_one(0_u8),
@@ -36,6 +43,17 @@ static SEED: LazyLock<Local> = LazyLock::new(|| {
         by_high: random.hash_one(3_u8) | 1,
     }
 });
+
+/// How maps hash what users may have typed.
+pub(crate) type Hashing = foldhash::quality::SeedableRandomState;
+
+/// Hashing under a seed of its own.
+pub(crate) fn hashing() -> Hashing {
+    if chance::is_repeatable() {
+        return Hashing::with_seed(0, SharedSeed::global_fixed());
+    }
+    Hashing::with_seed(RandomState::new().hash_one(0_u8), SharedSeed::global_random())
+}
 
 /// Both halves of the 128-bit product: each bit of the input reaches each bit of the output.
 #[inline]

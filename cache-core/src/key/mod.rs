@@ -48,7 +48,7 @@ pub use self::part::KeyPart;
 pub use self::scope::ScopeId;
 pub use self::writer::KeyWriter;
 
-pub(crate) use self::hash::partition;
+pub(crate) use self::hash::{Hashing, hashing, partition};
 
 use self::hash::Local;
 use self::wire::{Length, MAX, Text};

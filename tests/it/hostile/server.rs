@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use cache_core::{Key, millis, secs};
+use cache_core::{Cache, Key, millis, secs};
 use tests::fixtures::{RedisServer, eventually};
 use tokio::time::{Instant, sleep};
 
@@ -64,7 +64,8 @@ async fn scripts_flushed_before_a_beat_fence_nothing() {
     }
     // Time itself: a bound has four beats in it, and a lost one is told of by the next.
     sleep(secs(1)).await;
-    assert_eq!([&a, &b].map(|cache| cache.coherence().fences), fences, "a beat without its script has missed nothing");
+    let reports = [&a, &b].map(Cache::coherence);
+    assert_eq!(reports.clone().map(|report| report.fences), fences, "a beat missed nothing: {reports:?}");
 }
 
 /// Full, and nothing may be thrown out.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Cache, Key, cache_evict, cache_put, cacheable};
+use cache_core::{Cache, Key, cache_evict, cache_put, cacheable, secs};
 use tests::fixtures::{RedisServer, eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,7 +22,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use crate::support::{Origin, Product, node, node_at, product};
+use crate::support::{Origin, Product, built, node, product, settings};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -36,15 +36,15 @@ struct Relay {
 
 struct Shared {
     held: watch::Sender<bool>,
-    /// `PING`s on connections that have subscribed.
-    pings: AtomicU64,
+    /// Beats on connections that have subscribed.
+    beats: AtomicU64,
 }
 
 impl Relay {
     async fn before(redis: &RedisServer) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { held: watch::Sender::new(false), pings: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { held: watch::Sender::new(false), beats: AtomicU64::new(0) });
         tokio::spawn(accept(listener, redis.address(), Arc::clone(&shared)));
         Self { address, shared }
     }
@@ -57,8 +57,8 @@ impl Relay {
         self.shared.held.send_replace(held);
     }
 
-    fn pings(&self) -> u64 {
-        self.shared.pings.load(Ordering::SeqCst)
+    fn beats(&self) -> u64 {
+        self.shared.beats.load(Ordering::SeqCst)
     }
 }
 
@@ -82,8 +82,8 @@ async fn commands(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: Arc<S
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
-        if subscribed.load(Ordering::SeqCst) && said.contains("PING") {
-            shared.pings.fetch_add(1, Ordering::SeqCst);
+        if subscribed.load(Ordering::SeqCst) && said.contains("EVAL") {
+            shared.beats.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -162,11 +162,11 @@ where
     late.reached.notified().await;
     relay.hold(true);
     others[0].discount("books", 2).await;
-    let (pings, stored) = (relay.pings(), late.cache.stats().fills);
+    let (beats, stored) = (relay.beats(), late.cache.stats().fills);
     late.open.notify_one();
     // Now it waits for what it may have missed; or it has stored already, which is what must not be.
     let returned = eventually(SOON, || async {
-        relay.pings() > pings
+        relay.beats() > beats
             || late.cache.stats().fills > stored
             || first.is_finished() && late.cached(id).await.is_some()
     });
@@ -188,7 +188,8 @@ where
 async fn shops(redis: &RedisServer, relay: &Relay) -> (Shop, Vec<Shop>) {
     let origin = Origin::default();
     origin.write(1);
-    let late = Shop::on(node_at(relay.url()).await, &origin);
+    // Its beats are far apart, so that one in between is one that it waits for.
+    let late = Shop::on(built(settings(relay.url()).ensure_notifications().bound(secs(120))).await, &origin);
     // A third one that has heard of nothing so far reads what is in Redis.
     let others = vec![Shop::on(node(redis).await, &origin), Shop::on(node(redis).await, &origin)];
     (late, others)

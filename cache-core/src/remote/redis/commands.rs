@@ -8,7 +8,7 @@ use super::{connect::kind_of, names::Names};
 use crate::{
     error::{Error, ErrorKind},
     tag::TagId,
-    tier::{Op, Record, Reply},
+    tier::{Op, RAISE, Record, Reply},
 };
 
 /// The life of a control record that a bump creates: nothing is stored under it, it only has to outlive loads under way.
@@ -73,7 +73,7 @@ impl Scripts {
         let mut fill = evalsha(&self.fill, 2);
         pipeline.add_command(fill.arg(control).arg(payload).arg(now_micros).arg("").arg(LIFE).take());
         let mut bump = evalsha(&self.bump, 2);
-        bump.arg(control).arg(payload).arg(now_micros).arg(LIFE).arg(now_micros).arg("").arg(LIFE);
+        bump.arg(control).arg(payload).arg(now_micros).arg(LIFE).arg(raise()).arg(now_micros).arg("").arg(LIFE);
         pipeline.add_command(bump);
         pipeline.cmd("MGET").arg(control);
         pipeline
@@ -113,7 +113,7 @@ impl Scripts {
                 if let (Some((_, (fingerprint, _))), Record::Control(key)) = (put, record) {
                     call.arg(names.payload(key, *fingerprint));
                 }
-                call.arg(*proposed).arg(life_of_new(record));
+                call.arg(*proposed).arg(life_of_new(record)).arg(raise());
                 if let Some((put, (_, payload))) = put {
                     call.arg(put.captured).arg(payload).arg(whole_millis(put.life));
                 }
@@ -122,10 +122,15 @@ impl Scripts {
             Op::Heal { incident, proposed } => {
                 let mut call = evalsha(&self.heal, 2);
                 call.arg(names.tag(&TagId::Namespace)).arg(names.mark(*incident));
-                pipeline.add_command(call.arg(*proposed).arg(whole_millis(LIFE_OF_MARK)).take());
+                pipeline.add_command(call.arg(*proposed).arg(whole_millis(LIFE_OF_MARK)).arg(raise()).take());
             }
         }
     }
+}
+
+/// By how much a version is raised that is not above the one that is there.
+fn raise() -> u64 {
+    fastrand::u64(1..=RAISE)
 }
 
 fn evalsha(script: &Script, keys: usize) -> redis::Cmd {

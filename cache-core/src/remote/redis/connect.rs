@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct Target {
     info: ConnectionInfo,
     patience: Duration,
+    #[cfg(feature = "test-util")]
+    dial: Option<super::dial::Dial>,
 }
 
 impl Target {
@@ -26,7 +28,19 @@ impl Target {
         })?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let tcp = TcpSettings::default().set_nodelay(true);
-        Ok(Self { info: info.set_redis_settings(settings).set_tcp_settings(tcp), patience })
+        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+        Ok(Self {
+            info,
+            patience,
+            #[cfg(feature = "test-util")]
+            dial: None,
+        })
+    }
+
+    /// Opens streams by `dial` instead of sockets.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn by(self, dial: Option<super::dial::Dial>) -> Self {
+        Self { dial, ..self }
     }
 
     /// The number of the database that the URL chose.
@@ -44,7 +58,6 @@ impl Target {
         &self,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<MultiplexedConnection, Error> {
-        let client = Client::open(self.info.clone()).map_err(|error| self.explain("connect", &error))?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -52,8 +65,7 @@ impl Target {
                 push(info);
                 Ok::<(), ()>(())
             });
-        let opening = client.get_multiplexed_async_connection_with_config(&config);
-        match timeout(self.patience, opening).await {
+        match timeout(self.patience, self.connect(config)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.explain("connect", &error)),
             Err(_) => Err(Error::new(
@@ -62,6 +74,19 @@ impl Target {
                 format!("{} did not answer within {:?}", self.address(), self.patience),
             )),
         }
+    }
+
+    async fn connect(&self, config: AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
+        #[cfg(feature = "test-util")]
+        if let Some(dial) = &self.dial {
+            let stream = dial(&self.address()).await?;
+            let settings = self.info.redis_settings();
+            let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
+            #[allow(clippy::disallowed_methods, reason = "as the client does with its own streams")]
+            tokio::spawn(driver);
+            return Ok(connection);
+        }
+        Client::open(self.info.clone())?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     /// A step of setting a connection up, under the same patience.

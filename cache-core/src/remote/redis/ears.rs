@@ -33,6 +33,8 @@ pub(crate) struct Ears {
     echoed: AtomicU64,
     /// Echoes of this link so far.
     echoes: AtomicU64,
+    /// When the beat was sent that was heard last; at first, when the link was made.
+    heard: AtomicU64,
     /// A beat has come to count.
     counted: Notify,
     gone: CancellationToken,
@@ -54,6 +56,7 @@ impl Ears {
         names: Names,
         listener: Arc<dyn ChangeListener>,
         last: u64,
+        now: Tick,
         gone: CancellationToken,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl Ears {
             beats: Mutex::new([None; PROBES]),
             echoed: AtomicU64::new(last),
             echoes: AtomicU64::new(0),
+            heard: AtomicU64::new(now.nanos()),
             counted: Notify::new(),
             gone,
         }
@@ -82,16 +86,21 @@ impl Ears {
         self.count(*beat);
     }
 
-    /// The number of the last beat whose echo came.
-    pub(crate) fn echoed(&self) -> u64 {
-        self.echoed.load(Ordering::Acquire)
+    /// When the beat was sent that was heard last.
+    pub(crate) fn heard_up_to(&self) -> Tick {
+        Tick::from_nanos(self.heard.load(Ordering::Acquire))
     }
 
-    /// Waits until a beat has been both echoed and answered on this link.
-    pub(crate) async fn first_beat(&self) {
+    /// The number of the last beat that was sent on this link; 0 before the first.
+    pub(crate) fn last_sent(&self) -> u64 {
+        self.lock().iter().flatten().map(|beat| beat.number).max().unwrap_or(0)
+    }
+
+    /// Waits until a beat after number `sent` counts: it was both echoed and answered.
+    pub(crate) async fn counted_after(&self, sent: u64) {
         loop {
             let counted = self.counted.notified();
-            if self.lock().iter().flatten().any(|beat| beat.echoed && beat.answered) {
+            if self.lock().iter().flatten().any(|beat| beat.number > sent && beat.echoed && beat.answered) {
                 return;
             }
             counted.await;
@@ -119,9 +128,9 @@ impl Ears {
         let Ok(channel) = std::str::from_utf8(channel) else { return };
         let Some((_, name)) = channel.split_once("__:") else { return };
         match self.names.heard(name) {
-            // What becomes of a probe otherwise (its end, somebody's DEL) is no echo.
-            Some(Heard::Probe(_)) if event.as_slice() != b"set" => {}
-            heard => self.heard(heard),
+            // What becomes of these otherwise (an end, somebody's DEL) is no word of anybody's.
+            Some(Heard::Probe(_) | Heard::Fence) if event.as_slice() != b"set" => {}
+            heard => self.tell(heard),
         }
     }
 
@@ -132,15 +141,16 @@ impl Ears {
         };
         for name in names {
             let name = if let Value::BulkString(name) = name { std::str::from_utf8(name).ok() } else { None };
-            self.heard(name.and_then(|name| self.names.heard(name)));
+            self.tell(name.and_then(|name| self.names.heard(name)));
         }
     }
 
-    fn heard(&self, heard: Option<Heard>) {
+    fn tell(&self, heard: Option<Heard>) {
         match heard {
             Some(Heard::Control(key)) => self.listener.key_changed(&key),
             Some(Heard::Tag(tag)) => self.listener.tag_changed(&tag),
             Some(Heard::Probe(index)) => self.echo_came(index),
+            Some(Heard::Fence) => self.listener.gap(self.primary, "notifications had been off"),
             Some(Heard::Nobodys) => {}
             // A record of ours whose name cannot be read back: nobody can say what it was about.
             None => self.listener.gap(self.primary, "a notification that cannot be read"),
@@ -151,10 +161,10 @@ impl Ears {
         let mut beats = self.lock();
         let Some(beat) = beats.get_mut(index).and_then(Option::as_mut).filter(|beat| !beat.echoed) else { return };
         beat.echoed = true;
+        self.heard.fetch_max(beat.sent.nanos(), Ordering::AcqRel);
         let last = self.echoed.swap(beat.number, Ordering::AcqRel);
-        if self.echoes.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.listener.gap(self.primary, "a new subscription");
-        } else if beat.number != last + 1 {
+        let is_first = self.echoes.fetch_add(1, Ordering::AcqRel) == 0;
+        if beat.number != last + 1 && !is_first {
             // The server was silent for a while: whatever happened then was not told.
             self.listener.gap(self.primary, "a beat went unheard");
         }
@@ -213,7 +223,7 @@ mod tests {
     fn ears() -> (Ears, Arc<Log>) {
         let log = Arc::new(Log::default());
         let names = Names::new("shop", 256);
-        (Ears::new(PrimaryId::FIRST, names, log.clone(), 0, CancellationToken::new()), log)
+        (Ears::new(PrimaryId::FIRST, names, log.clone(), 0, Tick::ZERO, CancellationToken::new()), log)
     }
 
     fn text(text: &str) -> Value {
@@ -248,7 +258,7 @@ mod tests {
         ears.answered(1);
         invalidate(&ears, &[&name, "shop:p:n:1"]);
         ears.push(&PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] });
-        let expected = ["key product:7", "gap: a new subscription", "heard 1", "gap: the server was flushed"];
+        let expected = ["key product:7", "heard 1", "gap: the server was flushed"];
         assert_eq!(*log.0.lock().unwrap(), expected);
     }
 
@@ -262,7 +272,7 @@ mod tests {
                 hear(&ears, &format!("shop:p:n:{number}"), "set");
             }
         }
-        let expected = ["gap: a new subscription", "heard 1", "heard 2", "gap: a beat went unheard", "heard 4"];
+        let expected = ["heard 1", "heard 2", "gap: a beat went unheard", "heard 4"];
         assert_eq!(*log.0.lock().unwrap(), expected);
     }
 
@@ -271,9 +281,9 @@ mod tests {
         let (ears, log) = ears();
         ears.sending(1, Tick::from_nanos(1));
         hear(&ears, "shop:p:n:1", "set");
-        assert_eq!(*log.0.lock().unwrap(), ["gap: a new subscription"], "nobody knows yet who echoed");
+        assert!(log.0.lock().unwrap().is_empty(), "nobody knows yet who echoed");
         ears.answered(1);
-        assert_eq!(log.0.lock().unwrap().last().unwrap(), "heard 1");
+        assert_eq!(*log.0.lock().unwrap(), ["heard 1"]);
     }
 
     #[test]

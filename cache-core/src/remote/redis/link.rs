@@ -40,7 +40,8 @@ impl Link {
         let (fleet, target) = (&shard.fleet, &shard.target);
         let gone = CancellationToken::new();
         let listener = Arc::clone(&fleet.listener);
-        let hearing = Arc::new(Ears::new(shard.id, fleet.names.clone(), listener, last_beat, gone.clone()));
+        let (names, now) = (fleet.names.clone(), fleet.clock.now());
+        let hearing = Arc::new(Ears::new(shard.id, names, listener, last_beat, now, gone.clone()));
         let lost = gone.clone();
         let mut data = target
             .open(move |info| {

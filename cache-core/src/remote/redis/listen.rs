@@ -33,7 +33,7 @@ async fn keyspace(
     data: &mut MultiplexedConnection,
     ears: &mut MultiplexedConnection,
 ) -> Result<(), Error> {
-    server::check_notifications(target, data, fleet.config.ensure_notifications).await?;
+    server::check_notifications(target, data, &fleet.names, fleet.config.ensure_notifications).await?;
     let patterns = fleet.names.patterns(target.database());
     let echoes = fleet.names.echoes(target.database(), &fleet.node, PROBES);
     let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {

@@ -6,6 +6,8 @@
 mod beat;
 mod commands;
 mod connect;
+#[cfg(feature = "test-util")]
+pub(crate) mod dial;
 mod ears;
 mod link;
 mod listen;
@@ -23,6 +25,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::{commands::Scripts, connect::Target, link::Link, names::Names, session::Session};
@@ -33,8 +36,11 @@ use crate::{
     tier::{BoxFuture, ChangeListener, Mechanism, Op, PrimaryId, Record, RemoteTier, Reply},
 };
 
+/// How long those who want a beat wait for others who do.
+const COALESCED: Duration = Duration::from_millis(1);
+
 /// How to reach the server and what to expect of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct RedisConfig {
     pub(crate) url: String,
     pub(crate) namespace: String,
@@ -49,6 +55,8 @@ pub(crate) struct RedisConfig {
     pub(crate) budget: Duration,
     /// The time that each step of connecting may take.
     pub(crate) patience: Duration,
+    #[cfg(feature = "test-util")]
+    pub(crate) dial: Option<self::dial::Dial>,
 }
 
 /// What all sessions of a tier share.
@@ -70,6 +78,8 @@ pub(crate) struct Shard {
     /// What it holds may be used: it has been compared with what was there before.
     trusted: AtomicBool,
     breaker: Arc<Breaker>,
+    /// Somebody waits for a beat.
+    beat_now: Notify,
     closed: CancellationToken,
 }
 
@@ -93,6 +103,8 @@ impl RedisRemote {
         listener: Arc<dyn ChangeListener>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Error> {
         let target = Target::parse(&config.url, config.patience)?;
+        #[cfg(feature = "test-util")]
+        let target = target.by(config.dial.clone());
         let breaker = Arc::new(Breaker::new(clock.clone(), config.budget / 2));
         let fleet = Arc::new(Fleet {
             names: Names::new(&config.namespace, config.partitions),
@@ -109,6 +121,7 @@ impl RedisRemote {
             link: ArcSwapOption::empty(),
             trusted: AtomicBool::new(false),
             breaker,
+            beat_now: Notify::new(),
             closed: CancellationToken::new(),
         });
         fleet.listener.assigned(&[shard.id], &[shard.id]);
@@ -192,7 +205,22 @@ impl Shard {
         })
     }
 
+    /// Waits for a beat that is sent from now on to count.
     async fn barrier(&self) -> Result<(), Error> {
+        let link = self.link()?;
+        let sent = link.hearing.last_sent();
+        self.beat_now.notify_one();
+        let counted = link.gone.run_until_cancelled(link.hearing.counted_after(sent)).await;
+        counted.ok_or_else(|| Error::new(ErrorKind::Unreachable, "barrier", "the connection was lost meanwhile"))
+    }
+
+    /// Waits until somebody waits for a beat, and a moment more, so that one will do for many.
+    async fn wanted_beat(&self) {
+        self.beat_now.notified().await;
+        sleep(COALESCED).await;
+    }
+
+    async fn catch_up(&self) -> Result<(), Error> {
         // The answer comes down the same stream as the notifications: those sent before it have been applied.
         let link = self.link()?;
         let mut ears = link.ears.clone();
@@ -209,6 +237,10 @@ impl RemoteTier for RedisRemote {
 
     fn barrier(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.shard.barrier())
+    }
+
+    fn catch_up(&self, _records: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.shard.catch_up())
     }
 
     fn settles_doubts(&self) -> bool {

@@ -7,6 +7,9 @@ use crate::{
     tier::Record,
 };
 
+/// No scope is called so, and so no reserved tag.
+const FENCE: &str = "@!";
+
 /// The names of one namespace's records.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -20,6 +23,8 @@ pub(crate) enum Heard {
     Control(Key),
     Tag(TagId),
     Probe(usize),
+    /// Somebody knows that changes went untold.
+    Fence,
     /// A scope that nothing in this process has named.
     Nobodys,
 }
@@ -63,6 +68,11 @@ impl Names {
         format!("{ns}:h:{{{ns}.{partition}}}:{incident:016x}", ns = self.namespace)
     }
 
+    /// The record that is written when changes may have gone untold, for everybody to hear.
+    pub(crate) fn fence(&self) -> String {
+        self.keyed('t', FENCE)
+    }
+
     pub(crate) fn probe(&self, node: &str, index: usize) -> String {
         format!("{}:p:{node}:{index}", self.namespace)
     }
@@ -104,6 +114,7 @@ impl Names {
         let text = rest.strip_prefix('{')?.split_once("}:")?.1;
         match kind {
             "c" => Key::parse(text).map(Heard::Control),
+            "t" if text == FENCE => Some(Heard::Fence),
             "t" if text.starts_with('@') => Some(TagId::parse(text).map_or(Heard::Nobodys, Heard::Tag)),
             "t" => TagId::parse(text).map(Heard::Tag),
             _ => None,
@@ -124,6 +135,7 @@ mod tests {
         assert_eq!(names.heard(&names.tag(&tag)), Some(Heard::Tag(tag)));
         assert_eq!(names.heard(&names.tag(&TagId::Namespace)), Some(Heard::Tag(TagId::Namespace)));
         assert_eq!(names.heard(&names.probe("n1", 3)), Some(Heard::Probe(3)));
+        assert_eq!(names.heard(&names.fence()), Some(Heard::Fence));
     }
 
     #[test]

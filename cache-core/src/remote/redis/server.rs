@@ -22,6 +22,7 @@ const SETTING: &str = "notify-keyspace-events";
 pub(crate) async fn check_notifications(
     target: &Target,
     connection: &mut MultiplexedConnection,
+    names: &Names,
     ensure: bool,
 ) -> Result<(), Error> {
     let mut question = cmd("CONFIG");
@@ -42,9 +43,12 @@ pub(crate) async fn check_notifications(
     }
     // Another application may have asked for other classes: unite, never overwrite.
     let united = format!("{flags}{missing}");
-    let mut setting = cmd("CONFIG");
-    setting.arg("SET").arg(SETTING).arg(&united);
-    let set: Result<(), Error> = target.step("CONFIG SET", setting.query_async(connection)).await;
+    // In one with a word to everybody: what was changed while they were off was told to nobody, and a node whose beat did not
+    // fall into that time would not know.
+    let mut setting = redis::pipe();
+    setting.atomic().cmd("CONFIG").arg("SET").arg(SETTING).arg(&united);
+    setting.cmd("SET").arg(names.fence()).arg(1);
+    let set: Result<(), Error> = target.step("CONFIG SET", setting.exec_async(connection)).await;
     set.map_err(|error| {
         let detail = format!("{}, and the server refused to have it set", advice(target, Some(&flags)));
         Error::caused(ErrorKind::Unsupported, "keyspace notifications", detail, error)

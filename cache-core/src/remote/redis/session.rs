@@ -17,8 +17,6 @@ use crate::{
 
 /// Beats per bound.
 const BEATS: u32 = 4;
-/// Unheard beats after which the server's settings are looked at again.
-const DEAF_AFTER: u64 = 4;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LAST: Duration = Duration::from_secs(1);
 
@@ -64,7 +62,7 @@ impl Session {
         let _continuity = self.beat.compare(&shard, &link).await?;
         let proof = async {
             let _sent = self.beat.send(&shard, &link).await?;
-            link.hearing.first_beat().await;
+            link.hearing.counted_after(0).await;
             Ok::<(), Error>(())
         };
         match timeout(shard.fleet.config.patience, proof).await {
@@ -110,6 +108,8 @@ impl Session {
     fn publish(&self, link: &Arc<Link>, continuity: Continuity) {
         let shard = &self.shard;
         shard.breaker.reset();
+        // First: what was known before must not be held beside what the new server says. From here on everything is heard.
+        shard.fleet.listener.gap(shard.id, "a new connection");
         shard.link.store(Some(Arc::clone(link)));
         // Told before anything that the server holds is used: what may be lost is not believed until it was evicted again.
         shard.fleet.listener.restored(continuity);
@@ -166,6 +166,7 @@ impl Session {
                 biased;
                 () = link.gone.cancelled() => return "the connection broke",
                 _ = due.tick() => {}
+                () = shard.wanted_beat() => {}
             }
             match timeout(bound, self.beat.send(&shard, link)).await {
                 Ok(Ok(sent)) => {
@@ -184,7 +185,8 @@ impl Session {
                     return "it does not answer";
                 }
             }
-            if self.beat.number() >= link.hearing.echoed() + DEAF_AFTER && self.is_deaf(link).await {
+            let silence = shard.fleet.clock.now().since(link.hearing.heard_up_to());
+            if silence > bound && self.is_deaf(link).await {
                 return "it does not tell about changes";
             }
         }
@@ -206,7 +208,13 @@ impl Session {
         let config = &self.shard.fleet.config;
         if link.mechanism == Mechanism::Keyspace {
             let mut data = link.data.clone();
-            let checked = server::check_notifications(&self.shard.target, &mut data, config.ensure_notifications).await;
+            let checked = server::check_notifications(
+                &self.shard.target,
+                &mut data,
+                &self.shard.fleet.names,
+                config.ensure_notifications,
+            )
+            .await;
             let Err(error) = checked else { return false };
             tracing::warn!(%error, "Redis no longer tells about changes");
         }

@@ -1,0 +1,244 @@
+//! What a simulated server holds, and what each command and script makes of it.
+//!
+//! The scripts are written again here in Rust; `tests/it/simulation.rs` holds both against a real Redis.
+
+use std::collections::BTreeMap;
+
+use tokio::time::{Duration, Instant};
+
+use super::resp::Said;
+
+/// Versions stay below this.
+const VERSION_LIMIT: u64 = 1 << 53;
+
+/// One record.
+#[derive(Clone, Debug)]
+struct Record {
+    value: Vec<u8>,
+    until: Option<Instant>,
+}
+
+/// What happened to a record, in the words of keyspace notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The record.
+    pub name: String,
+    /// `set`, `del`, `incrby`, `expire` or `evicted`.
+    pub what: &'static str,
+}
+
+/// Records by name. Cloned as a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    records: BTreeMap<String, Record>,
+    events: Vec<Event>,
+}
+
+/// Which of the cache's scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    Acquire,
+    Fill,
+    Bump,
+    Heal,
+    Probe,
+}
+
+impl Script {
+    /// The script of this text.
+    pub fn of(text: &str) -> Option<Self> {
+        // By a sentence at the head of each.
+        let heads = [
+            ("The version of a record, created if there is none", Self::Acquire),
+            ("Stores what a load returned", Self::Fill),
+            ("Moves a record to a new version", Self::Bump),
+            ("Moves the generation of the namespace, once", Self::Heal),
+            ("The beat's write", Self::Probe),
+        ];
+        heads.into_iter().find(|(head, _)| text.contains(head)).map(|(_, script)| script)
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// What happened since it was last asked.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// The names of all records, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.records.keys().cloned().collect()
+    }
+
+    /// Everything is gone, and nobody is told.
+    pub fn flush(&mut self) {
+        self.records.clear();
+    }
+
+    /// Gives a record up for room.
+    pub fn reclaim(&mut self, name: &str) {
+        if self.records.remove(name).is_some() {
+            self.tell(name, "evicted");
+        }
+    }
+
+    /// The value of a record, as long as it lives.
+    pub fn get(&mut self, name: &str) -> Option<Vec<u8>> {
+        // Redis deletes what has ended when somebody looks; that it tells of it is of no use to anybody.
+        if self.records.get(name)?.until.is_some_and(|until| until <= Instant::now()) {
+            self.records.remove(name);
+        }
+        self.records.get(name).map(|record| record.value.clone())
+    }
+
+    /// How long a record still lives, as PTTL says it.
+    pub fn life(&mut self, name: &str) -> i64 {
+        if self.get(name).is_none() {
+            return -2;
+        }
+        let until = self.records[name].until;
+        until.map_or(-1, |until| (until - Instant::now()).as_millis() as i64)
+    }
+
+    /// `SET`, with a life in milliseconds, with the one that it has, or for ever.
+    pub fn set(&mut self, name: &str, value: &[u8], life: Life) {
+        let until = match life {
+            Life::Keep => self.records.get(name).and_then(|record| record.until),
+            Life::Ever => None,
+            Life::Millis(millis) => Some(Instant::now() + Duration::from_millis(millis)),
+        };
+        self.records.insert(name.to_owned(), Record { value: value.to_vec(), until });
+        self.tell(name, "set");
+        if let Life::Millis(_) = life {
+            self.tell(name, "expire");
+        }
+    }
+
+    /// `DEL`.
+    pub fn delete(&mut self, name: &str) -> bool {
+        let was_there = self.get(name).is_some() && self.records.remove(name).is_some();
+        if was_there {
+            self.tell(name, "del");
+        }
+        was_there
+    }
+
+    fn expire(&mut self, name: &str, millis: u64) {
+        if let Some(record) = self.records.get_mut(name) {
+            record.until = Some(Instant::now() + Duration::from_millis(millis));
+            self.tell(name, "expire");
+        }
+    }
+
+    fn tell(&mut self, name: &str, what: &'static str) {
+        self.events.push(Event { name: name.to_owned(), what });
+    }
+
+    /// Runs a script on `keys` with `arguments`.
+    pub fn run(&mut self, script: Script, keys: &[String], arguments: &[Vec<u8>]) -> Said {
+        match script {
+            Script::Acquire => self.acquire(&keys[0], arguments),
+            Script::Fill => self.fill(&keys[0], &keys[1], arguments),
+            Script::Bump => self.bump(&keys[0], keys.get(1), arguments),
+            Script::Heal => self.heal(&keys[0], &keys[1], arguments),
+            Script::Probe => {
+                let before = self.get(&keys[0]).map_or(Said::Null, Said::Bulk);
+                self.set(&keys[0], &arguments[0], Life::Millis(millis(&arguments[1])));
+                before
+            }
+        }
+    }
+
+    fn acquire(&mut self, record: &str, arguments: &[Vec<u8>]) -> Said {
+        let (needs, gives) = (millis(&arguments[1]), millis(&arguments[2]));
+        let held = self.get(record);
+        if let Some(version) = held.as_deref().and_then(|value| version(value, VERSION_LIMIT)) {
+            let life = self.life(record);
+            if needs > 0 && life >= 0 && (life as u64) < needs {
+                self.expire(record, gives);
+            }
+            return Said::Int(version as i64);
+        }
+        if held.is_some() {
+            self.delete(record);
+        }
+        self.records.insert(record.to_owned(), Record { value: arguments[0].clone(), until: None });
+        self.tell(record, "incrby");
+        if needs > 0 {
+            self.expire(record, gives);
+        }
+        Said::Int(millis(&arguments[0]) as i64)
+    }
+
+    fn fill(&mut self, control: &str, payload: &str, arguments: &[Vec<u8>]) -> Said {
+        if self.get(control).as_deref() != Some(&arguments[0]) {
+            return Said::Int(0);
+        }
+        self.set(payload, &arguments[1], Life::Millis(millis(&arguments[2])));
+        Said::Int(1)
+    }
+
+    fn bump(&mut self, record: &str, payload: Option<&String>, arguments: &[Vec<u8>]) -> Said {
+        let old = self.get(record);
+        self.set(record, &arguments[0], Life::Keep);
+        let mut moved = millis(&arguments[0]);
+        let life = millis(&arguments[1]);
+        match old.as_deref() {
+            None if life > 0 => self.expire(record, life),
+            None => {}
+            Some(value) => {
+                if let Some(old) = version(value, VERSION_LIMIT - 1).filter(|old| *old >= moved) {
+                    moved = (old + millis(&arguments[2])).min(VERSION_LIMIT - 1);
+                    self.set(record, moved.to_string().as_bytes(), Life::Keep);
+                }
+            }
+        }
+        let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));
+        if let Some(payload) = stored {
+            self.set(payload, &arguments[4], Life::Millis(millis(&arguments[5])));
+        }
+        Said::Array(vec![Said::Int(moved as i64), Said::Int(i64::from(stored.is_some()))])
+    }
+
+    fn heal(&mut self, record: &str, mark: &str, arguments: &[Vec<u8>]) -> Said {
+        let is_fresh = self.get(mark).is_none();
+        if is_fresh {
+            self.set(mark, b"1", Life::Millis(millis(&arguments[1])));
+        }
+        let held = self.get(record);
+        let known = held.as_deref().and_then(|value| version(value, VERSION_LIMIT - 1));
+        if let (Some(known), false) = (known, is_fresh) {
+            return Said::Array(vec![Said::Int(known as i64), Said::Int(0)]);
+        }
+        if known.is_none() {
+            self.delete(record);
+        }
+        let proposed = millis(&arguments[0]);
+        let raised = known.filter(|known| *known >= proposed).map(|known| known + millis(&arguments[2]));
+        let moved = raised.map_or(proposed, |raised| raised.min(VERSION_LIMIT - 1));
+        self.set(record, moved.to_string().as_bytes(), Life::Ever);
+        Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
+    }
+}
+
+/// What becomes of a record's end when it is set.
+#[derive(Clone, Copy, Debug)]
+pub enum Life {
+    Keep,
+    Ever,
+    Millis(u64),
+}
+
+/// A number that the cache sent.
+fn millis(text: &[u8]) -> u64 {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// A version as records hold it: a plain decimal number below `limit`.
+fn version(value: &[u8], limit: u64) -> Option<u64> {
+    let is_plain = matches!(value, [b'1'..=b'9', rest @ ..] if rest.len() < 16 && rest.iter().all(u8::is_ascii_digit));
+    let number = std::str::from_utf8(value).ok().filter(|_| is_plain)?.parse().ok()?;
+    (number < limit).then_some(number)
+}

@@ -1,0 +1,519 @@
+//! One run: the nodes, what they do, what happens to them, and the verdict.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use cache_core::{
+    Ack, Cache, CoherenceState, Mechanism, Observation, Outcome, Policy, key, millis, observe, secs,
+    test_util::{Dial, repeatable},
+};
+use tokio::time::{Duration, Instant, timeout};
+
+use super::{
+    elapse,
+    faults::{FAULTS, Fault},
+    history::{Change, History, Loss, Read, Rule, Violation},
+    server::Server,
+    shop::{self, Database, LOTS, ROWS, Row, RowId, SHELVES, row_key},
+};
+use crate::fixtures::Line;
+
+/// How long everything has, after the last fault, to be in order again.
+const TO_HEAL: Duration = Duration::from_secs(60);
+/// Faults that may be under way at once.
+const AT_ONCE: usize = 2;
+const READERS: usize = 3;
+const WRITERS: usize = 2;
+
+/// What one run is like, all of it drawn from the seed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub seed: u64,
+    pub nodes: usize,
+    pub bound: Duration,
+    pub budget: Duration,
+    pub mechanisms: Vec<Mechanism>,
+    pub ensure: bool,
+    pub lasts: Duration,
+    pub latency: Duration,
+    pub faults: Vec<Fault>,
+}
+
+/// What came of one run.
+#[derive(Debug)]
+pub struct Run {
+    pub settings: Settings,
+    pub reads: usize,
+    pub changes: usize,
+    pub loads: u64,
+    pub hits: usize,
+    pub faults: BTreeMap<Fault, usize>,
+    pub violations: Vec<Violation>,
+    /// What happened, in words.
+    pub log: Vec<String>,
+    /// How long it took from each loss until every node was in order.
+    pub healed_in: Vec<Duration>,
+}
+
+/// A node: a process with a cache, and its line to the server.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) number: usize,
+    pub(crate) cache: Cache,
+    pub(crate) line: Arc<Line>,
+}
+
+/// Everything that a run consists of.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    /// One server dies one death at a time.
+    pub(crate) one_death: Arc<tokio::sync::Mutex<()>>,
+    nodes: Arc<Mutex<Vec<Node>>>,
+    history: Arc<Mutex<History>>,
+    stopped: Arc<AtomicBool>,
+    next_node: Arc<AtomicUsize>,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// What the seed says.
+    fn draw(seed: u64) -> Self {
+        fastrand::seed(seed);
+        let mechanisms = match fastrand::u8(..3) {
+            0 => vec![Mechanism::Keyspace],
+            1 => vec![Mechanism::Tracking],
+            _ => vec![Mechanism::Keyspace, Mechanism::Tracking],
+        };
+        let mut faults = FAULTS.to_vec();
+        fastrand::shuffle(&mut faults);
+        // Few kinds at a time make long stretches of one trouble, which all kinds at once do not.
+        faults.truncate(fastrand::usize(1..=FAULTS.len()));
+        Self {
+            seed,
+            nodes: fastrand::usize(1..=4),
+            bound: if fastrand::bool() { millis(200) } else { secs(1) },
+            budget: Duration::from_millis(fastrand::u64(10..60)),
+            mechanisms,
+            ensure: fastrand::bool(),
+            lasts: secs(fastrand::u64(4..14)),
+            latency: Duration::from_micros(fastrand::u64(50..4_000)),
+            faults,
+        }
+    }
+}
+
+/// The time of the runtime, for what is printed.
+pub struct VirtualTime;
+
+impl tracing_subscriber::fmt::time::FormatTime for VirtualTime {
+    fn format_time(&self, out: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        STARTED
+            .with(|started| write!(out, "{:>10.3?}", started.get().map_or(Duration::ZERO, |started| started.elapsed())))
+    }
+}
+
+thread_local! {
+    static STARTED: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs the seed's run, in a runtime of its own whose time is paused.
+pub fn run(seed: u64) -> Run {
+    repeatable();
+    silence_simulated_panics();
+    let settings = Settings::draw(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let run = runtime.block_on(simulate(settings));
+    runtime.shutdown_background();
+    run
+}
+
+async fn simulate(settings: Settings) -> Run {
+    let pushes_first = fastrand::bool();
+    let world = World {
+        server: Server::new(pushes_first),
+        database: Database::default(),
+        one_death: Arc::default(),
+        nodes: Arc::default(),
+        history: Arc::default(),
+        stopped: Arc::default(),
+        next_node: Arc::default(),
+        settings: Arc::new(settings),
+    };
+    STARTED.set(Some(Instant::now()));
+    world.history().started = STARTED.get();
+    for _ in 0..world.settings.nodes {
+        let node = world.node().await;
+        world.nodes().push(node);
+    }
+    let mut tasks = Vec::new();
+    for place in 0..world.settings.nodes {
+        tasks.extend((0..READERS).map(|_| tokio::spawn(read(world.clone(), place))));
+        tasks.extend((0..WRITERS).map(|_| tokio::spawn(write(world.clone(), place))));
+    }
+    let snapshots = tokio::spawn(snapshots(world.clone()));
+    let faults: Vec<_> = (0..AT_ONCE).map(|_| tokio::spawn(faults(world.clone()))).collect();
+    elapse(world.settings.lasts).await;
+    world.stopped.store(true, Ordering::Relaxed);
+    let mut injected = BTreeMap::new();
+    for task in faults {
+        for fault in task.await.unwrap() {
+            *injected.entry(fault).or_insert(0) += 1;
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    snapshots.abort();
+    world.settle().await;
+    world.verdict(injected)
+}
+
+// === impl World ===
+
+impl World {
+    pub(crate) fn any_node(&self) -> Node {
+        let nodes = self.nodes();
+        nodes[fastrand::usize(..nodes.len())].clone()
+    }
+
+    fn node_at(&self, place: usize) -> Node {
+        self.nodes()[place].clone()
+    }
+
+    /// A new node.
+    async fn node(&self) -> Node {
+        let settings = &self.settings;
+        let line = Arc::new(Line::with_latency(settings.latency));
+        let dial: Dial = {
+            let (server, line) = (self.server.clone(), Arc::clone(&line));
+            Arc::new(move |_| server.dial(&line))
+        };
+        let policy = Policy::new().ttl(secs(5)).l1(secs(3)).negative(secs(1));
+        let builder = Cache::builder("shop")
+            .redis("redis://simulated/")
+            .mechanisms(settings.mechanisms.clone())
+            .policy(policy)
+            .bound(settings.bound)
+            .budget(settings.budget)
+            .start_unreachable()
+            .simulated(dial);
+        let builder = if settings.ensure { builder.ensure_notifications() } else { builder };
+        loop {
+            // Notifications may be off just now, and then it is told so, as a person would be.
+            match builder.clone().build().await {
+                Ok(cache) => {
+                    return Node { number: self.next_node.fetch_add(1, Ordering::Relaxed), cache, line };
+                }
+                Err(_) => elapse(millis(100)).await,
+            }
+        }
+    }
+
+    /// Kills a node, `kill -9`: nothing that it still does gets out. Another takes its place.
+    pub(crate) async fn replace(&self, node: &Node) {
+        node.line.refuse();
+        self.history().killed.push((node.number, Instant::now()));
+        let fresh = self.node().await;
+        if let Some(place) = self.nodes().iter_mut().find(|other| other.number == node.number) {
+            *place = fresh;
+        }
+    }
+
+    /// The server came back with what it had had at `from`; waits until every node is in order.
+    pub(crate) async fn lost(&self, from: Instant) {
+        let at = Instant::now();
+        let witnesses: Vec<usize> = self.nodes().iter().map(|node| node.number).collect();
+        let number = {
+            let mut history = self.history();
+            history.losses.push(Loss { from, at, healed: None });
+            history.losses.len() - 1
+        };
+        // Until each has noticed, by whatever way it has to.
+        elapse(self.settings.bound).await;
+        // A node that was not there before cannot know that anything is missing.
+        let is_witnessed = |nodes: &[Node]| nodes.iter().any(|node| witnesses.contains(&node.number));
+        if self.in_order().await && is_witnessed(&self.nodes()) {
+            let mut history = self.history();
+            history.losses[number].healed = Some(Instant::now());
+            history.note("every node is in order after a loss");
+        }
+    }
+
+    /// Waits until every node is in order, if that does not take for ever.
+    async fn in_order(&self) -> bool {
+        let all_well = async {
+            loop {
+                let reports: Vec<_> = self.nodes().iter().map(|node| node.cache.coherence()).collect();
+                let is_well = |report: &cache_core::CoherenceReport| {
+                    report.state == CoherenceState::Coherent && report.remote_trusted && report.queued == 0
+                };
+                if reports.iter().all(is_well) {
+                    return;
+                }
+                elapse(millis(10)).await;
+            }
+        };
+        timeout(TO_HEAL, all_well).await.is_ok()
+    }
+
+    /// Ends all faults, lets everything come to rest, and reads all rows on every node, and on a new one.
+    async fn settle(&self) {
+        for node in self.nodes().iter() {
+            node.line.pass();
+        }
+        self.server.resume();
+        self.server.notify("K$gxe");
+        self.database.misbehave(0, 0);
+        if !self.in_order().await {
+            let reports: Vec<_> = self.nodes().iter().map(|node| node.cache.coherence()).collect();
+            self.history().violate(Rule::Healed, format!("after {TO_HEAL:?}: {reports:?}"));
+        }
+        elapse(self.settings.bound * 2 + secs(1)).await;
+        let commits = self.database.commits();
+        let fresh = self.node().await;
+        let nodes: Vec<Node> = self.nodes().iter().cloned().chain([fresh]).collect();
+        for node in nodes {
+            for id in 0..ROWS {
+                let read = self.read(&node, id, Way::Owned).await;
+                let Some(read) = read else { continue };
+                let mut history = self.history();
+                if let Some(missed) = history.missed(&commits, id, read.version.unwrap_or(0)) {
+                    let told = history.told(&read);
+                    history.violate(Rule::Settled, format!("{told}, and {missed} was committed"));
+                }
+                history.reads.push(read);
+            }
+        }
+    }
+
+    fn verdict(&self, faults: BTreeMap<Fault, usize>) -> Run {
+        let last: BTreeMap<u64, u64> = (0..ROWS).map(|id| (id, self.database.version(id))).collect();
+        let mut history = self.history();
+        history.check(self.settings.bound, &last);
+        Run {
+            settings: (*self.settings).clone(),
+            reads: history.reads.len(),
+            changes: history.changes.len(),
+            loads: self.database.loads(),
+            hits: history.reads.iter().filter(|read| read.outcome.starts_with("hit")).count(),
+            faults,
+            healed_in: history.losses.iter().filter_map(|loss| Some(loss.healed? - loss.at)).collect(),
+            violations: std::mem::take(&mut history.violations),
+            log: std::mem::take(&mut history.log),
+        }
+    }
+
+    /// One read in a task of its own, which is perhaps given up; nothing then.
+    async fn read(&self, node: &Node, id: u64, way: Way) -> Option<Read> {
+        let (cache, database) = (node.cache.clone(), self.database.on(node.number));
+        let begun = self.history().moment();
+        let task = tokio::spawn(observe(async move {
+            match way {
+                Way::Owned => shop::find(&cache, database, RowId(id)).await.map(Some),
+                Way::Inline => shop::find_inline(&cache, &database, RowId(id)).await.map(Some),
+                Way::Peek => Ok(cache.get::<Row>(&row_key(id)).await),
+                Way::Many => {
+                    let keys = [row_key(id), row_key((id + 1) % ROWS)];
+                    Ok(cache.get_many::<Row>(&keys).await.swap_remove(0))
+                }
+            }
+        }));
+        let (found, seen) = finish(task).await?;
+        // An error is the load's own.
+        let found: Option<Row> = found.unwrap_or_default();
+        let outcome = seen.first().map(|seen| seen.outcome.to_string()).unwrap_or_default();
+        let read = Read { node: node.number, id, begun, ended: Instant::now(), version: None, outcome };
+        if let Some(row) = &found
+            && (row.id != id || row.lot != row.version % LOTS)
+        {
+            let mut history = self.history();
+            let told = history.told(&read);
+            history.violate(Rule::Genuine, format!("{told}: {row:?}"));
+        }
+        Some(Read { version: found.map(|row| row.version), ..read })
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Vec<Node>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// How a row is read.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Owned,
+    Inline,
+    Peek,
+    Many,
+}
+
+/// Waits for a task; gives some up.
+async fn finish<T>(task: tokio::task::JoinHandle<T>) -> Option<T> {
+    if fastrand::u8(..10) == 0 {
+        let abort = task.abort_handle();
+        let patience = Duration::from_micros(fastrand::u64(..60_000));
+        let Ok(done) = timeout(patience, task).await else {
+            abort.abort();
+            return None;
+        };
+        return done.ok();
+    }
+    match task.await {
+        Ok(output) => Some(output),
+        Err(error) if error.is_panic() => {
+            let panic = error.into_panic();
+            let said = panic.downcast_ref::<&str>().copied().map(String::from);
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            assert!(said.contains(shop::SIMULATED), "a panic of its own: {said}");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn read(world: World, place: usize) {
+    while world.goes_on() {
+        elapse(Duration::from_micros(fastrand::u64(100..20_000))).await;
+        let way = match fastrand::u8(..8) {
+            0 => Way::Inline,
+            1 => Way::Peek,
+            2 => Way::Many,
+            _ => Way::Owned,
+        };
+        let node = world.node_at(place);
+        if let Some(read) = world.read(&node, fastrand::u64(..ROWS), way).await {
+            world.history().reads.push(read);
+        }
+    }
+}
+
+async fn write(world: World, place: usize) {
+    while world.goes_on() {
+        elapse(Duration::from_micros(fastrand::u64(1_000..400_000))).await;
+        let node = world.node_at(place);
+        if let Some(change) = change(&world, &node).await {
+            world.history().changes.push(change);
+        }
+    }
+}
+
+/// One change of rows, told to the cache in one of the ways that there are; nothing if the caller gave up.
+async fn change(world: &World, node: &Node) -> Option<Change> {
+    let (cache, database) = (node.cache.clone(), world.database.on(node.number));
+    let id = fastrand::u64(..ROWS);
+    let told = |kind, rows, lot, seen: Vec<Observation>| {
+        let ack = seen.iter().rev().find_map(|seen| match seen.outcome {
+            Outcome::Put(ack) | Outcome::Evict(ack) => Some(ack),
+            _ => None,
+        });
+        let applied = ack.is_some_and(Ack::is_applied);
+        Change { node: node.number, kind, rows, lot, ended: world.history().moment(), applied }
+    };
+    match fastrand::u8(..12) {
+        0..=2 => {
+            let task = tokio::spawn(observe(async move { shop::save(&cache, database, RowId(id)).await }));
+            let (row, seen) = finish(task).await?;
+            Some(told("put", vec![(id, row.ok()?.version)], None, seen))
+        }
+        3..=4 => {
+            let task = tokio::spawn(observe(async move { shop::touch(&cache, database, RowId(id)).await }));
+            let (version, seen) = finish(task).await?;
+            Some(told("evict", vec![(id, version.ok()?)], None, seen))
+        }
+        5..=6 => {
+            let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
+            let (version, seen) = finish(task).await?;
+            Some(told("evict, both phases", vec![(id, version.ok()?)], None, seen))
+        }
+        7..=8 => {
+            let number = fastrand::u64(..SHELVES);
+            let ids: Vec<u64> = (0..ROWS).filter(|id| RowId(*id).shelf() == number).collect();
+            let evict = async move { cache.evict_tag(key!("shelf:{number}")).await };
+            by_hand("evict of a tag", database, ids, None, evict, told).await
+        }
+        9 => {
+            let lot = fastrand::u64(..LOTS);
+            let ids = database.of_lot(lot);
+            let evict = async move { cache.evict_tag(key!("lot:{lot}")).await };
+            by_hand("evict of a tag of the result", database, ids, Some(lot), evict, told).await
+        }
+        10 => {
+            let evict = async move { cache.evict_scope("row").await };
+            by_hand("evict of the scope", database, (0..ROWS).collect(), None, evict, told).await
+        }
+        _ => {
+            let evict = async move { cache.clear().await };
+            by_hand("clear", database, (0..ROWS).collect(), None, evict, told).await
+        }
+    }
+}
+
+/// Changes rows and then says so by hand, in one task.
+async fn by_hand(
+    kind: &'static str,
+    database: Database,
+    ids: Vec<u64>,
+    lot: Option<u64>,
+    evict: impl Future<Output = Ack> + Send + 'static,
+    told: impl FnOnce(&'static str, Vec<(u64, u64)>, Option<u64>, Vec<Observation>) -> Change,
+) -> Option<Change> {
+    let task = tokio::spawn(observe(async move {
+        let rows: Vec<_> = ids.iter().map(|id| (*id, database.commit(*id, lot))).collect();
+        let _told_by_its_outcome = evict.await;
+        rows
+    }));
+    let (rows, seen) = finish(task).await?;
+    Some(told(kind, rows, lot, seen))
+}
+
+async fn snapshots(world: World) {
+    loop {
+        world.server.snapshot();
+        elapse(millis(100)).await;
+    }
+}
+
+async fn faults(world: World) -> Vec<Fault> {
+    let mut injected = Vec::new();
+    while world.goes_on() {
+        elapse(Duration::from_millis(fastrand::u64(20..1_500))).await;
+        let fault = world.settings.faults[fastrand::usize(..world.settings.faults.len())];
+        world.history().note(&format!("begins: {}", fault.as_str()));
+        fault.inject(&world).await;
+        world.history().note(&format!("is over: {}", fault.as_str()));
+        injected.push(fault);
+    }
+    injected
+}
+
+/// Simulated panics would fill the screen.
+fn silence_simulated_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let said = info.payload_as_str().unwrap_or_default();
+            if !said.contains(shop::SIMULATED) {
+                usual(info);
+            }
+        }));
+    });
+}
