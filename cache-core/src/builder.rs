@@ -41,6 +41,8 @@ pub struct Builder {
     bound: Duration,
     budget: Duration,
     on_l2_error: OnL2Error,
+    /// How long, and whether that may be longer than the bound.
+    outage_ttl: Option<(Duration, bool)>,
     patience: Duration,
     local_entries: u64,
     partitions: u16,
@@ -72,6 +74,7 @@ impl Cache {
             bound: DEFAULT_BOUND,
             budget: DEFAULT_BUDGET,
             on_l2_error: OnL2Error::Queue,
+            outage_ttl: None,
             patience: DEFAULT_PATIENCE,
             local_entries: DEFAULT_LOCAL_ENTRIES,
             partitions: DEFAULT_PARTITIONS,
@@ -108,6 +111,7 @@ impl Cache {
             codec,
             budget: DEFAULT_BUDGET,
             on_l2_error: OnL2Error::Queue,
+            outage_ttl: Duration::ZERO,
             gate,
             clock,
         })
@@ -171,6 +175,21 @@ impl Builder {
     /// and is put in force as soon as Redis answers.
     pub fn on_l2_error(mut self, on_l2_error: OnL2Error) -> Self {
         self.on_l2_error = on_l2_error;
+        self
+    }
+
+    /// How long this process keeps what it loads while Redis cannot be asked, so that an outage of Redis is not one of the
+    /// database. Counted from the beginning of the load. At most the [bound](Self::bound), so that what the bound promises
+    /// holds; zero keeps nothing. Default: the bound.
+    pub fn outage_ttl(mut self, outage_ttl: Duration) -> Self {
+        self.outage_ttl = Some((outage_ttl, false));
+        self
+    }
+
+    /// As [`outage_ttl`](Self::outage_ttl), and may be longer than the bound. What the bound promises then reads: a local hit
+    /// reflects every eviction acknowledged longer ago than the longer of the two.
+    pub fn outage_ttl_beyond_the_bound(mut self, outage_ttl: Duration) -> Self {
+        self.outage_ttl = Some((outage_ttl, true));
         self
     }
 
@@ -263,6 +282,7 @@ impl Builder {
             codec: self.codec,
             budget: self.budget,
             on_l2_error: self.on_l2_error,
+            outage_ttl: self.outage_ttl.map_or(self.bound, |(ttl, _)| ttl),
             gate: None,
         }))
     }
@@ -279,6 +299,16 @@ impl Builder {
         }
         if self.budget.is_zero() {
             return Err(Error::config("budget", "a budget of zero never asks Redis; leave `redis` away instead"));
+        }
+        if let Some((outage_ttl, false)) = self.outage_ttl
+            && outage_ttl > self.bound
+        {
+            let detail = format!(
+                "an outage_ttl of {outage_ttl:?} would serve what is older than the bound of {:?}: make it shorter, or say \
+                 `outage_ttl_beyond_the_bound`",
+                self.bound
+            );
+            return Err(Error::config("outage_ttl", detail));
         }
         if self.mechanisms.is_empty() {
             return Err(Error::config("mechanisms", "nothing would tell about changes: name at least one mechanism"));

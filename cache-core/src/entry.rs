@@ -14,7 +14,12 @@ use std::{
 
 use smallvec::SmallVec;
 
-use crate::{cell::TagCell, clock::Tick, key::Key, moves::Moves};
+use crate::{
+    cell::{Seen, TagCell},
+    clock::Tick,
+    key::Key,
+    moves::Moves,
+};
 
 /// Until when a value may be used, in microseconds of Redis time. The three travel with the value from node to node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +75,16 @@ pub(crate) struct Spot {
 /// A tag's cell and the generation that a value was loaded under.
 pub(crate) type Held = (Arc<TagCell>, u64);
 
+/// What a value depends on besides its own key.
+#[derive(Debug)]
+enum Depends {
+    /// The generations of tags, scopes and the namespace that it was loaded under.
+    On(Box<[Held]>),
+    /// The same, loaded while no server could be asked: on nothing having been said about them since. Kept for a short time,
+    /// and in no other tier.
+    Provisional(Box<[Seen]>),
+}
+
 /// Everything about an entry but its value.
 #[derive(Debug)]
 #[repr(C)]
@@ -93,9 +108,9 @@ pub(crate) struct EntryMeta {
     /// How long the load took.
     pub(crate) load_time: Duration,
     pub(crate) deadlines: Deadlines,
-    /// The tags, scopes and namespace that the value depends on. Unset while the generations of tags that only the result
-    /// could name are being asked for; such an entry is in no tier yet.
-    held: OnceLock<Box<[Held]>>,
+    /// What the value depends on. Unset while the generations of tags that only the result could name are being asked for; such
+    /// an entry is in no tier yet.
+    depends: OnceLock<Depends>,
 }
 
 impl EntryMeta {
@@ -120,7 +135,7 @@ impl EntryMeta {
             load_time,
             deadlines,
             expires,
-            held: OnceLock::new(),
+            depends: OnceLock::new(),
             stripe: AtomicU64::new(stamp.stripe),
             epoch: AtomicU64::new(stamp.epoch),
             stood_at: AtomicU64::new(Moves::NEVER),
@@ -132,7 +147,7 @@ impl EntryMeta {
         Self {
             words: first.words.clone(),
             slot: TypeId::of::<Several>(),
-            held: OnceLock::new(),
+            depends: OnceLock::new(),
             stripe: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             stood_at: AtomicU64::new(Moves::NEVER),
@@ -158,18 +173,34 @@ impl EntryMeta {
     /// Says what the value depends on. Only the first word counts.
     pub(crate) fn hold(&self, held: Vec<Held>) {
         // Two words would come from two loads, and an entry has one.
-        let _first = self.held.set(held.into_boxed_slice());
+        let _first = self.depends.set(Depends::On(held.into_boxed_slice()));
     }
 
-    /// What the value depends on; nothing is known before [`hold`](Self::hold).
-    #[inline]
+    /// Says that the value was loaded while no server could be asked, and what was seen of its tags before.
+    pub(crate) fn hold_provisionally(&self, seen: Vec<Seen>) {
+        let _first = self.depends.set(Depends::Provisional(seen.into_boxed_slice()));
+    }
+
+    /// The generations that the value depends on; none before [`hold`](Self::hold), and none of a provisional one.
     pub(crate) fn held(&self) -> Option<&[Held]> {
-        self.held.get().map(AsRef::as_ref)
+        match self.depends.get() {
+            Some(Depends::On(held)) => Some(held),
+            _ => None,
+        }
     }
 
-    /// Whether each tag is known to be where it was.
+    /// Whether the value was loaded while no server could be asked.
+    pub(crate) fn is_provisional(&self) -> bool {
+        matches!(self.depends.get(), Some(Depends::Provisional(_)))
+    }
+
+    /// Whether each tag is known to be where it was, or, of a provisional value, whether nothing was said about it.
     pub(crate) fn tags_stand(&self) -> bool {
-        self.held().is_some_and(|held| held.iter().all(|(cell, generation)| cell.stands(*generation)))
+        match self.depends.get() {
+            Some(Depends::On(held)) => held.iter().all(|(cell, generation)| cell.stands(*generation)),
+            Some(Depends::Provisional(seen)) => seen.iter().all(Seen::unhinted),
+            None => false,
+        }
     }
 
     /// The partitions of all records that the entry depends on.

@@ -245,6 +245,52 @@ async fn a_server_that_lost_everything_while_connected_is_noticed() {
 }
 
 #[tokio::test]
+async fn an_outage_of_redis_is_none_of_the_database() {
+    let redis = RedisServer::start().await;
+    let bound = secs(4);
+    let cache = built(settings(redis.url()).ensure_notifications().budget(millis(50)).bound(bound)).await;
+    let origin = Origin::default();
+    origin.write(1);
+    local(&cache, &origin, 7).await;
+    redis.kill().await;
+    // L1 serves within the bound; this one was never there.
+    let start = std::time::Instant::now();
+    let mut reads = 0;
+    while start.elapsed() < bound * 2 {
+        origin.through(&cache, 8).await;
+        reads += 1;
+        // Time itself: as a service is asked again and again.
+        tokio::time::sleep(millis(5)).await;
+    }
+    let loads = origin.loads() - 1;
+    assert!((2..=4).contains(&loads), "{loads} loads for {reads} reads over two bounds");
+
+    origin.write(2);
+    assert_eq!(cache.evict(&key(8)).await, Ack::Queued);
+    assert_eq!(origin.through(&cache, 8).await, 2, "what is evicted here is not kept");
+    origin.write(3);
+    assert_eq!(cache.evict_scope("product").await, Ack::Queued);
+    assert_eq!(origin.through(&cache, 8).await, 3);
+    assert_eq!(origin.through(&cache, 8).await, 3);
+    redis.restart().await;
+    coherent(&cache).await;
+    trusted(&cache).await;
+    origin.write(4);
+    assert!(cache.evict(&key(8)).await.is_applied());
+    assert_eq!(origin.through(&cache, 8).await, 4);
+}
+
+#[tokio::test]
+async fn an_outage_ttl_longer_than_the_bound_has_to_be_asked_for_by_name() {
+    let settings = || settings("redis://127.0.0.1:1/".into()).bound(millis(200));
+    let error = settings().outage_ttl(secs(1)).build().await.unwrap_err();
+    assert_eq!(error.kind(), cache_core::ErrorKind::Config);
+    assert!(error.to_string().contains("outage_ttl_beyond_the_bound"), "{error}");
+    let longer = settings().outage_ttl_beyond_the_bound(secs(1)).start_unreachable().build().await.unwrap();
+    longer.close().await;
+}
+
+#[tokio::test]
 async fn a_cache_told_to_fail_gives_the_eviction_back_and_keeps_nothing_waiting() {
     let redis = RedisServer::start().await;
     let strict = settings(redis.url()).ensure_notifications().budget(millis(100)).on_l2_error(OnL2Error::Fail);

@@ -55,10 +55,12 @@ fn some_call() -> (Script, &'static str, Vec<String>, Vec<String>) {
     let record = |kind: &str| format!("{kind}{}", fastrand::u8(..3));
     let version = || (1_790_000_000_000_000 + fastrand::u64(..6)).to_string();
     let life = || ["500000", "1000000", "2000000"][fastrand::usize(..3)].to_owned();
+    // Never what a record may have left, to the millisecond.
+    let need = || ["400000", "900000", "1900000"][fastrand::usize(..3)].to_owned();
     let raise = || fastrand::u64(1..4).to_string();
     let (keys, arguments) = match script {
         Script::Acquire => {
-            let (needs, gives) = if fastrand::bool() { (life(), life()) } else { ("0".into(), "0".into()) };
+            let (needs, gives) = if fastrand::bool() { (need(), life()) } else { ("0".into(), "0".into()) };
             (vec![record("c")], vec![version(), needs, gives])
         }
         Script::Fill => (vec![record("c"), record("d")], vec![some_value(), "payload".into(), life()]),

@@ -84,8 +84,7 @@ impl Inner {
     /// The cells of tags, and of the head of each tag's template, which is what an eviction moves when it knows the template
     /// but not yet the value.
     pub(super) fn cells_of(&self, tags: &[Key]) -> Vec<Arc<TagCell>> {
-        let heads = tags.iter().map(Key::scope).filter(|head| *head != ScopeId::ROOT).map(TagId::Scope);
-        tags.iter().cloned().map(TagId::Tag).chain(heads).map(|tag| self.tags.cell(&tag)).collect()
+        with_heads(tags).map(|tag| self.tags.cell(&tag)).collect()
     }
 
     /// One trip, within the call's budget. What an untrusted server says is an error.
@@ -343,6 +342,12 @@ impl Inner {
         }
         Ok(Captured { version, held })
     }
+}
+
+/// Tags, and the head of each one's template.
+pub(super) fn with_heads(tags: &[Key]) -> impl Iterator<Item = TagId> {
+    let heads = tags.iter().map(Key::scope).filter(|head| *head != ScopeId::ROOT).map(TagId::Scope);
+    tags.iter().cloned().map(TagId::Tag).chain(heads)
 }
 
 pub(super) fn generation_of(cell: &TagCell) -> Op {

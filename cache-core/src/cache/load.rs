@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 
 use super::{
     Cache, Call, Inner,
-    ask::{Captured, Watch},
+    ask::{Captured, Watch, with_heads},
     context::note,
     panic_message,
     scopes::ScopeState,
@@ -336,18 +336,20 @@ impl Inner {
             Some(value) => rules.ttl_with.as_ref().map_or(policy.ttl, |ttl_with| ttl_with(value).min(policy.ttl)),
         };
         let ttl = policy.jittered(ttl, fastrand::f64());
-        let bypass = bypass
-            .or_else(|| rules.unless.as_ref().is_some_and(|unless| unless(value.as_ref())).then_some(Bypass::Unless))
-            .or_else(|| ttl.is_zero().then_some(Bypass::NoTtl));
         let mut result_tags = Vec::new();
         if let (Some(tags_of), Some(value)) = (&rules.result_tags, &value) {
             result_tags = tags_of(value);
         }
-        let bypass = bypass.or_else(|| (call.tags.len() + result_tags.len() > MAX_TAGS).then_some(Bypass::Tags));
+        let refused = (rules.unless.as_ref().is_some_and(|unless| unless(value.as_ref())).then_some(Bypass::Unless))
+            .or_else(|| ttl.is_zero().then_some(Bypass::NoTtl))
+            .or_else(|| (call.tags.len() + result_tags.len() > MAX_TAGS).then_some(Bypass::Tags));
+        let is_provisional = bypass == Some(Bypass::Remote) && refused.is_none();
+        let bypass = bypass.or(refused);
 
         let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
         self.count_load(&call.key, outcome, budget.spent());
-        if bypass.is_some() && lead.as_ref().is_none_or(Lead::alone) {
+        let watch = watch.filter(|_| bypass.is_none() || is_provisional);
+        if bypass.is_some() && watch.is_none() && lead.as_ref().is_none_or(Lead::alone) {
             return Answer { result: Ok(value), outcome, entry: None };
         }
         let kept = value.as_ref().map(call.ops.clone);
@@ -355,8 +357,11 @@ impl Inner {
         let meta = self.meta_of_load::<T>(&call.key, captured.as_ref(), watch.as_ref(), took, ttl, policy.l1);
         let entry = call.ops.entry(kept, meta);
         if let Some(lead) = &lead {
-            let result_tags = result_tags.iter().cloned().map(TagId::Tag).collect();
+            let result_tags = with_heads(&result_tags).collect();
             lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: None }));
+        }
+        if let (true, Some(watch)) = (is_provisional, &watch) {
+            self.install_provisionally(&entry, watch, &result_tags);
         }
         if let (Some(captured), Some(watch), None) = (captured, watch, bypass) {
             let (ops, rev) = (call.ops, call.rev);
@@ -458,17 +463,14 @@ impl Inner {
         let stamp = watch.map_or_else(|| self.coherence.stamp(spot), |watch| watch.stamp);
         let version = captured.map_or(0, |captured| captured.version);
         let deadlines = Deadlines::fresh_for(created, ttl);
-        EntryMeta::new(
-            key,
-            ValueOps::<T>::slot(),
-            spot.partition,
-            version,
-            created,
-            took,
-            deadlines,
-            now.plus(ttl.min(l1)),
-            stamp,
-        )
+        let expires = now.plus(ttl.min(l1));
+        // Without a capture no server was asked: counted from before the load, since nobody will tell of what came after.
+        let expires = match watch {
+            Some(watch) if captured.is_none() => expires.min(watch.at.plus(self.outage_ttl)),
+            _ => expires,
+        };
+        let slot = ValueOps::<T>::slot();
+        EntryMeta::new(key, slot, spot.partition, version, created, took, deadlines, expires, stamp)
     }
 }
 

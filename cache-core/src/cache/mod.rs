@@ -64,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) codec: Codec,
     pub(crate) budget: Duration,
     pub(crate) on_l2_error: OnL2Error,
+    pub(crate) outage_ttl: Duration,
     /// Why every call goes past this cache, if it does.
     pub(crate) gate: Option<Bypass>,
 }
@@ -83,6 +84,7 @@ pub(crate) struct Inner {
     codec: Codec,
     budget: Duration,
     on_l2_error: OnL2Error,
+    outage_ttl: Duration,
     gate: Option<Bypass>,
 }
 
@@ -153,6 +155,7 @@ impl Cache {
             codec: parts.codec,
             budget: parts.budget,
             on_l2_error: parts.on_l2_error,
+            outage_ttl: parts.outage_ttl,
             gate: parts.gate,
         }))
     }

@@ -50,7 +50,8 @@ impl Inner {
     /// its key, and those of its tags.
     #[cold]
     fn marks_stand(&self, key: &Key, entry: &Entry, moved: u64) -> bool {
-        if !self.coherence.coherent_in(entry.meta.partitions()) {
+        // A provisional entry is short-lived instead: what it may have missed it has missed for less than the bound.
+        if !entry.meta.is_provisional() && !self.coherence.coherent_in(entry.meta.partitions()) {
             return false;
         }
         let stamp = self.coherence.stamp(Spot { hash: key.local_hash(), partition: entry.meta.partition });

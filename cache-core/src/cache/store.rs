@@ -58,6 +58,17 @@ impl Inner {
         });
     }
 
+    /// Puts an entry into L1 that was loaded while no server could be asked. It depends on nothing having been said since about
+    /// its key and its tags, and lives for the outage's TTL, counted from before the load.
+    pub(super) fn install_provisionally(&self, entry: &Arc<Entry>, watch: &Watch, result_tags: &[Key]) {
+        let of_the_result: Vec<Seen> = self.cells_of(result_tags).iter().map(TagCell::seen).collect();
+        // Seen first, then asked: what is said in between is not missed.
+        if of_the_result.iter().all(|seen| self.tags.quiet_since(seen.cell.tag(), watch.sequence)) {
+            entry.meta.hold_provisionally(watch.cells.iter().cloned().chain(of_the_result).collect());
+            self.install(watch.spot, entry, watch.stamp);
+        }
+    }
+
     /// Stores what was loaded. The caller does not wait for anything that goes to Redis.
     pub(super) fn store(self: &Arc<Self>, mut loaded: Loaded) {
         let at_once = loaded.result_tags.is_empty() || !self.remote.settles_doubts();

@@ -28,7 +28,7 @@ async fn redis_stopped_costs_each_call_its_budget_once() {
     // A bound that does not pass: the beat notices nothing, and each call meets the silence by itself.
     let patient =
         settings(redis.url()).ensure_notifications().bound(secs(600)).budget(BUDGET).connect_timeout(secs(20));
-    let cache = built(patient).await;
+    let cache = built(patient.outage_ttl(Duration::ZERO)).await;
     let origin = Origin::default();
     origin.write(1);
     local(&cache, &origin, 7).await;
@@ -108,7 +108,7 @@ fn impatient(url: String) -> cache_core::Builder {
 #[tokio::test]
 async fn redis_stopped_with_a_budget_of_50_ms_stalls_nobody() {
     let redis = RedisServer::start().await;
-    let (cache, origin) = (built(impatient(redis.url())).await, Origin::default());
+    let (cache, origin) = (built(impatient(redis.url()).outage_ttl(Duration::ZERO)).await, Origin::default());
     origin.write(1);
     local(&cache, &origin, 7).await;
     redis.pause().await;

@@ -96,7 +96,7 @@ async fn settings_are_applied_again_to_a_server_that_restarted_without() {
 async fn server_that_restarted_without_the_setting_is_not_believed() {
     let redis = RedisServer::start().await;
     redis.cli(&["CONFIG", "SET", SETTING, "K$gxe"]).await;
-    let cache = built(settings(redis.url()).bound(millis(200))).await;
+    let cache = built(settings(redis.url()).bound(millis(200)).outage_ttl(millis(0))).await;
     let fences = cache.coherence().fences;
     let origin = Origin::default();
     origin.write(1);

@@ -83,7 +83,7 @@ async fn replica_is_an_error() {
 async fn cache_started_without_its_server_serves_loads_and_joins_it_later() {
     let redis = RedisServer::start().await;
     redis.kill().await;
-    let settings = || settings(redis.url()).ensure_notifications().bound(millis(200));
+    let settings = || settings(redis.url()).ensure_notifications().bound(millis(200)).outage_ttl(millis(0));
     let cache = settings().start_unreachable().build().await.unwrap();
     assert_eq!(cache.coherence().state, CoherenceState::Fenced);
     let origin = Origin::default();

@@ -1,5 +1,6 @@
 //! Takes each guard of the protocol out, one at a time, and shows the test that notices:
-//! `cargo run --release -p tests --bin guards [part of a guard's name]`.
+//! `cargo run --release -p tests --bin guards [part of a guard's name]`; or lets the simulation notice, within 1,000 seeds:
+//! `cargo run --release -p tests --bin guards -- --simulation [part of a guard's name]`.
 //!
 //! Works on a copy of the sources, in a target directory of its own. Ends with an error if a guard can be taken out without
 //! any test failing, or if a test fails with all guards in place.
@@ -22,6 +23,24 @@ struct Guard {
     to: &'static str,
     package: &'static str,
     test: &'static str,
+    /// Whether the simulation has to notice too.
+    simulated: bool,
+    /// The same guard in the simulated server, for one in a script: what to replace there, and by what.
+    there: Option<(&'static str, &'static str)>,
+}
+
+impl Guard {
+    /// The simulation has to notice too.
+    const fn simulated(mut self) -> Self {
+        self.simulated = true;
+        self
+    }
+
+    /// The simulation has to notice too, of whose server this is the same guard.
+    const fn simulated_there(mut self, from: &'static str, to: &'static str) -> Self {
+        self.there = Some((from, to));
+        self.simulated()
+    }
 }
 
 /// A guard of `cache-core`, and the integration test that needs it.
@@ -32,7 +51,7 @@ const fn guard(
     to: &'static str,
     test: &'static str,
 ) -> Guard {
-    Guard { name, file, from, to, package: "tests", test }
+    Guard { name, file, from, to, package: "tests", test, simulated: false, there: None }
 }
 
 /// A guard of `cache-core`, and the unit test that needs it.
@@ -43,12 +62,17 @@ const fn unit(
     to: &'static str,
     test: &'static str,
 ) -> Guard {
-    Guard { name, file, from, to, package: "cache-core", test }
+    Guard { name, file, from, to, package: "cache-core", test, simulated: false, there: None }
+}
+
+/// A guard of `cache-core` that only everything at once needs.
+const fn only_simulated(name: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Guard {
+    Guard { name, file, from, to, package: "", test: "the simulation", simulated: true, there: None }
 }
 
 const GUARDS: &[Guard] = &[
     guard(
-        "a fill is stored only at the version captured before the load",
+        "a fill overwrites nothing newer",
         "remote/redis/scripts/fill.lua",
         "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end",
         "",
@@ -60,63 +84,72 @@ const GUARDS: &[Guard] = &[
         "if self.coherence.stamp(spot) == stamp {",
         "if self.coherence.stamp(spot).epoch <= u64::MAX {",
         "coherence::a_flight_that_loses_against_a_put_stores_nothing",
-    ),
+    )
+    .simulated(),
     guard(
         "a hint moves the stripe of its key",
         "hearing.rs",
         "self.coherence.move_stripe(key.local_hash());",
         "let _ = key;",
         "coherence::evict_on_one_node_reaches_the_other",
-    ),
+    )
+    .simulated(),
     guard(
         "a gap raises the epoch",
         "coherence.rs",
         "self.epochs.fence(primaries.partitions_of(primary));",
         "",
         "outage::deaf::change_while_nobody_was_told_is_fenced_off",
-    ),
+    )
+    .simulated(),
     guard(
         "nobody boards a flight that departed before an eviction",
         "cache/load.rs",
         "|departure| self.stands(departure)",
         "|_| true",
         "coherence::evict_during_a_load_on_the_same_node_leaves_nothing_stale",
-    ),
+    )
+    .simulated(),
     guard(
         "a hit needs its stripe and epoch where they were",
         "cache/probe.rs",
         "entry.meta.stamp() == stamp && ",
         "",
         "coherence::evict_on_one_node_reaches_the_other",
-    ),
+    )
+    .simulated(),
     guard(
         "a hit needs its tags where they were",
         "cache/probe.rs",
         "&& entry.meta.tags_stand()",
         "",
         "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
-    ),
+    )
+    .simulated(),
     guard(
         "an entry is looked at again when a stripe has moved",
         "coherence.rs",
         "self.epochs.moves().add();\n        before",
         "before",
         "coherence::evict_on_one_node_reaches_the_other",
-    ),
+    )
+    .simulated(),
     guard(
         "an entry is looked at again after a fence",
         "epochs.rs",
         "self.moves.add();",
         "",
         "outage::deaf::change_while_nobody_was_told_is_fenced_off",
-    ),
+    )
+    .simulated(),
     unit(
         "an entry is looked at again when a cell has become unknown",
         "cell.rs",
         "self.generation.store(UNKNOWN, Ordering::Release);\n        self.epochs.moves().add();",
         "self.generation.store(UNKNOWN, Ordering::Release);",
         "cell::tests::moves_are_counted_when_a_known_generation_is_left",
-    ),
+    )
+    .simulated(),
     unit(
         "an entry is looked at again when another generation was read before it was heard of",
         "cell.rs",
@@ -144,28 +177,32 @@ const GUARDS: &[Guard] = &[
         "Ok(stands.then_some(held))",
         "Ok(Some(held))",
         "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
-    ),
+    )
+    .simulated(),
     guard(
         "what comes back after a lost link is compared with what was there",
         "remote/redis/beat.rs",
         "let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken);",
         "let has_all = true;",
         "recovery::an_older_snapshot_is_healed_by_a_node_that_remembers_although_the_evicting_one_is_gone",
-    ),
+    )
+    .simulated(),
     guard(
         "a server that came back with less is healed",
         "recovery.rs",
         "                Some(incident)\n            }\n        };",
         "                let _ = incident;\n                None\n            }\n        };",
         "recovery::an_older_snapshot_is_healed_by_a_node_that_remembers_although_the_evicting_one_is_gone",
-    ),
+    )
+    .simulated(),
     guard(
         "evictions of the last minute are issued again to a server that is another",
         "recovery.rs",
         "                    state.queue(record, None);\n                }\n                let forgotten",
         "                    let _ = record;\n                }\n                let forgotten",
         "recovery::an_eviction_that_the_server_lost_is_issued_again",
-    ),
+    )
+    .simulated(),
     guard(
         "the beat notices that the beat of eight beats ago is gone",
         "remote/redis/beat.rs",
@@ -179,14 +216,16 @@ const GUARDS: &[Guard] = &[
         "self.recovery.queue(queued);\n                Ack::Queued",
         "let _ = queued;\n                Ack::Queued",
         "recovery::an_eviction_that_waited_is_in_force_everywhere_and_costs_no_other_key",
-    ),
+    )
+    .simulated(),
     guard(
         "what Redis says about a key whose eviction waits is not believed",
         "cache/ask.rs",
         "&& (self.recovery.waiting() == 0 || self.recovery.trusts(ops.iter().map(Op::record)))",
         "",
         "recovery::what_redis_holds_of_a_key_is_not_believed_while_its_eviction_waits",
-    ),
+    )
+    .simulated(),
     guard(
         "a breaker leaves a server alone that does not answer",
         "breaker.rs",
@@ -204,9 +243,13 @@ const GUARDS: &[Guard] = &[
     guard(
         "a put is stored only at the version captured before its body",
         "remote/redis/scripts/bump.lua",
-        "if KEYS[2] and old == ARGV[3] then",
+        "if KEYS[2] and old == ARGV[4] then",
         "if KEYS[2] then",
         "writers::races::put_against_put_leaves_only_the_newer_row",
+    )
+    .simulated_there(
+        "let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));",
+        "let stored = payload;",
     ),
     guard(
         "a put enters L1 as current only if nothing moved since its capture",
@@ -214,14 +257,16 @@ const GUARDS: &[Guard] = &[
         "let undisturbed = before == stamp.stripe && self.coherence.stamp(spot).epoch == stamp.epoch;",
         "let undisturbed = true;",
         "writers::races::put_against_put_leaves_only_the_newer_row",
-    ),
+    )
+    .simulated(),
     guard(
         "a tag of the result that was evicted during the load is noticed",
         "cache/store.rs",
         "Ok(quiet && self.coherence.fences() == watch.fences)",
         "Ok(quiet || true)",
         "writers::races::load_against_evict_of_the_tag_of_its_result_leaves_no_older_row",
-    ),
+    )
+    .simulated(),
     guard(
         "without Redis too",
         "cache/store.rs",
@@ -235,21 +280,24 @@ const GUARDS: &[Guard] = &[
         "departed == boarded_at || result_tags",
         "departed == boarded_at || true || result_tags",
         "writers::races::reader_after_a_change_is_not_answered_by_a_load_from_before_it",
-    ),
+    )
+    .simulated(),
     guard(
         "a writer that is dropped evicts",
         "cache/write.rs",
         "if !self.armed {\n            return;\n        }\n        let targets = self.everything();",
         "if true {\n            return;\n        }\n        let targets = self.everything();",
         "writers::dropped::evict_inline_dropped_at_every_await_evicts_what_it_committed",
-    ),
+    )
+    .simulated(),
     guard(
         "a hit needs the beat within the bound",
         "cache/probe.rs",
         "let coherent = self.coherence.coherent_at(now);",
         "let coherent = true;",
         "outage::half_open::nothing_from_the_server_is_noticed_within_the_bound",
-    ),
+    )
+    .simulated(),
     guard(
         "one template, one set of tags",
         "cache/templates.rs",
@@ -263,21 +311,24 @@ const GUARDS: &[Guard] = &[
         "if *hints != self.hints || self.epoch",
         "if self.epoch",
         "cell::tests::learn_after_a_hint_is_refused",
-    ),
+    )
+    .simulated(),
     unit(
         "a fence reaches the cells",
         "cell.rs",
         "(current && generation != UNKNOWN)",
         "(generation != UNKNOWN)",
         "cell::tests::known_under_another_epoch_is_unknown",
-    ),
+    )
+    .simulated(),
     unit(
         "a beat that went unheard is a gap",
         "remote/redis/ears.rs",
-        "} else if beat.number != last + 1 {",
-        "} else if false {",
+        "if beat.number != last + 1 && !is_first {",
+        "if false {",
         "remote::redis::ears::tests::a_beat_that_went_unheard_is_a_gap",
-    ),
+    )
+    .simulated(),
     unit(
         "only a plain number is a version",
         "remote/redis/commands.rs",
@@ -285,10 +336,51 @@ const GUARDS: &[Guard] = &[
         "",
         "remote::redis::commands::tests::only_a_plain_number_in_range_is_a_version",
     ),
+    only_simulated(
+        "nobody takes the value of a load that began before the head of a tag of it was evicted",
+        "cache/load.rs",
+        "let result_tags = with_heads(&result_tags).collect();",
+        "let result_tags = result_tags.iter().cloned().map(TagId::Tag).collect();",
+    ),
+    only_simulated(
+        "the barrier before a tag of the result is a beat that is echoed",
+        "cache/store.rs",
+        "self.remote.barrier(records)",
+        "self.remote.catch_up(records)",
+    ),
+    only_simulated(
+        "a flight is boarded no longer than a hit would be served",
+        "cache/load.rs",
+        "heard && departure.stamp",
+        "(heard || true) && departure.stamp",
+    ),
+    only_simulated(
+        "what was known of a primary is fenced before its successor is asked",
+        "remote/redis/session.rs",
+        "shard.fleet.listener.gap(shard.id, \"a new connection\");",
+        "",
+    ),
+    only_simulated(
+        "a version that has to be raised is raised by chance",
+        "remote/redis/commands.rs",
+        "fastrand::u64(1..=RAISE)",
+        "1 + 0 * RAISE",
+    ),
+    only_simulated(
+        "an unconfirmed eviction waits before L1 lets the next reader through",
+        "cache/write.rs",
+        "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n        self.evict_locally(targets);",
+        "        self.evict_locally(targets);\n        let _waits = budget.spend(&self.clock, self.remote.catch_up(Vec::new())).await;\n        let ack = self.acknowledge(targets.records(), answer);",
+    ),
 ];
+
+/// Seeds within which the simulation has to notice.
+const SEEDS: &str = "1000";
 
 /// What a test may take; without its guard some wait for ever.
 const LIMIT_SECS: &str = "60";
+/// What the simulation may take.
+const SIMULATION_SECS: &str = "600";
 /// What `timeout` exits with when it had to end the command.
 const TIMED_OUT: i32 = 124;
 
@@ -302,13 +394,22 @@ enum Verdict {
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let by_simulation = words.first().is_some_and(|word| word == "--simulation");
+    if by_simulation {
+        words.remove(0);
+    }
+    let wanted = words.first().cloned().unwrap_or_default();
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let copy = Copy::of(&root)?;
-    let guards: Vec<&Guard> = GUARDS.iter().filter(|guard| guard.name.contains(&wanted)).collect();
-    println!("{} guards; first, all of their tests with every guard in place", guards.len());
-    for guard in &guards {
-        if copy.test(guard)? != Verdict::Passed {
+    let fits = |guard: &&Guard| {
+        guard.name.contains(&wanted) && if by_simulation { guard.simulated } else { !guard.package.is_empty() }
+    };
+    let guards: Vec<&Guard> = GUARDS.iter().filter(fits).collect();
+    let judge = |guard: &Guard| if by_simulation { copy.simulate() } else { copy.test(guard) };
+    println!("{} guards; first, what has to pass with every guard in place", guards.len());
+    for guard in guards.iter().take(if by_simulation { 1 } else { usize::MAX }) {
+        if judge(guard)? != Verdict::Passed {
             println!("FAILS WITH ALL GUARDS IN PLACE: {}", guard.test);
             return Ok(ExitCode::FAILURE);
         }
@@ -316,7 +417,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut unnoticed = 0;
     for (number, guard) in guards.iter().enumerate() {
         let start = Instant::now();
-        let verdict = match copy.without(guard, |copy| copy.test(guard))? {
+        let verdict = match copy.without(guard, by_simulation, |_| judge(guard))? {
             Verdict::Failed => "noticed by",
             Verdict::Hung => "noticed, for it never ends, by",
             Verdict::Passed => {
@@ -324,8 +425,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 "NOT NOTICED BY"
             }
         };
+        let test = if by_simulation { "the simulation" } else { guard.test };
         let (number, all, secs) = (number + 1, guards.len(), start.elapsed().as_secs());
-        println!("{number:>2}/{all} without \"{}\": {verdict} {} ({secs} s)", guard.name, guard.test);
+        println!("{number:>2}/{all} without \"{}\": {verdict} {test} ({secs} s)", guard.name);
     }
     println!("{} passed, {unnoticed} failed", guards.len() - unnoticed as usize);
     Ok(if unnoticed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -378,6 +480,27 @@ impl Copy {
         }
     }
 
+    /// Whether the simulation breaks no rule.
+    fn simulate(&self) -> Result<Verdict, Box<dyn Error>> {
+        let run = |words: &[&str]| {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+            command.env("RUSTFLAGS", "-Awarnings").output()
+        };
+        let built = run(&[env!("CARGO"), "build", "--quiet", "--release", "-p", "tests", "--bin", "sim"])?;
+        if !built.status.success() {
+            return Err(format!("the simulation cannot be built:\n{}", String::from_utf8_lossy(&built.stderr)).into());
+        }
+        let program = self.target.join("release/sim");
+        let program = program.to_str().ok_or("a path that is text")?;
+        let ended = run(&["timeout", SIMULATION_SECS, program, "--seeds", SEEDS, "--until-violation"])?;
+        match ended.status.code() {
+            Some(0) => Ok(Verdict::Passed),
+            Some(TIMED_OUT) => Ok(Verdict::Hung),
+            _ => Ok(Verdict::Failed),
+        }
+    }
+
     /// `cargo test` of the guard's tests in the copy, under `wrapper`.
     fn cargo(&self, wrapper: &[&str], guard: &Guard, arguments: &[&str]) -> Command {
         let target = if guard.package == "tests" { ["--test", "it"].as_slice() } else { &["--lib"] };
@@ -398,14 +521,18 @@ impl Copy {
     fn without<T>(
         &self,
         guard: &Guard,
+        by_simulation: bool,
         look: impl FnOnce(&Self) -> Result<T, Box<dyn Error>>,
     ) -> Result<T, Box<dyn Error>> {
-        let file = self.root.join("cache-core/src").join(guard.file);
+        let (file, from, to) = match guard.there {
+            Some((from, to)) if by_simulation => (self.root.join("tests/src/simulation/store.rs"), from, to),
+            _ => (self.root.join("cache-core/src").join(guard.file), guard.from, guard.to),
+        };
         let whole = fs::read_to_string(&file)?;
-        if whole.matches(guard.from).count() != 1 {
-            return Err(format!("{}: \"{}\" does not stand there exactly once", guard.file, guard.from).into());
+        if whole.matches(from).count() != 1 {
+            return Err(format!("{}: \"{from}\" does not stand there exactly once", file.display()).into());
         }
-        fs::write(&file, whole.replace(guard.from, guard.to))?;
+        fs::write(&file, whole.replace(from, to))?;
         let seen = look(self);
         fs::write(&file, whole)?;
         seen

@@ -26,6 +26,8 @@ pub enum Fault {
     RestartEmpty,
     /// It comes back with an older state.
     RestartOlder,
+    /// A node says something and dies, and the server comes back with what it had before.
+    Orphan,
     /// A replica takes over that lacks the last few writes.
     FailOver,
     Flush,
@@ -49,7 +51,7 @@ pub enum Fault {
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 20] = [
+pub const FAULTS: [Fault; 21] = [
     Fault::Cut,
     Fault::Refuse,
     Fault::StallToClient,
@@ -59,6 +61,7 @@ pub const FAULTS: [Fault; 20] = [
     Fault::Restart,
     Fault::RestartEmpty,
     Fault::RestartOlder,
+    Fault::Orphan,
     Fault::FailOver,
     Fault::Flush,
     Fault::Deafen,
@@ -84,6 +87,7 @@ impl Fault {
             Self::Restart => "server restarted",
             Self::RestartEmpty => "server restarted empty",
             Self::RestartOlder => "server restarted from a snapshot",
+            Self::Orphan => "a loss that only others remember",
             Self::FailOver => "failover that loses a suffix",
             Self::Flush => "FLUSHALL",
             Self::Deafen => "notifications switched off",
@@ -105,6 +109,17 @@ impl Fault {
         match self {
             Self::Cut | Self::Refuse | Self::StallToClient | Self::StallToServer | Self::Delay => {
                 self.on_the_line(world, &node.line, lasts).await;
+            }
+            Self::Orphan => {
+                let _alone = world.one_death.lock().await;
+                world.server.snapshot();
+                let before = Instant::now();
+                world.orphan(&node).await;
+                world.server.kill();
+                let died = Instant::now();
+                elapse(lasts).await;
+                let from = world.server.restart(BackTo::Older(before.elapsed()));
+                world.lost(from, died).await;
             }
             Self::Pause | Self::Restart | Self::RestartEmpty | Self::RestartOlder | Self::FailOver => {
                 let _alone = world.one_death.lock().await;
@@ -170,13 +185,17 @@ impl Fault {
                     let ago = Duration::from_millis(fastrand::u64(..3_000)) + died.elapsed();
                     let from = server.restart(BackTo::Older(ago));
                     world.history().note(&format!("the server is back with what it had {:?} ago", from.elapsed()));
-                    world.lost(from).await;
+                    world.lost(from, died).await;
                 }
             }
             _ => {
-                let from = server.fail_over(Duration::from_millis(fastrand::u64(..500)));
+                // As far behind as a replica is: what was said last is lost, and mostly that alone.
+                server.snapshot();
+                let before = Instant::now();
+                elapse(Duration::from_millis(fastrand::u64(1..60))).await;
+                let from = server.fail_over(before.elapsed());
                 world.history().note(&format!("a replica with what there was {:?} ago", from.elapsed()));
-                world.lost(from).await;
+                world.lost(from, Instant::now()).await;
             }
         }
     }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub ensure: bool,
     pub lasts: Duration,
     pub latency: Duration,
+    /// A writer changes something after up to this long.
+    pub pace: Duration,
     pub faults: Vec<Fault>,
 }
 
@@ -67,6 +69,7 @@ pub(crate) struct Node {
     pub(crate) number: usize,
     pub(crate) cache: Cache,
     pub(crate) line: Arc<Line>,
+    born: Instant,
 }
 
 /// Everything that a run consists of.
@@ -107,6 +110,8 @@ impl Settings {
             ensure: fastrand::bool(),
             lasts: secs(fastrand::u64(4..14)),
             latency: Duration::from_micros(fastrand::u64(50..4_000)),
+            // While much is said everything is looked at again and again; little is another case.
+            pace: Duration::from_millis([100, 400, 2_000, 8_000][fastrand::usize(..4)]),
             faults,
         }
     }
@@ -193,7 +198,7 @@ impl World {
     /// A new node.
     async fn node(&self) -> Node {
         let settings = &self.settings;
-        let line = Arc::new(Line::with_latency(settings.latency));
+        let line = Arc::new(Line::with_latency(settings.latency, settings.latency * 2));
         let dial: Dial = {
             let (server, line) = (self.server.clone(), Arc::clone(&line));
             Arc::new(move |_| server.dial(&line))
@@ -212,7 +217,8 @@ impl World {
             // Notifications may be off just now, and then it is told so, as a person would be.
             match builder.clone().build().await {
                 Ok(cache) => {
-                    return Node { number: self.next_node.fetch_add(1, Ordering::Relaxed), cache, line };
+                    let number = self.next_node.fetch_add(1, Ordering::Relaxed);
+                    return Node { number, cache, line, born: Instant::now() };
                 }
                 Err(_) => elapse(millis(100)).await,
             }
@@ -229,10 +235,34 @@ impl World {
         }
     }
 
-    /// The server came back with what it had had at `from`; waits until every node is in order.
-    pub(crate) async fn lost(&self, from: Instant) {
+    /// A node says that a row has changed, and dies; then the server loses it. Whoever is left has to notice.
+    pub(crate) async fn orphan(&self, node: &Node) {
+        let id = fastrand::u64(..ROWS);
+        let version = self.database.on(node.number).commit(id, None);
+        let ack = node.cache.evict(&row_key(id)).await;
+        {
+            let mut history = self.history();
+            let ended = history.moment();
+            let applied = ack.is_applied();
+            history.changes.push(Change {
+                node: node.number,
+                kind: "evict",
+                rows: vec![(id, version)],
+                lot: None,
+                ended,
+                applied,
+            });
+        }
+        elapse(self.settings.bound).await;
+        self.replace(node).await;
+    }
+
+    /// The server, which died at `died`, came back with what it had had at `from`; waits until every node is in order.
+    pub(crate) async fn lost(&self, from: Instant, died: Instant) {
         let at = Instant::now();
-        let witnesses: Vec<usize> = self.nodes().iter().map(|node| node.number).collect();
+        // Whoever had been in touch with it for some time.
+        let remembers = |node: &&Node| node.born + self.settings.bound * 2 < died;
+        let witnesses: Vec<usize> = self.nodes().iter().filter(remembers).map(|node| node.number).collect();
         let number = {
             let mut history = self.history();
             history.losses.push(Loss { from, at, healed: None });
@@ -367,7 +397,7 @@ enum Way {
 
 /// Waits for a task; gives some up.
 async fn finish<T>(task: tokio::task::JoinHandle<T>) -> Option<T> {
-    if fastrand::u8(..10) == 0 {
+    if fastrand::u8(..6) == 0 {
         let abort = task.abort_handle();
         let patience = Duration::from_micros(fastrand::u64(..60_000));
         let Ok(done) = timeout(patience, task).await else {
@@ -407,7 +437,7 @@ async fn read(world: World, place: usize) {
 
 async fn write(world: World, place: usize) {
     while world.goes_on() {
-        elapse(Duration::from_micros(fastrand::u64(1_000..400_000))).await;
+        elapse(Duration::from_micros(fastrand::u64(1_000..world.settings.pace.as_micros() as u64))).await;
         let node = world.node_at(place);
         if let Some(change) = change(&world, &node).await {
             world.history().changes.push(change);
@@ -456,8 +486,10 @@ async fn change(world: &World, node: &Node) -> Option<Change> {
             by_hand("evict of a tag of the result", database, ids, Some(lot), evict, told).await
         }
         10 => {
-            let evict = async move { cache.evict_scope("row").await };
-            by_hand("evict of the scope", database, (0..ROWS).collect(), None, evict, told).await
+            // The heads of the tags reach whatever has such a tag.
+            let scope = ["row", "lot", "shelf"][fastrand::usize(..3)];
+            let evict = async move { cache.evict_scope(scope).await };
+            by_hand("evict of a scope", database, (0..ROWS).collect(), None, evict, told).await
         }
         _ => {
             let evict = async move { cache.clear().await };
