@@ -13,7 +13,7 @@ use crate::{
     outcome::{Bypass, OnL2Error},
     policy::{Policy, PolicyTree, check_scope},
     recovery::Recovery,
-    remote::redis::{RedisConfig, RedisRemote},
+    remote::redis::{Redis, RedisConfig, RedisRemote},
     stats::Counters,
     tags::Tags,
     tasks::Tasks,
@@ -32,7 +32,7 @@ const DEFAULT_PARTITIONS: u16 = 256;
 #[must_use = "nothing is built before `build`"]
 pub struct Builder {
     namespace: String,
-    redis: Option<String>,
+    redis: Option<Redis>,
     mechanisms: Vec<Mechanism>,
     ensure_notifications: bool,
     start_unreachable: bool,
@@ -119,9 +119,9 @@ impl Cache {
 }
 
 impl Builder {
-    /// Where Redis is: `redis://[user:password@]host[:port][/database]`.
-    pub fn redis(mut self, url: impl Into<String>) -> Self {
-        self.redis = Some(url.into());
+    /// Where Redis is: a URL such as `redis://[user:password@]host[:port][/database]`, or a [`Redis`].
+    pub fn redis(mut self, redis: impl Into<Redis>) -> Self {
+        self.redis = Some(redis.into());
         self
     }
 
@@ -233,15 +233,18 @@ impl Builder {
     /// or does not deliver notifications, a namespace with another number of partitions.
     pub async fn build(self) -> Result<Cache, Error> {
         let policies = self.validate()?;
-        let Some(url) = self.redis else {
+        let Some(redis) = self.redis else {
             return Ok(Cache::without_server(policies, self.local_entries, self.codec, None));
         };
-        #[cfg(feature = "test-util")]
-        let (clock, dial) = (self.dial.as_ref().map_or_else(Clock::new, |_| Clock::of_the_runtime()), self.dial);
-        #[cfg(not(feature = "test-util"))]
         let clock = Clock::new();
+        #[cfg(feature = "test-util")]
+        let (clock, redis) = match self.dial {
+            Some(dial) => (Clock::of_the_runtime(), redis.dialled(dial)),
+            None => (clock, redis),
+        };
         let counters = Arc::new(Counters::default());
-        let coherence = Arc::new(Coherence::with_server(clock.clone(), self.bound));
+        let partitions = if redis.is_cluster() { self.partitions } else { 1 };
+        let coherence = Arc::new(Coherence::with_primaries(clock.clone(), self.bound, partitions));
         let tags = Arc::new(Tags::remote(coherence.epochs()));
         let recovery = Arc::new(Recovery::new());
         let hearing = Hearing::new(
@@ -252,7 +255,7 @@ impl Builder {
             clock.clone(),
         );
         let config = RedisConfig {
-            url,
+            redis,
             namespace: self.namespace,
             partitions: self.partitions,
             mechanisms: self.mechanisms,
@@ -261,13 +264,11 @@ impl Builder {
             bound: self.bound,
             budget: self.budget,
             patience: self.patience,
-            #[cfg(feature = "test-util")]
-            dial,
         };
-        let (remote, session) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
+        let (remote, services) = RedisRemote::connect(config, clock.clone(), Arc::new(hearing)).await?;
         let remote: Arc<dyn RemoteTier> = Arc::new(remote);
         let tasks = Tasks::new();
-        tasks.serve(session);
+        tasks.serve(services);
         tasks.serve(Arc::clone(&recovery).run(Arc::clone(&remote), clock.clone(), tasks.closing()));
         Ok(Cache::assemble(Parts {
             clock,

@@ -19,7 +19,7 @@ use crate::{
     entry::{Spot, Stamp},
     epochs::Epochs,
     key::Key,
-    tier::PrimaryId,
+    tier::{Assignment, PrimaryId},
 };
 
 /// Keys share stripes; another key's hint costs one revalidation.
@@ -81,7 +81,7 @@ pub(crate) struct Coherence {
 /// What is known of the primaries, and which partition is whose.
 struct Primaries {
     /// By partition.
-    owners: Box<[PrimaryId]>,
+    guardians: Vec<Vec<PrimaryId>>,
     states: Vec<PrimaryState>,
     /// When all of them were coherent for the first time since one was not.
     coherent_since: Tick,
@@ -106,12 +106,8 @@ impl PrimaryState {
 // === impl Coherence ===
 
 impl Coherence {
-    /// With one server: nothing is coherent before the first beat was heard.
-    pub(crate) fn with_server(clock: Clock, bound: Duration) -> Self {
-        Self::with_primaries(clock, bound, 1)
-    }
-
-    /// With primaries that own the partitions between them.
+    /// With primaries that own the partitions between them; nothing is coherent before each was heard. One that owns all may
+    /// take them for one.
     pub(crate) fn with_primaries(clock: Clock, bound: Duration, partitions: u16) -> Self {
         Self::until(Tick::ZERO, clock, bound, partitions)
     }
@@ -125,7 +121,7 @@ impl Coherence {
         let epochs = Arc::new(Epochs::new(partitions));
         let state = PrimaryState { coherent_until: until, reachable: until == Tick::NEVER, ..PrimaryState::UNHEARD };
         let primaries = Primaries {
-            owners: (0..epochs.partitions()).map(|_| PrimaryId::FIRST).collect(),
+            guardians: (0..epochs.partitions()).map(|_| vec![PrimaryId::FIRST]).collect(),
             states: vec![state],
             coherent_since: clock.now(),
             last_fence: None,
@@ -197,7 +193,7 @@ impl Coherence {
         let now = self.clock.now();
         self.coherent_at(now) || {
             let primaries = self.lock();
-            partitions.into_iter().all(|partition| now < primaries.owner_of(partition).coherent_until)
+            partitions.into_iter().all(|partition| primaries.are_heard(partition, now))
         }
     }
 
@@ -222,21 +218,21 @@ impl Coherence {
         self.settle(&mut primaries);
     }
 
-    /// Says whose the partitions are now, and which primaries there are. What changed its owner is fenced.
-    pub(crate) fn assign(&self, owners: &[PrimaryId], present: &[PrimaryId]) {
+    /// Says whose the partitions are now, and which primaries there are. What has others now is fenced.
+    pub(crate) fn assign(&self, assignment: &Assignment) {
+        let Assignment { guardians, present } = assignment;
         let mut primaries = self.lock();
-        let last = owners.iter().chain(present).map(|primary| primary.index()).max().unwrap_or(0);
+        let last = present.iter().map(|primary| primary.index()).max().unwrap_or(0);
         while primaries.states.len() <= last {
             primaries.states.push(PrimaryState::UNHEARD);
         }
         for (index, state) in primaries.states.iter_mut().enumerate() {
             state.present = present.iter().any(|primary| primary.index() == index);
         }
-        let moved: Vec<u16> = (0..self.epochs.partitions())
-            .filter(|partition| primaries.owners[usize::from(*partition)] != owners[usize::from(*partition)])
-            .collect();
-        primaries.owners.copy_from_slice(owners);
-        // The ends first: whoever sees the new owners' epochs must not see the old owners' ends.
+        let changed = primaries.guardians.iter().zip(guardians).zip(0..).filter(|((before, now), _)| before != now);
+        let moved: Vec<u16> = changed.map(|(_, partition)| partition).collect();
+        primaries.guardians.clone_from(guardians);
+        // The ends first: whoever sees the new epochs must not see the old ends.
         self.settle(&mut primaries);
         if !moved.is_empty() {
             primaries.last_fence = Some("partitions have other owners");
@@ -283,7 +279,8 @@ impl Coherence {
     /// Puts down the earliest end of all primaries. Under the lock, so that none is put down after a later one.
     fn settle(&self, primaries: &mut Primaries) {
         let ends = primaries.states.iter().filter(|state| state.present).map(|state| state.coherent_until);
-        let until = ends.min().unwrap_or(Tick::ZERO);
+        let is_anybodys = primaries.guardians.iter().all(|guardians| !guardians.is_empty());
+        let until = ends.min().filter(|_| is_anybodys).unwrap_or(Tick::ZERO);
         let now = self.clock.now();
         let was_coherent = self.coherent_at(now);
         if !was_coherent && now < until {
@@ -301,13 +298,17 @@ impl Coherence {
 // === impl Primaries ===
 
 impl Primaries {
-    fn owner_of(&self, partition: u16) -> &PrimaryState {
-        &self.states[self.owners[usize::from(partition)].index()]
+    /// Whether every primary that may take a write to the partition is heard. One without any is nobody's, and not heard.
+    fn are_heard(&self, partition: u16, now: Tick) -> bool {
+        let guardians = &self.guardians[usize::from(partition)];
+        let heard =
+            |guardian: &PrimaryId| self.states.get(guardian.index()).is_some_and(|state| now < state.coherent_until);
+        !guardians.is_empty() && guardians.iter().all(heard)
     }
 
     fn partitions_of(&self, primary: PrimaryId) -> impl Iterator<Item = u16> {
-        let owned = self.owners.iter().zip(0..).filter(move |(owner, _)| **owner == primary);
-        owned.map(|(_, partition)| partition)
+        let guarded = self.guardians.iter().zip(0..).filter(move |(guardians, _)| guardians.contains(&primary));
+        guarded.map(|(_, partition)| partition)
     }
 
     fn state_mut(&mut self, primary: PrimaryId) -> &mut PrimaryState {
@@ -325,11 +326,19 @@ mod tests {
     use super::*;
 
     const A: PrimaryId = PrimaryId::FIRST;
-    const B: PrimaryId = PrimaryId::new(1);
 
     fn coherence(partitions: u16) -> (Coherence, Arc<quanta::Mock>) {
         let (monotonic, mock) = quanta::Clock::mock();
         (Coherence::with_primaries(Clock::over(monotonic), Duration::from_secs(1), partitions), mock)
+    }
+
+    fn b() -> PrimaryId {
+        PrimaryId::of_index(1).unwrap()
+    }
+
+    fn assign(coherence: &Coherence, owners: &[PrimaryId], present: &[PrimaryId]) {
+        let guardians = owners.iter().map(|owner| vec![*owner]).collect();
+        coherence.assign(&Assignment { guardians, present: present.to_vec() });
     }
 
     fn now(coherence: &Coherence) -> Tick {
@@ -366,13 +375,13 @@ mod tests {
     #[test]
     fn a_partition_is_as_coherent_as_its_owner() {
         let (coherence, mock) = coherence(2);
-        coherence.assign(&[A, B], &[A, B]);
+        assign(&coherence, &[A, b()], &[A, b()]);
         coherence.heard_up_to(A, now(&coherence));
         assert!(!is_coherent(&coherence), "nothing was heard of the other one");
         assert!(coherence.coherent_in([0]));
         assert!(!coherence.coherent_in([0, 1]));
         mock.increment(Duration::from_millis(600));
-        coherence.heard_up_to(B, now(&coherence));
+        coherence.heard_up_to(b(), now(&coherence));
         assert!(is_coherent(&coherence));
         mock.increment(Duration::from_millis(600));
         assert!(!coherence.coherent_in([0]));
@@ -382,22 +391,43 @@ mod tests {
     #[test]
     fn a_partition_that_moves_is_fenced_and_judged_by_its_new_owner() {
         let (coherence, _mock) = coherence(2);
-        coherence.assign(&[A, A], &[A]);
+        assign(&coherence, &[A, A], &[A]);
         coherence.heard_up_to(A, now(&coherence));
         let epochs = coherence.epochs();
         let before = [0, 1].map(|partition| epochs.of(partition));
-        coherence.assign(&[A, B], &[A, B]);
+        assign(&coherence, &[A, b()], &[A, b()]);
         assert_eq!(epochs.of(0), before[0]);
         assert_eq!(epochs.of(1), before[1] + 1);
         assert!(coherence.coherent_in([0]) && !coherence.coherent_in([1]));
     }
 
     #[test]
+    fn a_partition_that_moves_is_as_coherent_as_both_ends() {
+        let (coherence, _mock) = coherence(2);
+        assign(&coherence, &[A, b()], &[A, b()]);
+        coherence.heard_up_to(A, now(&coherence));
+        assert!(coherence.coherent_in([0]));
+        let guardians = vec![vec![A, b()], vec![b()]];
+        coherence.assign(&Assignment { guardians, present: vec![A, b()] });
+        assert!(!coherence.coherent_in([0]), "a write may go to the other end, and nobody would hear of it");
+        coherence.heard_up_to(b(), now(&coherence));
+        assert!(coherence.coherent_in([0, 1]));
+    }
+
+    #[test]
+    fn a_partition_of_nobody_is_not_coherent() {
+        let (coherence, _mock) = coherence(2);
+        coherence.assign(&Assignment { guardians: vec![vec![A], vec![]], present: vec![A] });
+        coherence.heard_up_to(A, now(&coherence));
+        assert!(coherence.coherent_in([0]) && !coherence.coherent_in([1]) && !is_coherent(&coherence));
+    }
+
+    #[test]
     fn a_primary_that_is_gone_holds_nobody_up() {
         let (coherence, _mock) = coherence(2);
-        coherence.assign(&[A, B], &[A, B]);
+        assign(&coherence, &[A, b()], &[A, b()]);
         coherence.heard_up_to(A, now(&coherence));
-        coherence.assign(&[A, A], &[A]);
+        assign(&coherence, &[A, A], &[A]);
         assert!(is_coherent(&coherence));
     }
 

@@ -10,7 +10,7 @@ use crate::{
     stats::{Count, Counters},
     tag::TagId,
     tags::Tags,
-    tier::{ChangeListener, Continuity, PrimaryId},
+    tier::{Assignment, ChangeListener, Continuity, PrimaryId},
 };
 
 /// Turns what a remote tier tells into moves of stripes, cells and epochs.
@@ -62,8 +62,8 @@ impl ChangeListener for Hearing {
         self.recovery.restored(how, self.clock.now());
     }
 
-    fn assigned(&self, owners: &[PrimaryId], present: &[PrimaryId]) {
-        self.coherence.assign(owners, present);
+    fn assigned(&self, assignment: &Assignment) {
+        self.coherence.assign(assignment);
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     fn hearing() -> (Hearing, Arc<Coherence>, Arc<Tags>) {
         let clock = Clock::new();
-        let coherence = Arc::new(Coherence::with_server(clock.clone(), std::time::Duration::from_secs(1)));
+        let coherence = Arc::new(Coherence::with_primaries(clock.clone(), std::time::Duration::from_secs(1), 1));
         let tags = Arc::new(Tags::remote(coherence.epochs()));
         let recovery = Arc::new(Recovery::new());
         let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), recovery, Arc::default(), clock);

@@ -70,6 +70,7 @@ pub use crate::{
     key::{Key, KeyPart},
     outcome::{Ack, Bypass, Observation, OnL2Error, Outcome, Tier},
     policy::{Explanation, Overrides, Policy},
+    remote::redis::Redis,
     stats::Stats,
     tier::Mechanism,
     value::CacheValue,

@@ -131,14 +131,22 @@ impl PrimaryId {
     /// The only one, where there is but one.
     pub(crate) const FIRST: Self = Self(0);
 
-    #[cfg(test)]
-    pub(crate) const fn new(number: u16) -> Self {
-        Self(number)
+    /// The primary of this number; there are no more than 65,536 of them.
+    pub(crate) fn of_index(index: usize) -> Option<Self> {
+        u16::try_from(index).ok().map(Self)
     }
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
+}
+
+/// Which primaries there are, and which may take a write to each partition: its owner, and both ends while it moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// By partition.
+    pub(crate) guardians: Vec<Vec<PrimaryId>>,
+    pub(crate) present: Vec<PrimaryId>,
 }
 
 /// How a server tells about changes.
@@ -193,7 +201,7 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     /// A primary that was lost is back, or another is there in its place. To be told before anything that it holds is used.
     fn restored(&self, how: Continuity);
     /// Whose the partitions are now, and which primaries there are.
-    fn assigned(&self, owners: &[PrimaryId], present: &[PrimaryId]);
+    fn assigned(&self, assignment: &Assignment);
 }
 
 /// What to do with what L1 holds under a key.

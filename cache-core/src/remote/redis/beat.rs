@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use redis::{RedisError, Value};
+use redis::{Pipeline, RedisError, Value};
 
 use super::{
-    Shard, commands,
-    connect::kind_of,
+    Shard,
+    commands::{self, whole_millis},
+    connect::{Target, kind_of},
     ears::{PROBES, index_of},
     link::Link,
     server::Identity,
+    view::View,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -21,9 +23,19 @@ use crate::{
 /// A probe outlives a lost connection by as long as this, to be compared when it is back.
 const LIFE: Duration = Duration::from_secs(3_600);
 
+/// A beat waits for its replicas for the bound divided by this: less than the time to the next one.
+const WAITS: u32 = 8;
+
+/// Looks at the namespace's generation, or makes it.
+const ACQUIRE_NAMESPACE: Op = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
+
 /// The beat of one primary, over all of its links.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Beat {
+    /// The slot that its records are in, in a cluster: one that the primary owns.
+    slot: Option<u16>,
+    /// That slot went elsewhere, and what was taken with it.
+    strayed: bool,
     /// The number of the last beat sent.
     number: u64,
     /// The last beat that the server is known to have taken, by the number of its record.
@@ -38,6 +50,8 @@ pub(crate) struct Beat {
 pub(crate) enum Sent {
     /// It was taken. Its echo comes by itself.
     Taken,
+    /// It was taken, and fewer replicas have it than have to: it does not count.
+    Alone,
     /// It was taken, by a server that has lost earlier ones.
     RolledBack,
 }
@@ -48,47 +62,76 @@ impl Beat {
         self.number
     }
 
-    /// Writes the probe; learns the namespace's generation and the server's time.
+    /// The slot that the records of the beat are in.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        self.slot
+    }
+
+    /// Sees to it that the records of the beat are in a slot of the primary whose view this is.
+    pub(crate) fn settle_in(&mut self, view: &View, target: &Target) -> Result<(), Error> {
+        let own = view.own().filter(|own| own.any_slot().is_some());
+        let Some(own) = own else {
+            let detail = format!("{} is no primary with slots now", target.address());
+            return Err(Error::new(ErrorKind::Unreachable, "cluster", detail));
+        };
+        if self.slot.is_none_or(|slot| !own.owns(slot)) {
+            self.strayed |= self.taken != [0; PROBES];
+            self.taken = [0; PROBES];
+            self.slot = own.any_slot();
+        }
+        Ok(())
+    }
+
+    /// Writes the probe; learns the namespace's generation, the server's time, and what the server says of its cluster.
     pub(crate) async fn send(&mut self, shard: &Shard, link: &Link) -> Result<Sent, Error> {
         let fleet = &shard.fleet;
         self.number += 1;
         let (number, index) = (self.number, index_of(self.number));
+        let asked = Asked::new(shard, self.slot, number);
         let sent = fleet.clock.now();
         link.hearing.sending(number, sent);
-        let mut pipeline = redis::pipe();
-        fleet.scripts.add_probe(&mut pipeline, fleet.names.probe(&fleet.node, index), number, LIFE);
-        pipeline.cmd("TIME");
-        let acquire = Op::Acquire { record: Record::Tag(TagId::Namespace), needs: None };
-        fleet.scripts.add(&mut pipeline, &fleet.names, &acquire, fleet.clock.remote_micros());
         let mut ears = link.ears.clone();
-        let mut values = shard.trip(link, &mut ears, &pipeline, 3).await?.into_iter();
-        let answered = fleet.clock.now();
-        let (Some(probe), Some(time), Some(namespace)) = (values.next(), values.next(), values.next()) else {
-            return Err(Error::new(ErrorKind::Remote, "beat", "the server answered less than it was asked"));
-        };
-        let before = match probe {
+        let values = shard.trip(link, &mut ears, &asked.pipeline, asked.pipeline.len()).await?;
+        let answer = asked.answer(values)?;
+        if let Some((time, namespace)) = answer.namespace {
+            if let Some(micros) = time_of(&time) {
+                fleet.clock.learn_remote(sent, fleet.clock.now(), micros);
+            }
+            if commands::lost_script(&namespace) {
+                // SCRIPT FLUSH: the next beat looks at the namespace again.
+                let scripts = fleet.scripts.load();
+                shard.trip(link, &mut ears, &scripts, scripts.len()).await?;
+            } else if let Reply::Version(generation) = commands::reply(&ACQUIRE_NAMESPACE, namespace) {
+                self.compare_namespace(shard, generation);
+            }
+        }
+        if let Some((cluster, view)) = fleet.cluster.as_ref().zip(answer.view) {
+            // What the primary says now counts before the beat does.
+            let slot = self.slot;
+            self.settle_in(&view, &shard.target())?;
+            cluster.saw(shard.id, view);
+            if slot != self.slot {
+                // This beat went astray, the next one will not; the server is the same.
+                self.strayed = false;
+                return Ok(Sent::Taken);
+            }
+        }
+        let before = match answer.probe {
             Value::ServerError(error) => {
                 // A demoted primary, a user without rights: it cannot echo what it does not write.
                 let error = RedisError::from(error);
-                let detail = format!("{} does not take the beat: {error}", shard.target.address());
+                let detail = format!("{} does not take the beat: {error}", shard.address());
                 return Err(Error::caused(kind_of(&error), "beat", detail, error));
             }
             value => number_in(&value),
         };
         let continues = before >= self.taken[index];
         self.taken[index] = number;
-        if let Some(micros) = time_of(&time) {
-            fleet.clock.learn_remote(sent, answered, micros);
-        }
-        if commands::lost_script(&namespace) {
-            // SCRIPT FLUSH: the next beat looks at the namespace again.
-            let scripts = fleet.scripts.load();
-            shard.trip(link, &mut ears, &scripts, scripts.len()).await?;
-        } else if let Reply::Version(generation) = commands::reply(&acquire, namespace) {
-            self.compare_namespace(shard, generation);
-        }
         if !continues {
             return Ok(Sent::RolledBack);
+        }
+        if !answer.has_replicas {
+            return Ok(Sent::Alone);
         }
         link.hearing.answered(number);
         Ok(Sent::Taken)
@@ -110,7 +153,7 @@ impl Beat {
         let is_same = self.identity.is_some() && self.identity == link.identity;
         self.identity.clone_from(&link.identity);
         let incident = link.identity.as_ref().map_or_else(|| fastrand::u64(..), Identity::incident);
-        let names: Vec<String> = (0..PROBES).map(|index| fleet.names.probe(&fleet.node, index)).collect();
+        let names: Vec<String> = (0..PROBES).map(|index| fleet.names.probe(&fleet.node, self.slot, index)).collect();
         let mut pipeline = redis::pipe();
         pipeline.cmd("MGET").arg(names);
         let mut data = link.data.clone();
@@ -123,6 +166,7 @@ impl Beat {
         let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken);
         // From here on the server is held to what it has.
         self.taken.copy_from_slice(&found);
+        let has_all = has_all && (is_same || !std::mem::take(&mut self.strayed));
         Ok(match (has_all, is_same) {
             (false, _) => Continuity::RolledBack { incident },
             // Nothing was ever taken, so nothing can be missing.
@@ -145,6 +189,68 @@ impl Beat {
         let incident = link.identity.as_ref().map_or_else(|| fastrand::u64(..), Identity::incident);
         Continuity::RolledBack { incident: incident ^ self.number }
     }
+}
+
+/// What a beat asks, in one trip.
+struct Asked {
+    pipeline: Pipeline,
+    /// Whether it asks for the time and the namespace's generation. Of several primaries, the one that has the namespace's
+    /// record is the one whose clock counts.
+    namespace: bool,
+    /// Whether it asks what the server says of its cluster.
+    view: bool,
+    replicas: u32,
+}
+
+/// What a server answers to it.
+struct Answer {
+    probe: Value,
+    /// The time and the generation.
+    namespace: Option<(Value, Value)>,
+    view: Option<View>,
+    /// As many replicas have the beat as have to.
+    has_replicas: bool,
+}
+
+impl Asked {
+    fn new(shard: &Shard, slot: Option<u16>, number: u64) -> Self {
+        let fleet = &shard.fleet;
+        let mut asked = Self {
+            pipeline: redis::pipe(),
+            namespace: shard.has_namespace(),
+            view: fleet.cluster.is_some(),
+            replicas: fleet.config.redis.replicas(),
+        };
+        let pipeline = &mut asked.pipeline;
+        fleet.scripts.add_probe(pipeline, fleet.names.probe(&fleet.node, slot, index_of(number)), number, LIFE);
+        if asked.namespace {
+            pipeline.cmd("TIME");
+            fleet.scripts.add(pipeline, &fleet.names, &ACQUIRE_NAMESPACE, fleet.clock.remote_micros());
+        }
+        if asked.view {
+            pipeline.cmd("CLUSTER").arg("NODES");
+        }
+        if asked.replicas > 0 {
+            pipeline.cmd("WAIT").arg(asked.replicas).arg(whole_millis(fleet.config.bound / WAITS));
+        }
+        asked
+    }
+
+    fn answer(&self, values: Vec<Value>) -> Result<Answer, Error> {
+        let less = || Error::new(ErrorKind::Remote, "beat", "the server answered less than it was asked");
+        let mut values = values.into_iter();
+        let mut next = || values.next().ok_or_else(less);
+        let probe = next()?;
+        let namespace = if self.namespace { Some((next()?, next()?)) } else { None };
+        let view = if self.view { Some(View::parse(&text_of(next()?).ok_or_else(less)?)) } else { None };
+        let reached = if self.replicas > 0 { next()? } else { Value::Int(0) };
+        let has_replicas = matches!(reached, Value::Int(reached) if reached >= i64::from(self.replicas));
+        Ok(Answer { probe, namespace, view, has_replicas })
+    }
+}
+
+fn text_of(value: Value) -> Option<String> {
+    redis::from_redis_value(value).ok()
 }
 
 /// The beat that a probe's record holds; 0 for none.

@@ -148,8 +148,29 @@ fn life_of_new(record: &Record) -> u64 {
 }
 
 /// Redis refuses a life of no milliseconds.
-fn whole_millis(life: Duration) -> u64 {
+pub(crate) fn whole_millis(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64 / 4)
+}
+
+/// Where a cluster says that a slot is instead.
+pub(crate) struct Redirect {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// For this once: the slot is on its way.
+    pub(crate) asking: bool,
+}
+
+/// Whether `value` sends us elsewhere: `MOVED 3999 127.0.0.1:6381`, or `ASK ..`.
+pub(crate) fn redirect(value: &Value) -> Option<Redirect> {
+    let Value::ServerError(error) = value else { return None };
+    let asking = match error.code() {
+        "MOVED" => false,
+        "ASK" => true,
+        _ => return None,
+    };
+    let (_, address) = error.details()?.split_once(' ')?;
+    let (host, port) = address.trim().rsplit_once(':')?;
+    Some(Redirect { host: host.to_owned(), port: port.parse().ok()?, asking })
 }
 
 /// Whether the server has forgotten a script.

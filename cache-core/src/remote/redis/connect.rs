@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, RedisError,
-    Value, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, RedisError, Value, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
 
@@ -14,6 +14,10 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone)]
 pub(crate) struct Target {
     info: ConnectionInfo,
+    /// Has to show a certificate.
+    is_tls: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<tokio_rustls::TlsConnector>,
     patience: Duration,
     #[cfg(feature = "test-util")]
     dial: Option<super::dial::Dial>,
@@ -22,8 +26,15 @@ pub(crate) struct Target {
 impl Target {
     /// Reads a URL; `patience` is the time that each step of connecting may take.
     pub(crate) fn parse(url: &str, patience: Duration) -> Result<Self, Error> {
-        let info = url.into_connection_info().map_err(|error| {
-            let detail = "the URL cannot be read; it has the form redis://[user:password@]host[:port][/database]";
+        let is_tls = wants_tls(url);
+        if is_tls && cfg!(not(feature = "tls")) {
+            return Err(Error::config("redis url", "`rediss` needs the feature `tls` of cache-core"));
+        }
+        // TLS is ours: to the client the scheme says only where the server is.
+        let plain = if is_tls { url.replacen("s://", "://", 1) } else { url.to_owned() };
+        let info = plain.into_connection_info().map_err(|error| {
+            let detail = "the URL cannot be read; it has the form redis://[user:password@]host[:port][/database], or \
+                          rediss://.. for TLS, or unix:///path";
             Error::caused(ErrorKind::Config, "redis url", detail, error)
         })?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -31,10 +42,19 @@ impl Target {
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         Ok(Self {
             info,
+            is_tls,
+            #[cfg(feature = "tls")]
+            tls: None,
             patience,
             #[cfg(feature = "test-util")]
             dial: None,
         })
+    }
+
+    /// Opens TLS by `tls`, where the URL asks for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secured_by(self, tls: Option<tokio_rustls::TlsConnector>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Opens streams by `dial` instead of sockets.
@@ -46,6 +66,26 @@ impl Target {
     /// The number of the database that the URL chose.
     pub(crate) fn database(&self) -> i64 {
         self.info.redis_settings().db()
+    }
+
+    /// Another server, which is reached in the same way but for its address.
+    pub(crate) fn at(&self, host: &str, port: u16) -> Self {
+        let addr = ConnectionAddr::Tcp(host.to_owned(), port);
+        Self { info: self.info.clone().set_addr(addr), ..self.clone() }
+    }
+
+    /// Whether the server has to show a certificate.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Host and port; of a Unix socket its path, and no port.
+    pub(crate) fn host_and_port(&self) -> (String, u16) {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) => (host.clone(), *port),
+            ConnectionAddr::Unix(path) => (path.display().to_string(), 0),
+            _ => (self.address(), 0),
+        }
     }
 
     /// Host and port, without user and password.
@@ -79,14 +119,27 @@ impl Target {
     async fn connect(&self, config: AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
         #[cfg(feature = "test-util")]
         if let Some(dial) = &self.dial {
-            let stream = dial(&self.address()).await?;
-            let settings = self.info.redis_settings();
-            let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
-            #[allow(clippy::disallowed_methods, reason = "as the client does with its own streams")]
-            tokio::spawn(driver);
-            return Ok(connection);
+            return self.over(dial(&self.address()).await?, config).await;
+        }
+        #[cfg(feature = "tls")]
+        if let (true, Some(tls)) = (self.is_tls, &self.tls) {
+            let (host, port) = self.host_and_port();
+            return self.over(super::tls::open(tls, &host, port).await?, config).await;
         }
         Client::open(self.info.clone())?.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    #[cfg(any(feature = "tls", feature = "test-util"))]
+    async fn over(
+        &self,
+        stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let settings = self.info.redis_settings();
+        let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
+        #[allow(clippy::disallowed_methods, reason = "as the client does with its own streams")]
+        tokio::spawn(driver);
+        Ok(connection)
     }
 
     /// A step of setting a connection up, under the same patience.
@@ -134,13 +187,21 @@ impl Target {
     }
 }
 
+/// Whether the scheme asks for TLS.
+pub(crate) fn wants_tls(url: impl AsRef<str>) -> bool {
+    ["rediss://", "valkeys://"].iter().any(|scheme| url.as_ref().starts_with(scheme))
+}
+
 /// What a redis error is to us.
 pub(crate) fn kind_of(error: &RedisError) -> ErrorKind {
     // Of a command inside a script, Redis 7.0 says so in words alone.
     let in_a_script = error.detail().is_some_and(|detail| detail.contains("can't run this command"));
     let denied = in_a_script || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
     // It passes by itself, as an unreachable server does.
-    let busy = matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN"));
+    let busy = matches!(
+        error.code(),
+        Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" | "MOVED" | "ASK" | "READONLY")
+    );
     if denied || error.kind() == redis::ErrorKind::AuthenticationFailed {
         ErrorKind::Denied
     } else if error.is_timeout() {

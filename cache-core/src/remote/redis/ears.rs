@@ -191,7 +191,11 @@ pub(crate) fn index_of(number: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{key::Key, tag::TagId, tier::Continuity};
+    use crate::{
+        key::Key,
+        tag::TagId,
+        tier::{Assignment, Continuity},
+    };
 
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
@@ -217,7 +221,7 @@ mod tests {
         }
         fn reachable(&self, _: PrimaryId, _: bool) {}
         fn restored(&self, _: Continuity) {}
-        fn assigned(&self, _: &[PrimaryId], _: &[PrimaryId]) {}
+        fn assigned(&self, _: &Assignment) {}
     }
 
     fn ears() -> (Ears, Arc<Log>) {

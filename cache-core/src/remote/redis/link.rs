@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shard,
+    beat::Beat,
+    cluster,
     ears::{Ears, PROBES},
     listen::listen,
     server::{self, Identity},
+    slot,
 };
 use crate::{error::Error, tier::Mechanism};
 
@@ -34,14 +37,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects both ends, checks the server, and has it tell about changes by `mechanism`. The first beat will be the one
-    /// after `last_beat`; nothing is heard for certain before its echo.
-    pub(crate) async fn establish(shard: &Shard, mechanism: Mechanism, last_beat: u64) -> Result<Self, Error> {
-        let (fleet, target) = (&shard.fleet, &shard.target);
+    /// Finds the server, connects both ends, checks it, and has it tell about changes by `mechanism`. Nothing is heard for
+    /// certain before the echo of the next beat.
+    pub(crate) async fn establish(shard: &Shard, mechanism: Mechanism, beat: &mut Beat) -> Result<Self, Error> {
+        let target = &*shard.locate().await?;
+        let fleet = &shard.fleet;
         let gone = CancellationToken::new();
         let listener = Arc::clone(&fleet.listener);
         let (names, now) = (fleet.names.clone(), fleet.clock.now());
-        let hearing = Arc::new(Ears::new(shard.id, names, listener, last_beat, now, gone.clone()));
+        let hearing = Arc::new(Ears::new(shard.id, names, listener, beat.number(), now, gone.clone()));
         let lost = gone.clone();
         let mut data = target
             .open(move |info| {
@@ -51,11 +55,20 @@ impl Link {
             })
             .await?;
         let () = target.step("PING", redis::cmd("PING").exec_async(&mut data)).await?;
-        server::agree_on_partitions(target, &mut data, &fleet.names).await?;
+        let mut has_meta = true;
+        if let Some(cluster) = &fleet.cluster {
+            let view = cluster::ask(target, &mut data).await?;
+            beat.settle_in(&view, target)?;
+            has_meta = view.own().is_some_and(|own| own.owns(slot::of(&fleet.names.meta())));
+            cluster.saw(shard.id, view);
+        }
+        if has_meta {
+            server::agree_on_partitions(target, &mut data, &fleet.names).await?;
+        }
         let scripts = fleet.scripts.load();
         target.batch("SCRIPT LOAD", &mut data, &scripts).await?;
 
-        let [control, payload] = [0, 1].map(|beyond| fleet.names.probe(&fleet.node, PROBES + beyond));
+        let [control, payload] = [0, 1].map(|beyond| fleet.names.probe(&fleet.node, beat.slot(), PROBES + beyond));
         let rehearsal = fleet.scripts.rehearsal(&control, &payload, fleet.clock.remote_micros());
         target.batch("rehearsal", &mut data, &rehearsal).await?;
         let identity = server::identity(target, &mut data).await?;

@@ -35,9 +35,14 @@ async fn keyspace(
 ) -> Result<(), Error> {
     server::check_notifications(target, data, &fleet.names, fleet.config.ensure_notifications).await?;
     let patterns = fleet.names.patterns(target.database());
-    let echoes = fleet.names.echoes(target.database(), &fleet.node, PROBES);
     let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
-        Ok(()) => target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await,
+        Ok(()) if fleet.cluster.is_some() => {
+            target.step("PSUBSCRIBE", ears.psubscribe(fleet.names.echoes_anywhere(&fleet.node))).await
+        }
+        Ok(()) => {
+            let echoes = fleet.names.echoes(target.database(), &fleet.node, PROBES);
+            target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await
+        }
         refused => refused,
     };
     subscribed.map_err(|error| match error.kind() {

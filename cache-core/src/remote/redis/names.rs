@@ -1,5 +1,6 @@
 //! What the records are called in Redis. All records of one key share a hash tag, so that every script runs on one slot.
 
+use super::slot;
 use crate::{
     key::{Key, partition},
     schema::Fingerprint,
@@ -73,8 +74,15 @@ impl Names {
         self.keyed('t', FENCE)
     }
 
-    pub(crate) fn probe(&self, node: &str, index: usize) -> String {
-        format!("{}:p:{node}:{index}", self.namespace)
+    /// A record of a node's beat. In a cluster it is in a slot of the primary whose beat it is.
+    pub(crate) fn probe(&self, node: &str, slot: Option<u16>, index: usize) -> String {
+        let tag = slot.map_or_else(String::new, |slot| format!("{{{}}}:", slot::tag_of(slot)));
+        format!("{}:p:{node}:{tag}{index}", self.namespace)
+    }
+
+    /// The slot of a partition's records, in a cluster.
+    pub(crate) fn slot_of(&self, partition: u16) -> u16 {
+        slot::of(&format!("{{{}.{partition}}}", self.namespace))
     }
 
     fn keyed(&self, kind: char, text: &str) -> String {
@@ -96,7 +104,12 @@ impl Names {
     /// The channels that a node hears its own beat on: single ones, since a user may listen to a pattern only if the ACL names
     /// that very pattern.
     pub(crate) fn echoes(&self, database: i64, node: &str, probes: usize) -> Vec<String> {
-        (0..probes).map(|index| format!("__keyspace@{database}__:{}", self.probe(node, index))).collect()
+        (0..probes).map(|index| format!("__keyspace@{database}__:{}", self.probe(node, None, index))).collect()
+    }
+
+    /// The pattern of those channels, where their names have a slot in them that may change.
+    pub(crate) fn echoes_anywhere(&self, node: &str) -> String {
+        format!("__keyspace@0__:{}:p:{node}:*", self.namespace)
     }
 
     /// The pattern of all channels that nodes hear their beats on, for an ACL.
@@ -134,7 +147,8 @@ mod tests {
         let tag = TagId::Tag(Key::new("category").arg("books & more"));
         assert_eq!(names.heard(&names.tag(&tag)), Some(Heard::Tag(tag)));
         assert_eq!(names.heard(&names.tag(&TagId::Namespace)), Some(Heard::Tag(TagId::Namespace)));
-        assert_eq!(names.heard(&names.probe("n1", 3)), Some(Heard::Probe(3)));
+        assert_eq!(names.heard(&names.probe("n1", None, 3)), Some(Heard::Probe(3)));
+        assert_eq!(names.heard(&names.probe("n1", Some(77), 3)), Some(Heard::Probe(3)));
         assert_eq!(names.heard(&names.fence()), Some(Heard::Fence));
     }
 
@@ -144,6 +158,17 @@ mod tests {
         for name in ["", "shop", "shop:c", "shopping:c:{shopping.1}:a:1", "shop:x:{shop.1}:a:1", "shop:c:no-tag:1"] {
             assert_eq!(names.heard(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn slots_of_partitions_and_probes_are_those_of_their_names() {
+        let names = Names::new("shop", 256);
+        let key = Key::new("product").arg(7_u64);
+        assert_eq!(names.slot_of(key.partition(256)), slot::of(&names.control(&key)));
+        let namespace = TagId::Namespace.partition(256);
+        assert_eq!(names.slot_of(namespace), slot::of(&names.tag(&TagId::Namespace)));
+        assert_eq!(names.slot_of(namespace), slot::of(&names.mark(7)), "a script has both");
+        assert_eq!(slot::of(&names.probe("n1", Some(77), 3)), 77);
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl Identity {
     }
 }
 
-/// Asks a server who it is; `None` if it does not say so to this user.
+/// Asks a server who it is; `None` if it does not say so to this user. A replica is an error, which passes: it may be on its
+/// way to become the primary that somebody took it for.
 pub(crate) async fn identity(
     target: &Target,
     connection: &mut MultiplexedConnection,
@@ -114,6 +115,10 @@ pub(crate) async fn identity(
     let text = text.join("\n");
     let field =
         |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':')).map(String::from);
+    if field("role").as_deref() == Some("slave") {
+        let detail = format!("{} is a replica, and takes no writes", target.address());
+        return Err(Error::new(ErrorKind::Unreachable, "INFO", detail));
+    }
     Ok(field("run_id").zip(field("master_replid")).map(|(run, history)| Identity { run, history }))
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Beats per bound.
-const BEATS: u32 = 4;
+pub(crate) const BEATS: u32 = 4;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LAST: Duration = Duration::from_secs(1);
 
@@ -29,8 +29,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(shard: Arc<Shard>) -> Self {
-        Self { shard, beat: Beat::default(), mechanism: 0 }
+    /// A session; `beat` is that of a primary whose place this one has taken.
+    pub(crate) fn new(shard: Arc<Shard>, beat: Option<Beat>) -> Self {
+        Self { shard, beat: beat.unwrap_or_default(), mechanism: 0 }
     }
 
     /// The first link of a cache: whatever a person has to put right is an error here.
@@ -58,17 +59,20 @@ impl Session {
     /// A link on which a beat has been heard.
     async fn prove(&mut self, mechanism: Mechanism) -> Result<Arc<Link>, Error> {
         let shard = Arc::clone(&self.shard);
-        let link = Arc::new(Link::establish(&shard, mechanism, self.beat.number()).await?);
+        let link = Arc::new(Link::establish(&shard, mechanism, &mut self.beat).await?);
         let _continuity = self.beat.compare(&shard, &link).await?;
         let proof = async {
-            let _sent = self.beat.send(&shard, &link).await?;
+            if let Sent::Alone = self.beat.send(&shard, &link).await? {
+                let detail = format!("fewer replicas than `min_replicas` asks for follow {}", shard.address());
+                return Err(Error::new(ErrorKind::Unreachable, "WAIT", detail));
+            }
             link.hearing.counted_after(0).await;
             Ok::<(), Error>(())
         };
         match timeout(shard.fleet.config.patience, proof).await {
             Ok(proved) => proved.map(|()| link),
             Err(_) => {
-                Err(Error::new(ErrorKind::Unsupported, mechanism.as_str(), server::deaf(&shard.target, mechanism)))
+                Err(Error::new(ErrorKind::Unsupported, mechanism.as_str(), server::deaf(&shard.target(), mechanism)))
             }
         }
     }
@@ -89,9 +93,7 @@ impl Session {
             }
         };
         shard.closed.run_until_cancelled(session).await;
-        if let Some(link) = shard.link.swap(None) {
-            link.gone.cancel();
-        }
+        shard.hang_up();
     }
 
     /// Whatever was under way on the link may be lost, and what comes back may be older.
@@ -101,7 +103,10 @@ impl Session {
         shard.link.store(None);
         link.gone.cancel();
         shard.fleet.listener.reachable(shard.id, false);
-        tracing::warn!(server = shard.target.address(), why, "lost the connection to Redis");
+        if let Some(cluster) = &shard.fleet.cluster {
+            cluster.lost(shard.id);
+        }
+        tracing::warn!(server = shard.address(), why, "lost the connection to Redis");
     }
 
     /// From now on calls use the link.
@@ -124,7 +129,7 @@ impl Session {
         loop {
             match self.attempt().await {
                 Ok((link, continuity)) => {
-                    tracing::info!(server = self.shard.target.address(), ?continuity, "connected to Redis again");
+                    tracing::info!(server = self.shard.address(), ?continuity, "connected to Redis again");
                     self.publish(&link, continuity);
                     return link;
                 }
@@ -148,7 +153,7 @@ impl Session {
         let shard = Arc::clone(&self.shard);
         let mechanisms = &shard.fleet.config.mechanisms;
         let mechanism = mechanisms[self.mechanism % mechanisms.len()];
-        let link = Arc::new(Link::establish(&shard, mechanism, self.beat.number()).await?);
+        let link = Arc::new(Link::establish(&shard, mechanism, &mut self.beat).await?);
         let compared = timeout(shard.fleet.config.patience, self.beat.compare(&shard, &link)).await;
         let unanswered = |_| Error::new(ErrorKind::Timeout, "compare", "the server does not answer");
         let continuity = compared.map_err(unanswered)??;
@@ -170,6 +175,7 @@ impl Session {
             }
             match timeout(bound, self.beat.send(&shard, link)).await {
                 Ok(Ok(sent)) => {
+                    shard.remember(&self.beat);
                     link.set_answers(true);
                     shard.fleet.listener.reachable(shard.id, true);
                     if let Sent::RolledBack = sent {
@@ -188,6 +194,9 @@ impl Session {
             let silence = shard.fleet.clock.now().since(link.hearing.heard_up_to());
             if silence > bound && self.is_deaf(link).await {
                 return "it does not tell about changes";
+            }
+            if shard.has_moved(self.beat.number()).await {
+                return "another has taken its place";
             }
         }
     }
@@ -209,7 +218,7 @@ impl Session {
         if link.mechanism == Mechanism::Keyspace {
             let mut data = link.data.clone();
             let checked = server::check_notifications(
-                &self.shard.target,
+                &self.shard.target(),
                 &mut data,
                 &self.shard.fleet.names,
                 config.ensure_notifications,
