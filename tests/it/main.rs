@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod attributes;
+mod cluster;
 mod coherence;
+mod connections;
 mod fixtures;
 mod flights;
 mod hostile;
 mod mechanisms;
 mod outage;
 mod recovery;
+mod sentinel;
 mod simulation;
 mod start;
 mod support;

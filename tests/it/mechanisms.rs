@@ -146,7 +146,7 @@ async fn a_user_who_may_not_track_is_told_so_or_falls_back() {
 
 #[tokio::test]
 async fn no_mechanism_at_all_is_an_error() {
-    let error = settings("redis://127.0.0.1:1/".into()).mechanisms([]).bound(secs(1)).build().await.unwrap_err();
+    let error = settings("redis://127.0.0.1:1/").mechanisms([]).bound(secs(1)).build().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("at least one mechanism"), "{error}");
 }

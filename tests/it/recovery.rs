@@ -282,7 +282,7 @@ async fn an_outage_of_redis_is_none_of_the_database() {
 
 #[tokio::test]
 async fn an_outage_ttl_longer_than_the_bound_has_to_be_asked_for_by_name() {
-    let settings = || settings("redis://127.0.0.1:1/".into()).bound(millis(200));
+    let settings = || settings("redis://127.0.0.1:1/").bound(millis(200));
     let error = settings().outage_ttl(secs(1)).build().await.unwrap_err();
     assert_eq!(error.kind(), cache_core::ErrorKind::Config);
     assert!(error.to_string().contains("outage_ttl_beyond_the_bound"), "{error}");

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Builder, Bypass, Cache, CoherenceState, Key, Policy, secs};
+use cache_core::{Builder, Bypass, Cache, CoherenceState, Key, Policy, Redis, secs};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
 use tokio::sync::Notify;
@@ -37,14 +37,14 @@ pub(crate) async fn node(redis: &RedisServer) -> Cache {
     node_at(redis.url()).await
 }
 
-pub(crate) async fn node_at(url: String) -> Cache {
-    built(settings(url).ensure_notifications()).await
+pub(crate) async fn node_at(redis: impl Into<Redis>) -> Cache {
+    built(settings(redis).ensure_notifications()).await
 }
 
 /// What a node is built with, but for `ensure_notifications`.
-pub(crate) fn settings(url: String) -> Builder {
+pub(crate) fn settings(redis: impl Into<Redis>) -> Builder {
     let policy = Policy::new().ttl(secs(600)).jitter(0.0);
-    Cache::builder("shop").redis(url).policy(policy).budget(PATIENT)
+    Cache::builder("shop").redis(redis).policy(policy).budget(PATIENT)
 }
 
 pub(crate) async fn built(builder: Builder) -> Cache {

@@ -17,4 +17,7 @@
 pub mod fixtures;
 pub mod simulation;
 
-pub use fixtures::{Counts, Direction, Proxy, RedisOptions, RedisServer, Settled, StartError, eventually};
+pub use fixtures::{
+    Counts, Direction, Proxy, RedisCluster, RedisOptions, RedisSentinel, RedisServer, Settled, StartError,
+    TlsAuthority, eventually,
+};

@@ -136,7 +136,7 @@ async fn url_that_cannot_be_read_is_an_error_without_the_password() {
         "redis://",
         "127.0.0.1:6379",
         "http://127.0.0.1/",
-        "rediss://shop:hunter2@127.0.0.1/",
+        "rediss://shop:hunter2@127.0.0.1:notaport/",
         "redis://shop:hunter2@127.0.0.1:notaport/",
         "redis://shop:hunter2@127.0.0.1:99999/",
         "redis://shop:hunter2@127.0.0.1/notanumber",

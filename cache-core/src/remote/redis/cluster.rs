@@ -204,8 +204,8 @@ pub(crate) async fn ask(target: &Target, connection: &mut MultiplexedConnection)
     let text: Result<String, Error> = target.step("CLUSTER NODES", question.query_async(connection)).await;
     let view = View::parse(&text.map_err(|error| match error.kind() {
         ErrorKind::Remote => {
-            let detail = format!("{} is no node of a cluster; name one server with `redis(..)`", target.address());
-            Error::caused(ErrorKind::Unsupported, "cluster", detail, error)
+            let detail = format!("{} is no node of a cluster: name one server with `Redis::server`", target.address());
+            Error::caused(ErrorKind::Config, "cluster", detail, error)
         }
         _ => error,
     })?);

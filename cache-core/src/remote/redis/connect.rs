@@ -108,11 +108,11 @@ impl Target {
         match timeout(self.patience, self.connect(config)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.explain("connect", &error)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Timeout,
-                "connect",
-                format!("{} did not answer within {:?}", self.address(), self.patience),
-            )),
+            Err(_) => {
+                let hint = if self.is_tls { "; a port that does not speak TLS says nothing to it" } else { "" };
+                let detail = format!("{} did not answer within {:?}{hint}", self.address(), self.patience);
+                Err(Error::new(ErrorKind::Timeout, "connect", detail))
+            }
         }
     }
 
@@ -124,7 +124,8 @@ impl Target {
         #[cfg(feature = "tls")]
         if let (true, Some(tls)) = (self.is_tls, &self.tls) {
             let (host, port) = self.host_and_port();
-            return self.over(super::tls::open(tls, &host, port).await?, config).await;
+            let stream = super::tls::open(tls, &host, port).await?;
+            return self.over(stream, config).await.map_err(super::tls::or_refused);
         }
         Client::open(self.info.clone())?.get_multiplexed_async_connection_with_config(&config).await
     }

@@ -55,6 +55,7 @@ impl Link {
             })
             .await?;
         let () = target.step("PING", redis::cmd("PING").exec_async(&mut data)).await?;
+        let identity = server::identity(target, &mut data, fleet.cluster.is_some()).await?;
         let mut has_meta = true;
         if let Some(cluster) = &fleet.cluster {
             let view = cluster::ask(target, &mut data).await?;
@@ -71,11 +72,10 @@ impl Link {
         let [control, payload] = [0, 1].map(|beyond| fleet.names.probe(&fleet.node, beat.slot(), PROBES + beyond));
         let rehearsal = fleet.scripts.rehearsal(&control, &payload, fleet.clock.remote_micros());
         target.batch("rehearsal", &mut data, &rehearsal).await?;
-        let identity = server::identity(target, &mut data).await?;
 
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;
-        listen(fleet, target, mechanism, &mut data, &mut ears).await?;
+        listen(fleet, target, mechanism, beat.slot(), &mut data, &mut ears).await?;
         Ok(Self { data, ears, hearing, mechanism, identity, gone, answers: AtomicBool::new(true) })
     }
 

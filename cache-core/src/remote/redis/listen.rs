@@ -8,7 +8,7 @@ use crate::{
     tier::Mechanism,
 };
 
-/// Makes the server tell this connection about changes of our records, and of this node's own beat.
+/// Makes the server tell this connection about changes of our records, and of this node's own beat, which is in `slot`.
 ///
 /// # Errors
 ///
@@ -18,11 +18,12 @@ pub(crate) async fn listen(
     fleet: &Fleet,
     target: &Target,
     mechanism: Mechanism,
+    slot: Option<u16>,
     data: &mut MultiplexedConnection,
     ears: &mut MultiplexedConnection,
 ) -> Result<(), Error> {
     match mechanism {
-        Mechanism::Keyspace => keyspace(fleet, target, data, ears).await,
+        Mechanism::Keyspace => keyspace(fleet, target, slot, data, ears).await,
         Mechanism::Tracking => tracking(fleet, target, ears).await,
     }
 }
@@ -30,10 +31,12 @@ pub(crate) async fn listen(
 async fn keyspace(
     fleet: &Fleet,
     target: &Target,
+    slot: Option<u16>,
     data: &mut MultiplexedConnection,
     ears: &mut MultiplexedConnection,
 ) -> Result<(), Error> {
-    server::check_notifications(target, data, &fleet.names, fleet.config.ensure_notifications).await?;
+    let fence = fleet.names.fence(slot);
+    server::check_notifications(target, data, fence, fleet.config.ensure_notifications).await?;
     let patterns = fleet.names.patterns(target.database());
     let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
         Ok(()) if fleet.cluster.is_some() => {

@@ -69,9 +69,13 @@ impl Names {
         format!("{ns}:h:{{{ns}.{partition}}}:{incident:016x}", ns = self.namespace)
     }
 
-    /// The record that is written when changes may have gone untold, for everybody to hear.
-    pub(crate) fn fence(&self) -> String {
-        self.keyed('t', FENCE)
+    /// The record that is written when changes may have gone untold, for everybody to hear who listens to that primary. In a
+    /// cluster it is in a slot of the primary's.
+    pub(crate) fn fence(&self, slot: Option<u16>) -> String {
+        slot.map_or_else(
+            || self.keyed('t', FENCE),
+            |slot| format!("{}:t:{{{}}}:{FENCE}", self.namespace, slot::tag_of(slot)),
+        )
     }
 
     /// A record of a node's beat. In a cluster it is in a slot of the primary whose beat it is.
@@ -149,7 +153,8 @@ mod tests {
         assert_eq!(names.heard(&names.tag(&TagId::Namespace)), Some(Heard::Tag(TagId::Namespace)));
         assert_eq!(names.heard(&names.probe("n1", None, 3)), Some(Heard::Probe(3)));
         assert_eq!(names.heard(&names.probe("n1", Some(77), 3)), Some(Heard::Probe(3)));
-        assert_eq!(names.heard(&names.fence()), Some(Heard::Fence));
+        assert_eq!(names.heard(&names.fence(None)), Some(Heard::Fence));
+        assert_eq!(names.heard(&names.fence(Some(77))), Some(Heard::Fence));
     }
 
     #[test]
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(names.slot_of(namespace), slot::of(&names.tag(&TagId::Namespace)));
         assert_eq!(names.slot_of(namespace), slot::of(&names.mark(7)), "a script has both");
         assert_eq!(slot::of(&names.probe("n1", Some(77), 3)), 77);
+        assert_eq!(slot::of(&names.fence(Some(77))), 77);
     }
 
     #[test]

@@ -46,7 +46,15 @@ impl Sentinels {
         let mut connection = sentinel.open(|_| {}).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
-        let answer: Option<(String, u16)> = sentinel.step("SENTINEL", question.query_async(&mut connection)).await?;
+        let answer: Result<Option<(String, u16)>, Error> =
+            sentinel.step("SENTINEL", question.query_async(&mut connection)).await;
+        let answer = answer.map_err(|error| match error.kind() {
+            ErrorKind::Remote => {
+                let detail = format!("{} is no sentinel: name one server with `Redis::server`", sentinel.address());
+                Error::caused(ErrorKind::Config, "sentinel", detail, error)
+            }
+            _ => error,
+        })?;
         let Some((host, port)) = answer else {
             let detail = format!("the sentinel at {} does not know the service `{}`", sentinel.address(), self.service);
             return Err(Error::new(ErrorKind::Config, "sentinel", detail));

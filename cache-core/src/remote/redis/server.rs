@@ -18,11 +18,12 @@ const SETTING: &str = "notify-keyspace-events";
 
 /// Makes sure that the server tells about changes, as far as it can be asked.
 ///
-/// A server that refuses `CONFIG` is not asked: the echo of the first beat proves it, or fails to.
+/// A server that refuses `CONFIG` is not asked: the echo of the first beat proves it, or fails to. `fence` is the record to
+/// write when they had been off.
 pub(crate) async fn check_notifications(
     target: &Target,
     connection: &mut MultiplexedConnection,
-    names: &Names,
+    fence: String,
     ensure: bool,
 ) -> Result<(), Error> {
     let mut question = cmd("CONFIG");
@@ -47,7 +48,7 @@ pub(crate) async fn check_notifications(
     // fall into that time would not know.
     let mut setting = redis::pipe();
     setting.atomic().cmd("CONFIG").arg("SET").arg(SETTING).arg(&united);
-    setting.cmd("SET").arg(names.fence()).arg(1);
+    setting.cmd("SET").arg(fence).arg(1);
     let set: Result<(), Error> = target.step("CONFIG SET", setting.exec_async(connection)).await;
     set.map_err(|error| {
         let detail = format!("{}, and the server refused to have it set", advice(target, Some(&flags)));
@@ -97,10 +98,11 @@ impl Identity {
 }
 
 /// Asks a server who it is; `None` if it does not say so to this user. A replica is an error, which passes: it may be on its
-/// way to become the primary that somebody took it for.
+/// way to become the primary that somebody took it for. One that is not what it was named for is an error.
 pub(crate) async fn identity(
     target: &Target,
     connection: &mut MultiplexedConnection,
+    is_cluster: bool,
 ) -> Result<Option<Identity>, Error> {
     let mut question = redis::pipe();
     for section in ["server", "replication"] {
@@ -115,6 +117,15 @@ pub(crate) async fn identity(
     let text = text.join("\n");
     let field =
         |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':')).map(String::from);
+    let other = match (field("redis_mode").as_deref(), is_cluster) {
+        (Some("cluster"), false) => Some("is a node of a cluster: name it with `Redis::cluster`"),
+        (Some("standalone"), true) => Some("is no node of a cluster: name one server with `Redis::server`"),
+        (Some("sentinel"), _) => Some("is a sentinel: name it with `Redis::sentinel`"),
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(Error::config("redis", format!("{} {other}", target.address())));
+    }
     if field("role").as_deref() == Some("slave") {
         let detail = format!("{} is a replica, and takes no writes", target.address());
         return Err(Error::new(ErrorKind::Unreachable, "INFO", detail));

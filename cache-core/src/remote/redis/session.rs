@@ -217,13 +217,9 @@ impl Session {
         let config = &self.shard.fleet.config;
         if link.mechanism == Mechanism::Keyspace {
             let mut data = link.data.clone();
-            let checked = server::check_notifications(
-                &self.shard.target(),
-                &mut data,
-                &self.shard.fleet.names,
-                config.ensure_notifications,
-            )
-            .await;
+            let (target, fence) = (self.shard.target(), self.shard.fleet.names.fence(self.beat.slot()));
+            let ensure = config.ensure_notifications;
+            let checked = server::check_notifications(&target, &mut data, fence, ensure).await;
             let Err(error) = checked else { return false };
             tracing::warn!(%error, "Redis no longer tells about changes");
         }

@@ -94,14 +94,21 @@ pub(crate) async fn open(connector: &TlsConnector, host: &str, port: u16) -> Res
     }
     let (stream, _) = select_ok(addresses).await?;
     stream.set_nodelay(true)?;
-    connector.connect(name, stream).await.map_err(|error| {
-        if let Some(inner) = error.get_ref()
-            && inner.is::<rustls::Error>()
-        {
-            // Whoever is there is not who they have to be, or does not take us for who we are.
-            RedisError::from((redis::ErrorKind::InvalidClientConfig, "the TLS handshake failed", error.to_string()))
-        } else {
-            error.into()
-        }
-    })
+    connector.connect(name, stream).await.map_err(|error| or_refused(error.into()))
 }
+
+/// Whoever is there is not who they have to be, or does not take us for who we are: that is for a person to put right.
+///
+/// The second is said after the handshake, in answer to whatever comes first (RFC 8446, section 4.4.2.4).
+pub(crate) fn or_refused(error: RedisError) -> RedisError {
+    let inner = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<SharedError>());
+    let inner = inner.and_then(|shared| shared.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
+    if inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
+        RedisError::from((redis::ErrorKind::InvalidClientConfig, "the TLS handshake failed", error.to_string()))
+    } else {
+        error
+    }
+}
+
+/// As the client wraps errors of streams.
+type SharedError = Arc<dyn std::error::Error + Send + Sync>;
