@@ -169,8 +169,8 @@ impl Beat {
         let has_all = has_all && (is_same || !std::mem::take(&mut self.strayed));
         Ok(match (has_all, is_same) {
             (false, _) => Continuity::RolledBack { incident },
-            // Nothing was ever taken, so nothing can be missing.
-            (true, _) if !was_ever_taken => Continuity::Unbroken,
+            // Nothing was ever taken, so nothing can be missing; of a cluster, somebody else may have taken it before.
+            (true, _) if !was_ever_taken && fleet.cluster.is_none() => Continuity::Unbroken,
             (true, false) => Continuity::Replaced { incident },
             (true, true) => Continuity::Unbroken,
         })

@@ -82,11 +82,6 @@ impl Cluster {
         }
     }
 
-    /// Somebody was sent elsewhere: what is known is old.
-    pub(crate) fn redirected(&self) {
-        self.changed.notify_one();
-    }
-
     /// The number of the primary at an address, if it is known.
     pub(crate) fn at(&self, host: &str, port: u16) -> Option<PrimaryId> {
         let known = self.lock();

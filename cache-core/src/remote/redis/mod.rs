@@ -235,7 +235,8 @@ impl Fleet {
             let Some(Ok(value)) = answer else { continue };
             let Some(redirect) = commands::redirect(value) else { continue };
             let Some(cluster) = &self.cluster else { continue };
-            cluster.redirected();
+            // What is known is old: the next beat, which asks anew, is now.
+            router.shards.values().for_each(|shard| shard.beat_now.notify_one());
             let shard = cluster.at(&redirect.host, redirect.port).and_then(|id| router.shards.get(&id));
             if let Some(shard) = shard {
                 again.add(Arc::clone(shard), redirect.asking, index);
