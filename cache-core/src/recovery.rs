@@ -129,24 +129,13 @@ impl Recovery {
     /// A primary is back: what waits can be tried, and what it may have lost is queued.
     pub(crate) fn restored(&self, how: Continuity, now: Tick) {
         let mut state = self.lock();
-        let incident = match how {
-            Continuity::Unbroken => None,
-            Continuity::Replaced { incident } => {
-                let recent = std::mem::take(&mut state.recent);
-                for (_, record) in recent.into_iter().filter(|(confirmed, _)| now.since(*confirmed) <= REMEMBERED) {
-                    state.queue(record, None);
-                }
-                let forgotten = state.forgotten.take();
-                forgotten.filter(|confirmed| now.since(*confirmed) <= REMEMBERED).map(|_| incident)
-            }
-            Continuity::RolledBack { incident } => {
-                state.recent.clear();
-                state.forgotten = None;
-                Some(incident)
-            }
-        };
-        if let Some(incident) = incident {
+        if let Continuity::RolledBack { incident } = how {
             state.queue(Record::Tag(TagId::Namespace), Some(incident));
+        }
+        // Also where the namespace is healed: another node may have done that before a primary that was no longer one
+        // confirmed these.
+        if how != Continuity::Unbroken {
+            state.queue_recent(now);
         }
         self.publish(&state);
         // A replay that was given up for a while is tried now, whether or not anything was added.
@@ -243,6 +232,17 @@ impl Recovery {
 // === impl State ===
 
 impl State {
+    /// What was confirmed in the last minute may have been lost.
+    fn queue_recent(&mut self, now: Tick) {
+        let is_recent = |confirmed: &Tick| now.since(*confirmed) <= REMEMBERED;
+        for (_, record) in std::mem::take(&mut self.recent).into_iter().filter(|(confirmed, _)| is_recent(confirmed)) {
+            self.queue(record, None);
+        }
+        if self.forgotten.take().as_ref().is_some_and(is_recent) {
+            self.queue(Record::Tag(TagId::Namespace), None);
+        }
+    }
+
     fn queue(&mut self, record: Record, incident: Option<u64>) {
         self.number += 1;
         let number = self.number;
@@ -302,5 +302,42 @@ impl Taken {
             Some(incident) => Op::Heal { incident, proposed },
             None => Op::Bump { record: self.record.clone(), proposed, put: None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What waits after a primary is back in this way, an hour or a second after an eviction was confirmed.
+    fn waiting(how: Continuity, after: Duration) -> Vec<Record> {
+        let recovery = Recovery::new();
+        recovery.confirmed([Record::Control(Key::new("product").arg(7_u64))], Tick::ZERO);
+        recovery.restored(how, Tick::ZERO.plus(after));
+        let waiting = recovery.lock().take();
+        waiting.into_iter().map(|taken| taken.record).collect()
+    }
+
+    #[test]
+    fn what_was_confirmed_in_the_last_minute_is_issued_again_wherever_it_may_be_lost() {
+        let key = || Record::Control(Key::new("product").arg(7_u64));
+        let second = Duration::from_secs(1);
+        assert_eq!(waiting(Continuity::Unbroken, second), []);
+        assert_eq!(waiting(Continuity::Replaced, second), [key()]);
+        // Another node may have healed before a primary that was no longer one confirmed this.
+        let healed = Continuity::RolledBack { incident: 1 };
+        assert_eq!(waiting(healed, second), [Record::Tag(TagId::Namespace), key()]);
+        assert_eq!(waiting(healed, Duration::from_secs(61)), [Record::Tag(TagId::Namespace)]);
+    }
+
+    #[test]
+    fn more_than_can_be_remembered_is_an_eviction_of_all() {
+        let recovery = Recovery::new();
+        let keys = (0..=RECENT as u64).map(|id| Record::Control(Key::new("product").arg(id)));
+        recovery.confirmed(keys, Tick::ZERO);
+        recovery.restored(Continuity::Replaced, Tick::ZERO);
+        let state = recovery.lock();
+        let namespace = state.tags.get(&TagId::Namespace).expect("all is evicted");
+        assert_eq!(namespace.incident, None, "another node's is not enough");
     }
 }

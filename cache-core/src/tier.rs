@@ -181,7 +181,7 @@ pub(crate) enum Continuity {
     /// It is the same, and has everything.
     Unbroken,
     /// It has everything that it acknowledged up to the last beat; what came after may be lost.
-    Replaced { incident: u64 },
+    Replaced,
     /// It came back with an older state, or with nothing.
     RolledBack { incident: u64 },
 }

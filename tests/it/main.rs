@@ -16,4 +16,5 @@ mod sentinel;
 mod simulation;
 mod start;
 mod support;
+mod torture;
 mod writers;

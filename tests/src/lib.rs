@@ -16,6 +16,7 @@
 
 pub mod fixtures;
 pub mod simulation;
+pub mod torture;
 
 pub use fixtures::{
     Counts, Direction, Proxy, RedisCluster, RedisOptions, RedisSentinel, RedisServer, Settled, StartError,

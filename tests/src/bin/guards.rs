@@ -372,6 +372,41 @@ const GUARDS: &[Guard] = &[
         "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n        self.evict_locally(targets);",
         "        self.evict_locally(targets);\n        let _waits = budget.spend(&self.clock, self.remote.catch_up(Vec::new())).await;\n        let ack = self.acknowledge(targets.records(), answer);",
     ),
+    unit(
+        "a server that lost something is told again what was confirmed in the last minute",
+        "recovery.rs",
+        "if how != Continuity::Unbroken {",
+        "if how == Continuity::Replaced {",
+        "recovery::tests::what_was_confirmed_in_the_last_minute_is_issued_again_wherever_it_may_be_lost",
+    ),
+    unit(
+        "what somebody said once counts until a primary speaks",
+        "remote/redis/cluster.rs",
+        "let said: Vec<(PrimaryId, &View)> = if views.is_empty() {\n            hearsay",
+        "let said: Vec<(PrimaryId, &View)> = if hearsay.is_some() {\n            hearsay",
+        "remote::redis::cluster::tests::hearsay_counts_until_a_primary_speaks",
+    ),
+    unit(
+        "a partition is as coherent as all who may take a write to it",
+        "coherence.rs",
+        "!guardians.is_empty() && guardians.iter().all(heard)",
+        "guardians.first().is_some_and(heard)",
+        "coherence::tests::a_partition_that_moves_is_as_coherent_as_both_ends",
+    ),
+    guard(
+        "a beat counts only if as many replicas have it as have to",
+        "remote/redis/beat.rs",
+        "if !answer.has_replicas {",
+        "if false {",
+        "sentinel::a_primary_that_its_replica_has_left_does_not_keep_the_bound",
+    ),
+    guard(
+        "a primary that another has taken the place of is left",
+        "remote/redis/session.rs",
+        "if shard.has_moved(self.beat.number()).await {",
+        "if false {",
+        "sentinel::an_old_primary_that_is_still_there_is_left",
+    ),
 ];
 
 /// Seeds within which the simulation has to notice.

@@ -171,7 +171,7 @@ impl Beat {
             (false, _) => Continuity::RolledBack { incident },
             // Nothing was ever taken, so nothing can be missing; of a cluster, somebody else may have taken it before.
             (true, _) if !was_ever_taken && fleet.cluster.is_none() => Continuity::Unbroken,
-            (true, false) => Continuity::Replaced { incident },
+            (true, false) => Continuity::Replaced,
             (true, true) => Continuity::Unbroken,
         })
     }

@@ -9,20 +9,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::join, stream::FuturesUnordered};
 use redis::aio::MultiplexedConnection;
 use tokio::{
     sync::Notify,
     time::{Duration, sleep},
 };
 
-use super::{Fleet, Place, Router, Shard, beat::Beat, connect::Target, link::Link, session::Session, view::View};
+use super::{
+    Fleet, Place, Router, Shard, beat::Beat, connect::Target, link::Link, names::Names, session::Session, view::View,
+};
 use crate::{
     error::{Error, ErrorKind},
     tier::{Assignment, PrimaryId},
 };
 
-const BACKOFF: Duration = Duration::from_millis(200);
+/// How long nobody may say anything before all are asked.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// What is known of the cluster.
 pub(crate) struct Cluster {
@@ -38,6 +41,8 @@ struct Known {
     members: Vec<Member>,
     /// What each says, as long as it can be reached.
     views: HashMap<PrimaryId, View>,
+    /// What somebody said who was asked once: it counts as long as no primary says anything.
+    hearsay: Option<(PrimaryId, View)>,
 }
 
 /// A primary by its address.
@@ -76,10 +81,15 @@ impl Cluster {
     /// What a primary said counts no more: it cannot be reached.
     pub(crate) fn lost(&self, primary: PrimaryId) {
         let mut known = self.lock();
-        // The last word of all is better than none.
-        if known.views.len() > 1 && known.views.remove(&primary).is_some() {
+        if let Some(view) = known.views.remove(&primary) {
+            // The last word of all is better than none.
+            known.hearsay = Some((primary, view));
             self.changed.notify_one();
         }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.lock().views.is_empty()
     }
 
     /// The number of the primary at an address, if it is known.
@@ -93,9 +103,14 @@ impl Cluster {
     }
 
     /// Puts together what is known.
-    fn picture(&self, fleet: &Fleet) -> Picture {
+    fn picture(&self, names: &Names) -> Picture {
         let mut known = self.lock();
-        let Known { members, views } = &mut *known;
+        let Known { members, views, hearsay } = &mut *known;
+        let said: Vec<(PrimaryId, &View)> = if views.is_empty() {
+            hearsay.iter().map(|(said_by, view)| (*said_by, view)).collect()
+        } else {
+            views.iter().map(|(said_by, view)| (*said_by, view)).collect()
+        };
         let mut number = |primary: &super::view::Primary, said_by: PrimaryId| {
             // One that does not know its own address is where it was asked.
             if primary.ip.is_empty() && primary.is_self {
@@ -112,11 +127,11 @@ impl Cluster {
         let mut present: Vec<PrimaryId> = Vec::new();
         let mut owners = Vec::new();
         let mut guardians = Vec::new();
-        for partition in 0..fleet.names.partitions() {
-            let slot = fleet.names.slot_of(partition);
+        for partition in 0..names.partitions() {
+            let slot = names.slot_of(partition);
             let mut of_this = Vec::new();
             let mut owner: Option<(u64, PrimaryId)> = None;
-            for (said_by, view) in &*views {
+            for (said_by, view) in &said {
                 for primary in view.guardians(slot) {
                     let Some(id) = number(primary, *said_by) else { continue };
                     if !of_this.contains(&id) {
@@ -143,14 +158,16 @@ impl Cluster {
     /// Whose a slot is.
     fn owner_of(&self, slot: u16) -> Option<PrimaryId> {
         let known = self.lock();
-        let owners = known.views.values().flat_map(|view| view.primaries.iter().filter(|primary| primary.owns(slot)));
+        let hearsay = known.hearsay.iter().map(|(_, view)| view).filter(|_| known.views.is_empty());
+        let views = known.views.values().chain(hearsay);
+        let owners = views.flat_map(|view| view.primaries.iter().filter(|primary| primary.owns(slot)));
         let owner = owners.max_by_key(|primary| primary.epoch)?;
         let index = known.members.iter().position(|member| owner.is_at(&member.ip, member.port));
         index.and_then(PrimaryId::of_index)
     }
 
     /// Asks the seeds, and everybody who was ever heard of, until somebody answers.
-    async fn first_view(&self, fleet: &Fleet) -> Result<(), Error> {
+    async fn ask_around(&self, fleet: &Fleet) -> Result<(), Error> {
         let mut last = None;
         let members: Vec<Target> = {
             let known = self.lock();
@@ -169,7 +186,8 @@ impl Cluster {
                         known.members.len() - 1
                     });
                     let Some(id) = PrimaryId::of_index(number) else { continue };
-                    known.views.insert(id, view);
+                    known.hearsay = Some((id, view));
+                    self.changed.notify_one();
                     return Ok(());
                 }
                 Err(error) => last = Some(error),
@@ -234,7 +252,7 @@ impl Sessions {
     pub(crate) async fn first_links(&mut self) -> Result<Vec<(Session, Option<Arc<Link>>)>, Error> {
         let fleet = Arc::clone(&self.fleet);
         let Some(cluster) = &fleet.cluster else { return Ok(Vec::new()) };
-        cluster.first_view(&fleet).await?;
+        cluster.ask_around(&fleet).await?;
         let mut sessions = Vec::new();
         for mut session in self.follow() {
             match session.first_link().await {
@@ -242,6 +260,7 @@ impl Sessions {
                 // One of several may be down just now.
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "starting without a primary");
+                    cluster.lost(session.primary());
                     sessions.push((session, None));
                 }
                 Err(error) => return Err(error),
@@ -257,7 +276,7 @@ impl Sessions {
     fn follow(&mut self) -> Vec<Session> {
         let fleet = Arc::clone(&self.fleet);
         let Some(cluster) = &fleet.cluster else { return Vec::new() };
-        let picture = cluster.picture(&fleet);
+        let picture = cluster.picture(&fleet.names);
         // The marks before the routes: nothing is served of a primary that nobody listens to.
         fleet.listener.assigned(&picture.assignment);
         let present = &picture.assignment.present;
@@ -298,10 +317,6 @@ impl Sessions {
         let following = async {
             let mut kept: FuturesUnordered<_> = first.into_iter().map(|(session, link)| session.keep(link)).collect();
             loop {
-                if self.shards.is_empty() && cluster.first_view(&fleet).await.is_err() {
-                    sleep(BACKOFF.mul_f64(0.5 + fastrand::f64())).await;
-                    continue;
-                }
                 for session in self.follow() {
                     kept.push(session.keep(None));
                 }
@@ -311,14 +326,86 @@ impl Sessions {
                         biased;
                         () = cluster.changed.notified() => break,
                         Some(()) = kept.next() => {}
-                        else => break,
                     }
                 }
             }
         };
-        fleet.closed.run_until_cancelled(following).await;
+        // All may have moved elsewhere while nobody was reached.
+        let asking = async {
+            loop {
+                sleep(SILENCE.mul_f64(0.5 + fastrand::f64())).await;
+                if cluster.is_silent()
+                    && let Err(error) = cluster.ask_around(&fleet).await
+                {
+                    tracing::debug!(%error, "no node of the cluster answers");
+                }
+            }
+        };
+        fleet.closed.run_until_cancelled(join(following, asking)).await;
         for shard in self.shards.values() {
             shard.hang_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: PrimaryId = PrimaryId::FIRST;
+
+    /// A cluster that knows of one node, which is asked.
+    fn cluster() -> Cluster {
+        let cluster = Cluster::new(Vec::new());
+        cluster.lock().members.push(Member { ip: "10.0.0.1".into(), hostname: None, port: 7000 });
+        cluster
+    }
+
+    /// What a node says: who has all the slots, by the last number of its address.
+    fn all_are_of(number: u8) -> View {
+        View::parse(&format!("id{number} 10.0.0.{number}:7000@17000 master - 0 0 {number} connected 0-16383\n"))
+    }
+
+    fn owners(cluster: &Cluster) -> Vec<String> {
+        let picture = cluster.picture(&Names::new("shop", 4));
+        let mut owners: Vec<String> =
+            picture.assignment.present.iter().map(|id| picture.members[id.index()].ip.clone()).collect();
+        owners.sort();
+        owners
+    }
+
+    fn second() -> PrimaryId {
+        PrimaryId::of_index(1).unwrap()
+    }
+
+    #[test]
+    fn hearsay_counts_until_a_primary_speaks() {
+        let cluster = cluster();
+        cluster.lock().hearsay = Some((FIRST, all_are_of(2)));
+        assert_eq!(owners(&cluster), ["10.0.0.2"]);
+        cluster.saw(second(), all_are_of(3));
+        assert_eq!(owners(&cluster), ["10.0.0.3"], "whoever was asked once may have been wrong, or be by now");
+    }
+
+    #[test]
+    fn what_one_said_that_is_lost_counts_only_if_nobody_else_speaks() {
+        let cluster = cluster();
+        cluster.saw(FIRST, all_are_of(1));
+        cluster.lost(FIRST);
+        assert_eq!(owners(&cluster), ["10.0.0.1"], "the last word of all is better than none");
+        assert!(cluster.is_silent());
+        cluster.saw(second(), all_are_of(2));
+        assert_eq!(owners(&cluster), ["10.0.0.2"]);
+    }
+
+    #[test]
+    fn guardians_are_whoever_anybody_takes_for_one_and_the_owner_is_the_latest() {
+        let cluster = cluster();
+        cluster.saw(FIRST, all_are_of(1));
+        cluster.saw(second(), all_are_of(2));
+        let picture = cluster.picture(&Names::new("shop", 4));
+        assert!(picture.assignment.guardians.iter().all(|guardians| guardians.len() == 2));
+        let owners = picture.owners.iter().flatten().map(|id| picture.members[id.index()].ip.as_str());
+        assert!(owners.eq(["10.0.0.2"; 4]), "of two that claim a slot the one with the higher epoch has it");
     }
 }

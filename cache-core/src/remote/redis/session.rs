@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    tier::{Continuity, Mechanism},
+    tier::{Continuity, Mechanism, PrimaryId},
 };
 
 /// Beats per bound.
@@ -32,6 +32,11 @@ impl Session {
     /// A session; `beat` is that of a primary whose place this one has taken.
     pub(crate) fn new(shard: Arc<Shard>, beat: Option<Beat>) -> Self {
         Self { shard, beat: beat.unwrap_or_default(), mechanism: 0 }
+    }
+
+    /// Whom it is with.
+    pub(crate) fn primary(&self) -> PrimaryId {
+        self.shard.id
     }
 
     /// The first link of a cache: whatever a person has to put right is an error here.
@@ -150,6 +155,15 @@ impl Session {
     }
 
     async fn attempt(&mut self) -> Result<(Arc<Link>, Continuity), Error> {
+        let attempt = self.try_to_link().await;
+        if let (Err(_), Some(cluster)) = (&attempt, &self.shard.fleet.cluster) {
+            // What it said on the way counts only as long as it can be asked again.
+            cluster.lost(self.shard.id);
+        }
+        attempt
+    }
+
+    async fn try_to_link(&mut self) -> Result<(Arc<Link>, Continuity), Error> {
         let shard = Arc::clone(&self.shard);
         let mechanisms = &shard.fleet.config.mechanisms;
         let mechanism = mechanisms[self.mechanism % mechanisms.len()];
