@@ -22,6 +22,7 @@ pub struct Policy {
     l1: Option<Duration>,
     negative: Option<Duration>,
     jitter: Option<f64>,
+    warm_up: Option<Duration>,
     max_ttl: Option<Duration>,
     max_bytes: Option<usize>,
 }
@@ -60,6 +61,15 @@ impl Policy {
     #[must_use]
     pub fn jitter(mut self, jitter: f64) -> Self {
         self.jitter = Some(jitter);
+        self
+    }
+
+    /// How long before a value ends to be fresh it is loaded again, so that its next reader finds it warm; of those that are
+    /// asked for with a load that can be repeated ([`Request::or_load_warm`](crate::Request::or_load_warm)). At most half of
+    /// the TTL counts. Default: zero, not at all.
+    #[must_use]
+    pub fn warm_up(mut self, ahead: Duration) -> Self {
+        self.warm_up = Some(ahead);
         self
     }
 
@@ -136,6 +146,7 @@ pub(crate) struct Resolved {
     pub(crate) l1: Duration,
     pub(crate) negative: Duration,
     pub(crate) jitter: f64,
+    pub(crate) warm_up: Duration,
     pub(crate) max_ttl: Duration,
     pub(crate) max_bytes: usize,
 }
@@ -154,6 +165,7 @@ impl Resolved {
         let ttl = overrides.ttl.unwrap_or(self.ttl).min(self.max_ttl);
         Self {
             ttl,
+            warm_up: self.warm_up.min(ttl / 2),
             l1: overrides.l1.unwrap_or(if overrides.ttl.is_some() { self.l1.max(ttl) } else { self.l1 }).min(ttl),
             negative: overrides.negative.unwrap_or(self.negative).min(self.max_ttl),
             ..self
@@ -244,11 +256,18 @@ impl PolicyTree {
                 Said { value: (ttl.value / 10).min(DEFAULT_NEGATIVE_CAP), source: "a tenth of ttl, at most 30s".into() }
             }
         };
+        let warm_up = match self.nearest(scope, |policy| policy.warm_up.map(Some), None) {
+            Said { value: Some(value), source } => {
+                capped(Said { value, source }, &Said { value: ttl.value / 2, source: "a half of it".into() }, "ttl")
+            }
+            Said { value: None, .. } => Said { value: Duration::ZERO, source: "built in".into() },
+        };
         let rows = vec![
             Row::new("ttl", duration::display(ttl.value), &ttl.source),
             Row::new("l1", duration::display(l1.value), &l1.source),
             Row::new("negative", duration::display(negative.value), &negative.source),
             Row::new("jitter", jitter.value.to_string(), &jitter.source),
+            Row::new("warm_up", duration::display(warm_up.value), &warm_up.source),
             Row::new("max_ttl", duration::display(max_ttl.value), &max_ttl.source),
             Row::new("max_bytes", max_bytes.value.to_string(), &max_bytes.source),
         ];
@@ -257,6 +276,7 @@ impl PolicyTree {
             l1: l1.value,
             negative: negative.value,
             jitter: jitter.value,
+            warm_up: warm_up.value,
             max_ttl: max_ttl.value,
             max_bytes: max_bytes.value,
         };

@@ -28,6 +28,7 @@ pub(crate) enum Count {
     Loads,
     LoadFailures,
     LoadPanics,
+    WarmUps,
     Revalidated,
     Fills,
     FillsRefused,
@@ -74,6 +75,7 @@ impl Counters {
             loads: of(Count::Loads),
             load_failures: of(Count::LoadFailures),
             load_panics: of(Count::LoadPanics),
+            warm_ups: of(Count::WarmUps),
             revalidated: of(Count::Revalidated),
             fills: of(Count::Fills),
             fills_refused: of(Count::FillsRefused),
@@ -111,6 +113,8 @@ pub struct Stats {
     pub load_failures: u64,
     /// Loads that panicked.
     pub load_panics: u64,
+    /// Loads ahead of a value's end ([`Policy::warm_up`](crate::Policy::warm_up)).
+    pub warm_ups: u64,
     /// Local entries that Redis confirmed after a doubt (a hint on their stripe, a fence).
     pub revalidated: u64,
     /// Values stored in Redis after a load.

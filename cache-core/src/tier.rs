@@ -55,6 +55,8 @@ pub(crate) enum Op {
     Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration },
     /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`].
     Bump { record: Record, proposed: u64, put: Option<Put> },
+    /// Takes the lease of a key's load, if nobody has it, for that long. Answered by [`Reply::Yes`].
+    Lease { key: Key, life: Duration },
     /// Moves the generation of the namespace, unless somebody has done so for this incident. Answered by [`Reply::Bumped`].
     Heal { incident: u64, proposed: u64 },
 }
@@ -63,7 +65,7 @@ impl Op {
     /// The record that it is about.
     pub(crate) fn record(&self) -> Record {
         match self {
-            Self::Read { key, .. } | Self::Fill { key, .. } => Record::Control(key.clone()),
+            Self::Read { key, .. } | Self::Fill { key, .. } | Self::Lease { key, .. } => Record::Control(key.clone()),
             Self::Check { record, .. }
             | Self::Version { record }
             | Self::Acquire { record, .. }
@@ -272,7 +274,7 @@ impl NullRemote {
     fn answer(&self, op: &Op) -> Reply {
         match op {
             Op::Read { .. } => Reply::Read { version: None, payload: None },
-            Op::Check { .. } => Reply::Yes(true),
+            Op::Check { .. } | Op::Lease { .. } => Reply::Yes(true),
             Op::Fill { .. } => Reply::Yes(false),
             Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(self.next_version())),
             Op::Bump { put, .. } => Reply::Bumped { version: self.next_version(), stored: put.is_some() },

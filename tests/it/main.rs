@@ -17,4 +17,5 @@ mod simulation;
 mod start;
 mod support;
 mod torture;
+mod warm;
 mod writers;

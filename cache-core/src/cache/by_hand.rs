@@ -184,6 +184,46 @@ impl<'c> Request<'c> {
         answered(cache, answer).map(some)
     }
 
+    /// As [`or_load`](Self::or_load), with a load that can be repeated: as long as the key is asked for in this way at least
+    /// once from one load to the next, it is loaded again [`Policy::warm_up`](crate::Policy::warm_up) before the value ends to
+    /// be fresh, and no reader waits. One node of all does it; the others take what it stored. What may be evicted meanwhile
+    /// is as with every load: what was loaded before is not stored after it.
+    ///
+    /// At most 10,000 keys of a cache are kept warm in a process, 16 loads at once; one more key expires as any other does. A
+    /// load that fails is tried again until the value has expired.
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched; of a load ahead, nobody's.
+    ///
+    /// # Panics
+    ///
+    /// When the load does, if it was this call's.
+    pub async fn or_load_warm<T, E, F, L>(self, load: L) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        E: Send + 'static,
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let inner = &self.cache.0;
+        let found = inner.hit(&self.key, |entry, value: &Option<T>| Some((value.clone()?, Arc::clone(entry))));
+        if let Some((value, entry)) = found {
+            if !inner.is_kept_warm::<T>(&self.key) {
+                inner.keep_warm(self.repeatable(), &Arc::new(load), &entry);
+            }
+            return Ok(with_entry(self.cache, value, Outcome::Hit(Tier::Local), Some(&entry)));
+        }
+        let (repeatable, load) = (self.repeatable(), Arc::new(load));
+        let (cache, call) = self.call::<T, E>(false);
+        let first = load();
+        let answer = cache.answer_owned(call, async move { first.await.map(Some) }).await;
+        if let Some(entry) = &answer.entry {
+            cache.0.keep_warm(repeatable, &load, entry);
+        }
+        answered(cache, answer).map(some)
+    }
+
     /// As [`or_load`](Self::or_load), for loads that borrow: the load runs in the caller, and if the caller goes away the next
     /// waiter loads.
     ///
@@ -259,7 +299,28 @@ impl<'c> Request<'c> {
     }
 
     fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Call<T, E>) {
-        let call = Call {
+        let Self { cache, key, tags, overrides, place } = self;
+        (cache, Repeatable { key, tags, overrides, place }.call(none))
+    }
+
+    fn repeatable(&self) -> Repeatable {
+        let Self { key, tags, overrides, place, .. } = self.clone();
+        Repeatable { key, tags, overrides, place }
+    }
+}
+
+/// A request that can be made again.
+#[derive(Clone, Debug)]
+pub(super) struct Repeatable {
+    pub(super) key: Key,
+    tags: Vec<Key>,
+    pub(super) overrides: Overrides,
+    place: Place,
+}
+
+impl Repeatable {
+    pub(super) fn call<T: CacheValue, E: 'static>(self, none: bool) -> Call<T, E> {
+        Call {
             shape_tags: shapes(&self.tags),
             key: self.key,
             tags: self.tags,
@@ -269,8 +330,7 @@ impl<'c> Request<'c> {
             overrides: self.overrides,
             rev: 0,
             rules: Rules::default(),
-        };
-        (self.cache, call)
+        }
     }
 }
 

@@ -104,6 +104,25 @@ impl Cache {
 }
 
 impl Inner {
+    /// Loads a key although it is cached: what is loaded takes the place of what is there, if nothing moved meanwhile. Not if
+    /// somebody loads it already.
+    pub(super) async fn reload<T, E, F>(self: &Arc<Self>, call: Call<T, E>, load: F) -> Option<Arc<Entry>>
+    where
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<Option<T>, E>>,
+    {
+        let scope = self.scopes.state(call.key.scope(), &self.tags);
+        let slot = ValueOps::<T>::slot();
+        let seat = self.flights.board(&call.key, slot, 0, |departure| self.stands(departure));
+        let Turn::Lead(lead) = seat.turn().await else { return None };
+        let watch = self.watch(&call.key, &scope, &call.tags);
+        lead.depart(watch.departure());
+        let budget = Budget::new(self.budget);
+        let ticket = Ticket { call, scope, watch: Some(watch), lead: Some(lead), budget, bypass: None };
+        self.fly(Box::new(ticket), load).await.entry
+    }
+
     /// Everything up to the load.
     async fn prepare<T: 'static, E: 'static>(&self, call: Call<T, E>) -> Ready<T, E> {
         let scope = self.scopes.state(call.key.scope(), &self.tags);

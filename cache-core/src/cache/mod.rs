@@ -13,6 +13,7 @@ mod probe;
 mod scopes;
 mod store;
 mod templates;
+mod warm;
 mod write;
 
 use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -20,7 +21,6 @@ use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, tim
 use futures_util::FutureExt;
 use tokio::sync::{Semaphore, oneshot};
 
-use self::scopes::Scopes;
 pub use self::{
     by_hand::{Entry, Request},
     call::{Judge, ShareOps},
@@ -31,6 +31,7 @@ pub(crate) use self::{
     context::{Context, stand_in, with_stand_in},
     write::{After, Phase, Write, WritePlan},
 };
+use self::{scopes::Scopes, warm::WarmUps};
 use crate::{
     clock::Clock,
     codec::Codec,
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     scopes: Scopes,
     flights: Arc<Flights>,
     fills: Arc<Semaphore>,
+    warm_ups: Arc<WarmUps>,
     codec: Codec,
     budget: Duration,
     on_l2_error: OnL2Error,
@@ -152,6 +154,7 @@ impl Cache {
             scopes: Scopes::new(parts.policies),
             flights: Arc::new(Flights::new()),
             fills: Arc::new(Semaphore::new(FILLS_UNDER_WAY)),
+            warm_ups: Arc::new(WarmUps::new()),
             codec: parts.codec,
             budget: parts.budget,
             on_l2_error: parts.on_l2_error,

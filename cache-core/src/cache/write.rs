@@ -170,7 +170,8 @@ impl Cache {
         }
         write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::Scope).collect();
         if let Some(key) = plan.put.clone() {
-            write.put = inner.begin_put(key, &plan, &mut write.budget).await;
+            // Boxed: the caller's own future carries it otherwise, and so on up.
+            write.put = Box::pin(inner.begin_put(key, &plan, &mut write.budget)).await;
         }
         write
     }
@@ -209,7 +210,7 @@ impl Write {
         let ack = match self.put.take() {
             Some(put) => {
                 let (inner, targets) = (Arc::clone(&self.inner), self.targets.clone());
-                inner.finish_put(put, ops, value, &after, targets, &mut self.budget).await
+                Box::pin(inner.finish_put(put, ops, value, &after, targets, &mut self.budget)).await
             }
             None => self.inner.evict_all(&self.targets.clone(), &mut self.budget).await,
         };

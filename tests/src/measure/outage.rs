@@ -88,6 +88,7 @@ pub async fn outage(stopped: Duration) -> Outage {
         // Time itself: Redis runs, then it is stopped, for as long as was asked.
         tokio::time::sleep(from).await;
         redis.pause().await;
+        // Time itself, too.
         tokio::time::sleep(stopped).await;
         redis.resume();
         let resumed = Instant::now();

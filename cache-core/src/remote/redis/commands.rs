@@ -119,6 +119,11 @@ impl Scripts {
                 }
                 pipeline.add_command(call);
             }
+            Op::Lease { key, life } => {
+                let mut take = cmd("SET");
+                take.arg(names.lease(key)).arg(1).arg("NX").arg("PX").arg(whole_millis(*life));
+                pipeline.add_command(take);
+            }
             Op::Heal { incident, proposed } => {
                 let mut call = evalsha(&self.heal, 2);
                 call.arg(names.tag(&TagId::Namespace)).arg(names.mark(*incident));
@@ -194,6 +199,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         }
         (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
         (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
+        (Op::Lease { .. }, taken @ (Value::Okay | Value::Nil)) => Reply::Yes(taken == Value::Okay),
         (Op::Fill { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
         (Op::Bump { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
             [Value::Int(version), Value::Int(stored)] if *version > 0 => {

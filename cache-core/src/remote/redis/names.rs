@@ -52,6 +52,11 @@ impl Names {
         format!("{}@{fingerprint}", self.keyed('d', &key.wire()))
     }
 
+    /// Whoever has it loads the key ahead of its readers. Nobody listens to it.
+    pub(crate) fn lease(&self, key: &Key) -> String {
+        self.keyed('l', &key.wire())
+    }
+
     pub(crate) fn tag(&self, tag: &TagId) -> String {
         self.keyed('t', &tag.wire())
     }
