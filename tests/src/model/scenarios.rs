@@ -1,0 +1,139 @@
+//! Who does what in a search, and how much may go wrong in it.
+
+use super::{
+    guards::Guard,
+    state::{
+        State,
+        Tagging::{self, ByResult, Known},
+    },
+    worker::Job::{self, Call, Evict, EvictTag, Put},
+};
+
+/// What a search begins with, and with it all that can happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub tagging: Tagging,
+    pub start: State,
+}
+
+/// Workers by node, what they do, and how their values get their tag.
+#[derive(Clone, Copy)]
+struct Cast {
+    name: &'static str,
+    tagging: Tagging,
+    workers: &'static [(usize, Job)],
+}
+
+/// What is there at the beginning.
+#[derive(Clone, Copy)]
+enum Start {
+    Cold,
+    /// What node 1 has loaded, node 0 has not asked for.
+    HalfWarm,
+    Warm,
+}
+
+const READERS: Cast =
+    Cast { name: "calls on both nodes, an eviction", tagging: Known, workers: &[(0, Call), (1, Call), (1, Evict)] };
+const AFAR: Cast =
+    Cast { name: "a call, evictions elsewhere", tagging: Known, workers: &[(0, Call), (1, Evict), (1, EvictTag)] };
+const HERE: Cast =
+    Cast { name: "a call, evictions on its node", tagging: Known, workers: &[(0, Call), (0, Evict), (0, EvictTag)] };
+const PAIR: Cast =
+    Cast { name: "two calls, the tag evicted", tagging: Known, workers: &[(0, Call), (0, Call), (1, EvictTag)] };
+const PUTS: Cast =
+    Cast { name: "a call, puts on both nodes", tagging: Known, workers: &[(0, Put), (1, Put), (0, Call)] };
+const PUT_AND_EVICTION: Cast =
+    Cast { name: "a call, a put and an eviction", tagging: Known, workers: &[(0, Call), (0, Put), (0, Evict)] };
+const PUT_AND_TAG: Cast =
+    Cast { name: "a call, a put, the tag evicted", tagging: Known, workers: &[(0, Call), (1, Put), (1, EvictTag)] };
+const RESULT_PAIR: Cast =
+    Cast { name: "tag of the result, two calls", tagging: ByResult, workers: &[(0, Call), (1, EvictTag), (0, Call)] };
+const RESULT_HERE: Cast =
+    Cast { name: "tag of the result, evictions", tagging: ByResult, workers: &[(0, Call), (0, EvictTag), (1, Evict)] };
+const RESULT_PUT: Cast =
+    Cast { name: "tag of the result, a put", tagging: ByResult, workers: &[(0, Call), (0, Put), (1, EvictTag)] };
+
+const ALL: [Cast; 10] =
+    [READERS, AFAR, HERE, PAIR, PUTS, PUT_AND_EVICTION, PUT_AND_TAG, RESULT_PAIR, RESULT_HERE, RESULT_PUT];
+
+// === impl Cast ===
+
+impl Cast {
+    fn scenario(self, start: Start, losses: u8, reclaims: u8) -> Scenario {
+        let cold = State::cold(self.workers, losses, reclaims);
+        let start = match start {
+            Start::Cold => cold,
+            Start::HalfWarm => cold.warm().forgotten(0),
+            Start::Warm => cold.warm(),
+        };
+        Scenario { name: self.name, tagging: self.tagging, start }
+    }
+}
+
+// === impl Scenario ===
+
+impl Scenario {
+    /// Those that a test has the time for: between them, every part of the protocol.
+    #[must_use]
+    pub fn short() -> Vec<Self> {
+        use Start::{Cold, HalfWarm, Warm};
+        vec![
+            READERS.scenario(Cold, 1, 0),
+            AFAR.scenario(Warm, 1, 0),
+            AFAR.scenario(Warm, 0, 1),
+            HERE.scenario(HalfWarm, 1, 0),
+            PAIR.scenario(Cold, 0, 1),
+            PUTS.scenario(Warm, 1, 0),
+            PUTS.scenario(Warm, 0, 1),
+            PUT_AND_TAG.scenario(Cold, 0, 0),
+            RESULT_PAIR.scenario(Cold, 1, 0),
+            RESULT_HERE.scenario(HalfWarm, 0, 1),
+            RESULT_PUT.scenario(Warm, 0, 1),
+        ]
+    }
+
+    /// All of them with more that goes wrong: some tens of millions of states.
+    #[must_use]
+    pub fn long() -> Vec<Self> {
+        ALL.into_iter().flat_map(|cast| [cast.scenario(Start::Cold, 1, 1), cast.scenario(Start::Warm, 1, 1)]).collect()
+    }
+
+    /// A small one in which a stale answer can be reached without the guard.
+    #[must_use]
+    pub fn without(guard: Guard) -> Self {
+        use Start::{Cold, HalfWarm, Warm};
+        match guard {
+            Guard::FillByVersion | Guard::MarksBeforeTheFirstCommand => READERS.scenario(Cold, 0, 0),
+            Guard::HintMovesTheStripe | Guard::HintMakesTheCellUnknown | Guard::ConfirmationReadsCells => {
+                AFAR.scenario(Warm, 0, 0)
+            }
+            Guard::MarksBeforeTheConfirmation
+            | Guard::FenceOnReconnect
+            | Guard::FenceAfterTheSubscription
+            | Guard::FenceReachesCells
+            | Guard::CellLearnsIfUnhinted
+            | Guard::CellKeepsTheEpochOfTheQuestion => AFAR.scenario(Warm, 1, 0),
+            Guard::MissingIsAMiss | Guard::MissingIsMadeAnew => AFAR.scenario(Warm, 0, 1),
+            Guard::PutCompares | Guard::PutIsConfirmedIfDisturbed => PUTS.scenario(Cold, 0, 0),
+            Guard::GenerationCapturedBeforeTheLoad => PAIR.scenario(Cold, 0, 0),
+            Guard::OwnMarksMoveAfterTheAnswer | Guard::BoardsOnlyWhatStands => HERE.scenario(HalfWarm, 0, 0),
+            Guard::BarrierForTagsOfTheResult | Guard::QuietSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, 0, 0),
+            Guard::NoFenceSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, 1, 0),
+            Guard::LandsWithItsTags => RESULT_HERE.scenario(HalfWarm, 0, 0),
+        }
+    }
+
+    /// Where it begins and what may go wrong, in a few words.
+    #[must_use]
+    pub fn bounds(&self) -> String {
+        let State { redis, nodes, losses, reclaims, .. } = self.start;
+        let start = match (redis.payload, nodes[0].held) {
+            (None, _) => "cold",
+            (Some(_), None) => "half warm",
+            (Some(_), Some(_)) => "warm",
+        };
+        format!("{start}, {losses} lost, {reclaims} reclaimed")
+    }
+}
