@@ -33,7 +33,7 @@ fn search_all(scenarios: &[Scenario]) -> (usize, Events) {
     let (mut states, mut events) = (0, Events::default());
     for scenario in scenarios {
         let found = search(scenario, Guards::ALL);
-        println!("{:<34}{:<28}{:>9} states", scenario.name, scenario.bounds(), found.states);
+        println!("{:<34}{:<36}{:>9} states", scenario.name, scenario.bounds(), found.states);
         if let Some(counterexample) = found.counterexample {
             panic!("{}, {}:\n{counterexample}", scenario.name, scenario.bounds());
         }
@@ -46,10 +46,14 @@ fn search_all(scenarios: &[Scenario]) -> (usize, Events) {
 #[test]
 fn protocol_without_any_one_guard_gives_a_stale_answer() {
     let mut needless = Vec::new();
+    // With all guards nothing goes wrong in these either.
+    let mut whole = Scenario::short();
     for guard in Guard::ALL.iter().copied() {
         let scenario = Scenario::without(guard);
-        let whole = search(&scenario, Guards::ALL);
-        assert!(whole.counterexample.is_none(), "with all guards: {}", scenario.name);
+        if !whole.contains(&scenario) {
+            search_all(&[scenario]);
+            whole.push(scenario);
+        }
         match search(&scenario, Guards::without(guard)).counterexample {
             Some(counterexample) => println!("without \"{}\":\n{counterexample}\n", guard.as_str()),
             None => needless.push(guard.as_str()),

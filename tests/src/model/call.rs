@@ -58,6 +58,9 @@ impl Turn {
             self.note(Event::HitLocal);
             return self.answer(worker, value, Source::Local);
         }
+        if !self.trusts(node) {
+            return self.go_alone(worker);
+        }
         let Some(held) = self.state.nodes[node].held else { return self.read(worker) };
         self.worker(worker).value = held.value;
         self.worker(worker).yes = self.equals(self.state.redis.control, held.value.version);
@@ -134,7 +137,7 @@ impl Turn {
             return self.goes_on(worker, Event::MissRemote, Stage::Capturing);
         }
         self.note(Event::HitRemote);
-        self.install(worker);
+        self.install(worker, None);
         self.answer(worker, value, Source::Remote);
     }
 
@@ -178,6 +181,7 @@ impl Turn {
         call.value.row = row;
         if call.value.version == NONE {
             self.note(Event::Loads);
+            self.install_provisionally(worker);
             let value = self.state.workers[worker].value;
             return self.answer(worker, value, Source::Load);
         }
@@ -236,21 +240,30 @@ impl Turn {
             let generation = &mut self.worker(worker).value.generation;
             *generation = known.unwrap_or(*generation);
         }
-        self.install(worker);
+        self.install(worker, None);
         self.worker(worker).stage = Stage::Filling;
     }
 
     /// Puts a value into L1, unless its key was hinted at, evicted or fenced since the marks were read.
-    fn install(&mut self, worker: usize) {
+    fn install(&mut self, worker: usize, provisional: Option<bool>) {
         let (node, value, stamp) = {
             let call = &self.state.workers[worker];
             (self.node_of(worker), call.value, call.watch.stamp)
         };
         if stamp.stands() || !self.has(Guard::MarksBeforeTheFirstCommand) {
-            self.state.nodes[node].held = Some(Held { value, stamp: Stamp::CURRENT });
+            self.state.nodes[node].held = Some(Held { value, stamp: Stamp::CURRENT, provisional });
             self.note(Event::Installs);
         } else {
             self.note(Event::InstallsNot);
+        }
+    }
+
+    /// A value that belongs to no version, because Redis could not be asked: it depends on nothing having been said since.
+    fn install_provisionally(&mut self, worker: usize) {
+        let unhinted = self.state.workers[worker].watch.unhinted;
+        if unhinted || self.protocol.tagging == Tagging::Known {
+            self.note(Event::InstallsProvisionally);
+            self.install(worker, Some(unhinted));
         }
     }
 

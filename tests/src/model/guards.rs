@@ -24,6 +24,8 @@ words! {
         NoFenceSinceTheLoadBegan => "such a value is stored only if there was no fence since the load began",
         OwnMarksMoveAfterTheAnswer => "a writer moves its node's marks after Redis has answered",
         BoardsOnlyWhatStands => "a flight is boarded only while its marks stand",
+        WaitingIsNotBelieved => "what Redis holds is not believed while an eviction waits",
+        ProvisionalIsHeldToHints => "what was loaded without Redis is served only while nothing was said of its tags",
         LandsWithItsTags => "a flight says which tags what it lands has, and whoever boarded looks at them",
     }
 }

@@ -9,10 +9,10 @@ use super::{
 };
 
 /// A beat that will never be heard.
-const LOST: u8 = u8::MAX;
+const LOST: u8 = 15;
 
 impl Turn {
-    fn of_node(&mut self, node: usize) -> impl Iterator<Item = &mut Worker> {
+    pub(super) fn of_node(&mut self, node: usize) -> impl Iterator<Item = &mut Worker> {
         self.state
             .workers
             .iter_mut()
@@ -46,10 +46,10 @@ impl Turn {
     }
 
     pub(super) fn lose(&mut self, node: usize) -> Option<()> {
-        if self.state.losses == 0 || self.state.nodes[node].line != Line::Live {
+        if self.state.left.losses == 0 || self.state.nodes[node].line != Line::Live {
             return None;
         }
-        self.state.losses -= 1;
+        self.state.left.losses -= 1;
         self.state.nodes[node].line = Line::Deaf;
         self.state.nodes[node].hints = Hints::EMPTY;
         for worker in self.of_node(node).filter(|worker| worker.barrier > 0) {
@@ -108,6 +108,9 @@ impl Turn {
     }
 
     fn count_tag_hint(&mut self, node: usize) {
+        if let Some(held) = &mut self.state.nodes[node].held {
+            held.provisional = held.provisional.and(Some(false));
+        }
         for worker in self.of_node(node) {
             worker.watch.unhinted = false;
             if let Some(asked) = &mut worker.asked {

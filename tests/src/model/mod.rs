@@ -23,6 +23,8 @@ mod event;
 mod flight;
 mod guards;
 mod hearing;
+mod outage;
+mod packed;
 mod rules;
 mod scenarios;
 mod search;

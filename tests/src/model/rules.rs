@@ -71,6 +71,9 @@ impl Turn {
             if let Some(value) = self.state.hit(self.protocol, node) {
                 self.judge(node, value.row, owed, Source::Local);
             }
+            if !self.trusts(node) {
+                continue;
+            }
             let redis = self.state.redis;
             let known = self.state.known(self.protocol, node);
             let tag_is_at = |turn: &Self, generation| {

@@ -3,14 +3,14 @@
 use super::{
     guards::Guard,
     state::{
-        State,
+        Faults, State,
         Tagging::{self, ByResult, Known},
     },
     worker::Job::{self, Call, Evict, EvictTag, Put},
 };
 
 /// What a search begins with, and with it all that can happen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scenario {
     pub name: &'static str,
     pub tagging: Tagging,
@@ -33,6 +33,13 @@ enum Start {
     HalfWarm,
     Warm,
 }
+
+const NOTHING: Faults = Faults { losses: 0, reclaims: 0, failures: 0 };
+const LOSS: Faults = Faults { losses: 1, ..NOTHING };
+const RECLAIM: Faults = Faults { reclaims: 1, ..NOTHING };
+const FAILURE: Faults = Faults { failures: 1, ..NOTHING };
+const LOSS_AND_RECLAIM: Faults = Faults { losses: 1, reclaims: 1, ..NOTHING };
+const LOSS_AND_FAILURE: Faults = Faults { losses: 1, failures: 1, ..NOTHING };
 
 const READERS: Cast =
     Cast { name: "calls on both nodes, an eviction", tagging: Known, workers: &[(0, Call), (1, Call), (1, Evict)] };
@@ -61,8 +68,8 @@ const ALL: [Cast; 10] =
 // === impl Cast ===
 
 impl Cast {
-    fn scenario(self, start: Start, losses: u8, reclaims: u8) -> Scenario {
-        let cold = State::cold(self.workers, losses, reclaims);
+    fn scenario(self, start: Start, faults: Faults) -> Scenario {
+        let cold = State::cold(self.workers, faults);
         let start = match start {
             Start::Cold => cold,
             Start::HalfWarm => cold.warm().forgotten(0),
@@ -80,24 +87,28 @@ impl Scenario {
     pub fn short() -> Vec<Self> {
         use Start::{Cold, HalfWarm, Warm};
         vec![
-            READERS.scenario(Cold, 1, 0),
-            AFAR.scenario(Warm, 1, 0),
-            AFAR.scenario(Warm, 0, 1),
-            HERE.scenario(HalfWarm, 1, 0),
-            PAIR.scenario(Cold, 0, 1),
-            PUTS.scenario(Warm, 1, 0),
-            PUTS.scenario(Warm, 0, 1),
-            PUT_AND_TAG.scenario(Cold, 0, 0),
-            RESULT_PAIR.scenario(Cold, 1, 0),
-            RESULT_HERE.scenario(HalfWarm, 0, 1),
-            RESULT_PUT.scenario(Warm, 0, 1),
+            READERS.scenario(Cold, LOSS),
+            AFAR.scenario(Warm, LOSS),
+            AFAR.scenario(Warm, RECLAIM),
+            HERE.scenario(HalfWarm, LOSS),
+            PAIR.scenario(Cold, RECLAIM),
+            PUTS.scenario(Warm, LOSS),
+            PUTS.scenario(Warm, RECLAIM),
+            PUT_AND_TAG.scenario(Cold, NOTHING),
+            HERE.scenario(Warm, FAILURE),
+            PUT_AND_EVICTION.scenario(Warm, FAILURE),
+            RESULT_PAIR.scenario(Cold, LOSS),
+            RESULT_HERE.scenario(Warm, RECLAIM),
+            RESULT_PUT.scenario(Cold, NOTHING),
         ]
     }
 
     /// All of them with more that goes wrong: some tens of millions of states.
     #[must_use]
     pub fn long() -> Vec<Self> {
-        ALL.into_iter().flat_map(|cast| [cast.scenario(Start::Cold, 1, 1), cast.scenario(Start::Warm, 1, 1)]).collect()
+        let starts = [Start::Cold, Start::HalfWarm, Start::Warm];
+        let with = |faults| ALL.into_iter().flat_map(move |cast| starts.map(|start| cast.scenario(start, faults)));
+        with(LOSS_AND_RECLAIM).chain(with(LOSS_AND_FAILURE)).collect()
     }
 
     /// A small one in which a stale answer can be reached without the guard.
@@ -105,35 +116,39 @@ impl Scenario {
     pub fn without(guard: Guard) -> Self {
         use Start::{Cold, HalfWarm, Warm};
         match guard {
-            Guard::FillByVersion | Guard::MarksBeforeTheFirstCommand => READERS.scenario(Cold, 0, 0),
+            Guard::FillByVersion | Guard::MarksBeforeTheFirstCommand => READERS.scenario(Cold, NOTHING),
             Guard::HintMovesTheStripe | Guard::HintMakesTheCellUnknown | Guard::ConfirmationReadsCells => {
-                AFAR.scenario(Warm, 0, 0)
+                AFAR.scenario(Warm, NOTHING)
             }
             Guard::MarksBeforeTheConfirmation
             | Guard::FenceOnReconnect
             | Guard::FenceAfterTheSubscription
             | Guard::FenceReachesCells
             | Guard::CellLearnsIfUnhinted
-            | Guard::CellKeepsTheEpochOfTheQuestion => AFAR.scenario(Warm, 1, 0),
-            Guard::MissingIsAMiss | Guard::MissingIsMadeAnew => AFAR.scenario(Warm, 0, 1),
-            Guard::PutCompares | Guard::PutIsConfirmedIfDisturbed => PUTS.scenario(Cold, 0, 0),
-            Guard::GenerationCapturedBeforeTheLoad => PAIR.scenario(Cold, 0, 0),
-            Guard::OwnMarksMoveAfterTheAnswer | Guard::BoardsOnlyWhatStands => HERE.scenario(HalfWarm, 0, 0),
-            Guard::BarrierForTagsOfTheResult | Guard::QuietSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, 0, 0),
-            Guard::NoFenceSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, 1, 0),
-            Guard::LandsWithItsTags => RESULT_HERE.scenario(HalfWarm, 0, 0),
+            | Guard::CellKeepsTheEpochOfTheQuestion => AFAR.scenario(Warm, LOSS),
+            Guard::MissingIsAMiss | Guard::MissingIsMadeAnew => AFAR.scenario(Warm, RECLAIM),
+            Guard::PutCompares | Guard::PutIsConfirmedIfDisturbed => PUTS.scenario(Cold, NOTHING),
+            Guard::GenerationCapturedBeforeTheLoad => PAIR.scenario(Cold, NOTHING),
+            Guard::OwnMarksMoveAfterTheAnswer | Guard::BoardsOnlyWhatStands => HERE.scenario(HalfWarm, NOTHING),
+            Guard::BarrierForTagsOfTheResult | Guard::QuietSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, NOTHING),
+            Guard::NoFenceSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, LOSS),
+            Guard::WaitingIsNotBelieved => HERE.scenario(HalfWarm, FAILURE),
+            Guard::ProvisionalIsHeldToHints => PAIR.scenario(Cold, FAILURE),
+            Guard::LandsWithItsTags => RESULT_HERE.scenario(HalfWarm, NOTHING),
         }
     }
 
     /// Where it begins and what may go wrong, in a few words.
     #[must_use]
     pub fn bounds(&self) -> String {
-        let State { redis, nodes, losses, reclaims, .. } = self.start;
+        let State { redis, nodes, left: Faults { losses, reclaims, failures }, .. } = self.start;
         let start = match (redis.payload, nodes[0].held) {
             (None, _) => "cold",
             (Some(_), None) => "half warm",
             (Some(_), Some(_)) => "warm",
         };
-        format!("{start}, {losses} lost, {reclaims} reclaimed")
+        let faults = [(losses, "lost"), (reclaims, "reclaimed"), (failures, "unanswered")];
+        let faults = faults.iter().filter(|(times, _)| *times > 0).map(|(times, what)| format!(", {times} {what}"));
+        start.to_owned() + &faults.collect::<String>()
     }
 }

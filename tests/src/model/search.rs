@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt};
 use super::{
     event::{Event, Events},
     guards::Guards,
+    packed::Packed,
     rules::Broken,
     scenarios::Scenario,
     state::{NONE, Protocol, State, Value},
@@ -42,8 +43,8 @@ pub fn search(scenario: &Scenario, guards: Guards) -> Found {
     let protocol = Protocol { guards, tagging: scenario.tagging };
     let steps: Vec<Step> = Step::all().collect();
     let start = Reached { state: scenario.start, from: 0, by: Step::Work(0) };
-    let mut seen: HashSet<State, foldhash::fast::FixedState> = HashSet::default();
-    seen.insert(scenario.start);
+    let mut seen: HashSet<Packed, foldhash::fast::FixedState> = HashSet::default();
+    seen.insert(scenario.start.packed());
     let mut reached = vec![start];
     let mut events = Events::default();
     let mut at = 0;
@@ -52,7 +53,7 @@ pub fn search(scenario: &Scenario, guards: Guards) -> Found {
         for by in &steps {
             let Some(mut turn) = Turn::new(protocol, &state).take(*by) else { continue };
             events.add(turn.events);
-            let is_new = seen.insert(turn.state);
+            let is_new = seen.insert(turn.state.packed());
             if is_new {
                 turn.judge_all();
                 reached.push(Reached { state: turn.state, from: at as u32, by: *by });
@@ -85,14 +86,16 @@ fn in_words(protocol: Protocol, before: &State, step: Step) -> String {
     let did: Vec<&str> = events.iter().map(Event::as_str).collect();
     let did = did.join("; ");
     match step {
-        Step::Work(number) | Step::Doubt(number) => {
+        Step::Work(number) | Step::Doubt(number) | Step::Fail(number) => {
             let worker = before.workers[number];
             let value =
                 if after.workers[number].stage == Stage::Idle { worker.value } else { after.workers[number].value };
             format!("{} {did}{}", who_is(&worker, number), in_brackets(value))
         }
         Step::Board(number) => format!("{} {did}", who_is(&before.workers[number], number)),
-        Step::Deliver(node) | Step::Lose(node) | Step::Relink(node) => format!("node {node} {did}"),
+        Step::Deliver(node) | Step::Lose(node) | Step::Relink(node) | Step::Replay(node) => {
+            format!("node {node} {did}")
+        }
         Step::Reclaim(_) => format!("Redis {did}"),
     }
 }

@@ -29,7 +29,7 @@ pub struct Protocol {
     pub tagging: Tagging,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The revision of the row in the database.
     pub row: u8,
@@ -38,21 +38,30 @@ pub struct State {
     pub redis: Redis,
     pub nodes: [Node; NODES],
     pub workers: [Worker; WORKERS],
-    /// Connections that may still be lost.
+    /// What may still go wrong.
+    pub left: Faults,
+}
+
+/// How much may go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Connections that are lost.
     pub losses: u8,
-    /// Records that Redis may still lose.
+    /// Records that Redis loses.
     pub reclaims: u8,
+    /// Commands that are not answered.
+    pub failures: u8,
 }
 
 /// A value, and what it belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Value {
     pub row: u8,
     pub version: u8,
     pub generation: u8,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redis {
     pub control: u8,
     pub payload: Option<Value>,
@@ -62,7 +71,7 @@ pub struct Redis {
     pub last_generation: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
     pub held: Option<Held>,
     pub cell: Cell,
@@ -71,24 +80,36 @@ pub struct Node {
     pub line: Line,
     /// The latest revision whose writer has returned on this node.
     pub own: u8,
+    pub waiting: Waiting,
+}
+
+/// Evictions that Redis has not confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    pub key: bool,
+    pub tag: bool,
+    /// The latest revision that one of them is about.
+    pub row: u8,
 }
 
 /// An entry of L1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     pub value: Value,
     pub stamp: Stamp,
+    /// Of a value that was loaded while Redis could not be asked: whether no hint on the tag has come since.
+    pub provisional: Option<bool>,
 }
 
 /// Whether the stripe and the epoch are what they were when somebody read them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     pub stripe: bool,
     pub epoch: bool,
 }
 
 /// What a node knows of the tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
     pub generation: u8,
     /// Whether the epoch is what it was before the question.
@@ -96,7 +117,7 @@ pub struct Cell {
 }
 
 /// The connection that a node hears changes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     Live,
     /// Lost, noticed or not.
@@ -113,22 +134,21 @@ pub enum Hint {
 }
 
 /// Hints in order, one bit each behind a leading one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hints(u8);
 
 // === impl State ===
 
 impl State {
     /// Nothing is cached anywhere; with what may happen.
-    pub fn cold(workers: &[(usize, Job)], losses: u8, reclaims: u8) -> Self {
+    pub fn cold(workers: &[(usize, Job)], left: Faults) -> Self {
         let mut state = Self {
             row: FIRST,
             acknowledged: FIRST,
             redis: Redis::default(),
             nodes: [Node::COLD; NODES],
             workers: [Worker::default(); WORKERS],
-            losses,
-            reclaims,
+            left,
         };
         for (worker, (node, job)) in state.workers.iter_mut().zip(workers) {
             *worker = Worker { node: *node as u8, job: *job, runs: 1, ..Worker::default() };
@@ -143,7 +163,7 @@ impl State {
         self.redis =
             Redis { control: FIRST, payload: Some(value), tag: FIRST, last_version: FIRST, last_generation: FIRST };
         for node in &mut self.nodes {
-            node.held = Some(Held { value, stamp: Stamp::CURRENT });
+            node.held = Some(Held { value, stamp: Stamp::CURRENT, provisional: None });
             node.cell = Cell { generation: FIRST, epoch: true };
         }
         self
@@ -166,7 +186,11 @@ impl State {
     /// What L1 may answer without asking anybody.
     pub fn hit(&self, protocol: Protocol, node: usize) -> Option<Value> {
         let held = self.nodes[node].held.filter(|held| held.stamp.stands())?;
-        (self.known(protocol, node) == Some(held.value.generation)).then_some(held.value)
+        let stands = match held.provisional {
+            Some(unhinted) => unhinted || !protocol.guards.has(Guard::ProvisionalIsHeldToHints),
+            None => self.known(protocol, node) == Some(held.value.generation),
+        };
+        stands.then_some(held.value)
     }
 }
 
@@ -179,6 +203,7 @@ impl Node {
         hints: Hints::EMPTY,
         line: Line::Live,
         own: FIRST,
+        waiting: Waiting { key: false, tag: false, row: NONE },
     };
 }
 
@@ -199,6 +224,10 @@ impl Hints {
 
     pub const fn len(self) -> u8 {
         7 - self.0.leading_zeros() as u8
+    }
+
+    pub const fn bits(self) -> u8 {
+        self.0
     }
 
     pub const fn is_empty(self) -> bool {

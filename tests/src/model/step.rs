@@ -19,6 +19,10 @@ pub(super) enum Step {
     /// The next hint arrives at a node.
     Deliver(usize),
     Lose(usize),
+    /// A command of a worker is not answered.
+    Fail(usize),
+    /// A node's evictions that waited are put in force.
+    Replay(usize),
     /// The next half of a new connection.
     Relink(usize),
     Reclaim(Record),
@@ -48,8 +52,10 @@ pub(super) struct Turn {
 impl Step {
     /// Everybody who may have a step to take.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let workers = (0..WORKERS).flat_map(|worker| [Self::Work(worker), Self::Doubt(worker), Self::Board(worker)]);
-        let nodes = (0..NODES).flat_map(|node| [Self::Deliver(node), Self::Lose(node), Self::Relink(node)]);
+        let workers = (0..WORKERS)
+            .flat_map(|worker| [Self::Work(worker), Self::Doubt(worker), Self::Board(worker), Self::Fail(worker)]);
+        let nodes =
+            (0..NODES).flat_map(|node| [Self::Deliver(node), Self::Lose(node), Self::Relink(node), Self::Replay(node)]);
         let records = [Record::Control, Record::Payload, Record::Tag, Record::All].map(Self::Reclaim);
         workers.chain(nodes).chain(records)
     }
@@ -69,6 +75,8 @@ impl Turn {
             Step::Doubt(worker) => self.doubt(worker)?,
             Step::Board(worker) => self.board(worker)?,
             Step::Deliver(node) => self.deliver(node)?,
+            Step::Fail(worker) => self.fail(worker)?,
+            Step::Replay(node) => self.replay(node)?,
             Step::Lose(node) => self.lose(node)?,
             Step::Relink(node) => self.relink(node)?,
             Step::Reclaim(record) => self.reclaim(record)?,
@@ -99,6 +107,10 @@ impl Turn {
         if stage == Stage::Idle && runs == 0 {
             return None;
         }
+        if self.is_left_alone(worker) {
+            self.go_alone(worker);
+            return Some(());
+        }
         match job {
             Job::Nothing => return None,
             Job::Call => self.call(worker)?,
@@ -128,7 +140,7 @@ impl Turn {
             Record::All if has_control || has_tag || payload.is_some() => Event::Flushed,
             _ => return None,
         };
-        self.state.reclaims = self.state.reclaims.checked_sub(1)?;
+        self.state.left.reclaims = self.state.left.reclaims.checked_sub(1)?;
         if matches!(record, Record::Control | Record::All) {
             redis.control = NONE;
         }

@@ -3,7 +3,7 @@
 use super::state::{Stamp, Value};
 
 /// What a worker does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Job {
     #[default]
     Nothing,
@@ -14,7 +14,7 @@ pub enum Job {
 }
 
 /// What a worker does next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
     #[default]
     Idle,
@@ -40,7 +40,7 @@ pub enum Stage {
 }
 
 /// Somebody who does one thing after another, in steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worker {
     pub node: u8,
     pub job: Job,
@@ -57,6 +57,8 @@ pub struct Worker {
     pub said: u8,
     /// What Redis said of the version, or that it stored.
     pub yes: bool,
+    /// An eviction went unconfirmed on its node since it asked.
+    pub overtaken: bool,
     /// Hints that have to arrive before the beat does.
     pub barrier: u8,
     /// The oldest row that the caller may be answered with.
@@ -66,11 +68,23 @@ pub struct Worker {
 }
 
 /// Marks that somebody read: whether they are still where they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub stamp: Stamp,
     /// No hint on the tag has come since.
     pub unhinted: bool,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// Whether an answer is on its way.
+    pub const fn hears(self) -> bool {
+        matches!(
+            self,
+            Self::ConfirmAnswered | Self::ReadAnswered | Self::TagAnswered | Self::CaptureAnswered | Self::HoldAnswered
+        )
+    }
 }
 
 // === impl Worker ===

@@ -13,6 +13,7 @@ impl Turn {
         let is_put = self.state.workers[worker].job == Job::Put;
         match self.state.workers[worker].stage {
             Stage::Idle if is_put => self.begin_put(worker),
+            Stage::Watched if !self.trusts(self.node_of(worker)) => self.go_alone(worker),
             Stage::Watched => self.capture(worker),
             Stage::CaptureAnswered => self.hear_capture(worker),
             Stage::Idle => {
@@ -77,16 +78,26 @@ impl Turn {
 
     /// Redis has answered: the marks of this process move, and the writer returns.
     fn finish(&mut self, worker: usize) {
+        self.move_marks_of_writer(worker);
+        let row = self.state.workers[worker].value.row;
+        self.state.acknowledged = row.max(self.state.acknowledged);
+        self.note(Event::Returns);
+        self.returns(worker);
+    }
+
+    pub(super) fn move_marks_of_writer(&mut self, worker: usize) {
         if self.state.workers[worker].job == Job::Put {
             self.replace(worker);
         } else if self.has(Guard::OwnMarksMoveAfterTheAnswer) {
             self.move_own_marks(worker);
         }
+    }
+
+    /// Confirmed or not, from here on this node owes what was written.
+    pub(super) fn returns(&mut self, worker: usize) {
         let row = self.state.workers[worker].value.row;
         let own = &mut self.state.nodes[usize::from(self.state.workers[worker].node)].own;
         *own = row.max(*own);
-        self.state.acknowledged = row.max(self.state.acknowledged);
-        self.note(Event::Returns);
         self.worker(worker).end();
     }
 
@@ -109,7 +120,7 @@ impl Turn {
         let is_undisturbed = put.watch.stamp.stands() || !self.has(Guard::PutIsConfirmedIfDisturbed);
         self.move_stripe(node);
         let stamp = if is_undisturbed { Stamp::CURRENT } else { Stamp { stripe: false, epoch: put.watch.stamp.epoch } };
-        self.state.nodes[node].held = put.yes.then_some(Held { value: put.value, stamp });
+        self.state.nodes[node].held = put.yes.then_some(Held { value: put.value, stamp, provisional: None });
         if put.yes {
             self.note(if is_undisturbed { Event::ReplacesUndisturbed } else { Event::ReplacesDisturbed });
         }
