@@ -2,7 +2,7 @@
 
 use super::{
     state::{Faults, Held, NODES, Node, Stamp, State, Value, WORKERS},
-    worker::{Seen, Worker},
+    worker::{Seen, Stage, Worker},
 };
 
 /// A state, and no other's.
@@ -71,6 +71,10 @@ fn of_worker(worker: &Worker) -> u64 {
     word.number(worker.job as u8);
     word.number(worker.runs);
     word.push(worker.stage as u64, 5);
+    if worker.stage == Stage::Idle {
+        // Of what is over nothing is remembered.
+        return word.bits;
+    }
     word.seen(worker.watch);
     word.flag(worker.asked.is_some());
     word.seen(worker.asked.unwrap_or_default());
@@ -108,14 +112,12 @@ impl Word {
 
     fn value(&mut self, value: Value) {
         let Value { row, version, generation } = value;
-        self.number(row);
-        self.number(version);
-        self.number(generation);
+        assert!(row | version | generation < 16, "a scenario with larger numbers than fit");
+        self.push(u64::from(row) | u64::from(version) << 4 | u64::from(generation) << 8, 12);
     }
 
     fn stamp(&mut self, stamp: Stamp) {
-        self.flag(stamp.stripe);
-        self.flag(stamp.epoch);
+        self.push(u64::from(stamp.stripe) | u64::from(stamp.epoch) << 1, 2);
     }
 
     fn seen(&mut self, seen: Seen) {
