@@ -40,6 +40,7 @@ impl Turn {
                 if is_known || call.watch.unhinted {
                     self.judge(node, call.value.row, owed, Source::Flight);
                 }
+                // Nothing is remembered of one who has got what it is owed.
                 self.broken?;
             }
             _ if owed <= call.owed.max(call.boarded) => return None,

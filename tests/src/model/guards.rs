@@ -26,6 +26,8 @@ words! {
         BoardsOnlyWhatStands => "a flight is boarded only while its marks stand",
         WaitingIsNotBelieved => "what Redis holds is not believed while an eviction waits",
         ProvisionalIsHeldToHints => "what was loaded without Redis is served only while nothing was said of its tags",
+        HealsWhatComesBack => "a server that comes back older is not believed before everything older misses",
+        NothingIsGivenTwice => "a version that was given and lost is not given again",
         LandsWithItsTags => "a flight says which tags what it lands has, and whoever boarded looks at them",
     }
 }

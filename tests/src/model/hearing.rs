@@ -50,13 +50,17 @@ impl Turn {
             return None;
         }
         self.state.left.losses -= 1;
+        self.disconnect(node);
+        self.note(Event::LosesTheConnection);
+        Some(())
+    }
+
+    pub(super) fn disconnect(&mut self, node: usize) {
         self.state.nodes[node].line = Line::Deaf;
         self.state.nodes[node].hints = Hints::EMPTY;
         for worker in self.of_node(node).filter(|worker| worker.barrier > 0) {
             worker.barrier = LOST;
         }
-        self.note(Event::LosesTheConnection);
-        Some(())
     }
 
     /// A new connection is subscribed, then fenced: in the other order what is said in between would be missed.
@@ -68,6 +72,9 @@ impl Turn {
             Line::Halfway => (Line::Live, fences_last),
         };
         self.state.nodes[node].line = line;
+        if line == Line::Live {
+            self.compare(node);
+        }
         if !fences {
             self.note(Event::Subscribes);
         } else if self.has(Guard::FenceOnReconnect) {

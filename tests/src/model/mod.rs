@@ -10,8 +10,8 @@
 //!
 //! Each guard of the protocol can be taken out ([`Guards::without`]); the search then gives the shortest way to a stale answer.
 //!
-//! Not modelled: time (a hit while nothing is heard is held only against the node's own changes), unconfirmed evictions, a
-//! server that comes back with an older state. The simulation has those.
+//! Not modelled: time (a hit while nothing is heard is held only against the node's own changes), several primaries, a server
+//! that loses less than what the last beat proves. The simulation has those.
 
 #![allow(missing_docs, reason = "a tool of the tests: the names of its variants and fields say what they are")]
 

@@ -3,7 +3,7 @@
 use super::{
     event::Event,
     guards::Guard,
-    state::{NONE, Value, Waiting},
+    state::{NODES, NONE, Redis, Value, Waiting},
     step::Turn,
     worker::{Job, Stage, Worker},
 };
@@ -12,8 +12,9 @@ impl Turn {
     /// Whether a node believes what Redis says: not while an eviction waits that may be missing there. A tag that waits puts
     /// everything in doubt.
     pub(super) fn trusts(&self, node: usize) -> bool {
-        let Waiting { key, tag, .. } = self.state.nodes[node].waiting;
-        !(key || tag) || !self.has(Guard::WaitingIsNotBelieved)
+        let Waiting { key, tag, heal, .. } = self.state.nodes[node].waiting;
+        let is_awaited = (key || tag || heal) && self.has(Guard::WaitingIsNotBelieved);
+        !is_awaited && !self.state.nodes[node].distrusts
     }
 
     /// Whether the worker cannot use what Redis says: it is not to be asked, or an eviction went unconfirmed since it was. The
@@ -23,7 +24,11 @@ impl Turn {
         let node = self.node_of(worker);
         let is_refused = match stage {
             Stage::Reading | Stage::AskingTag | Stage::Capturing | Stage::Filling => !self.trusts(node),
-            Stage::Holding => self.state.nodes[node].waiting.tag && !self.trusts(node),
+            Stage::Holding => {
+                let Waiting { key, tag, heal, .. } = self.state.nodes[node].waiting;
+                let is_of_the_key = key && !(tag || heal || self.state.nodes[node].distrusts);
+                !is_of_the_key && !self.trusts(node)
+            }
             _ => false,
         };
         is_refused || (stage.hears() && overtaken)
@@ -69,7 +74,7 @@ impl Turn {
     }
 
     /// The eviction waits. Here it is in force at once, and whoever has asked Redis meanwhile knows.
-    fn queue(&mut self, worker: usize) {
+    pub(super) fn queue(&mut self, worker: usize) {
         let (node, job, row) = {
             let writer = &self.state.workers[worker];
             (self.node_of(worker), writer.job, writer.value.row)
@@ -89,15 +94,55 @@ impl Turn {
 
     /// What waits on a node is put in force: now it counts as acknowledged.
     pub(super) fn replay(&mut self, node: usize) -> Option<()> {
-        let Waiting { key, tag, row } = std::mem::take(&mut self.state.nodes[node].waiting);
+        if self.state.nodes[node].distrusts {
+            return None;
+        }
+        let Waiting { key, tag, heal, row } = std::mem::take(&mut self.state.nodes[node].waiting);
         if key {
             self.bump_control(None);
         }
-        if tag {
+        if tag || (heal && !self.state.healed) {
             self.bump_tag();
+            self.state.healed |= heal;
         }
         self.state.acknowledged = row.max(self.state.acknowledged);
         self.note(Event::Replays);
-        (key || tag).then_some(())
+        (key || tag || heal).then_some(())
+    }
+
+    /// Redis remembers what it holds at this moment, and no later.
+    pub(super) fn save(&mut self) -> Option<()> {
+        let can_save = self.state.left.rollbacks > 0 && self.state.saved.is_none();
+        self.state.saved = can_save.then_some(self.state.redis);
+        self.note(Event::Saves);
+        can_save.then_some(())
+    }
+
+    /// Redis is gone, and comes back with what it remembers. All connections are lost; answers may still be on their way.
+    pub(super) fn roll_back(&mut self) -> Option<()> {
+        let saved = self.state.saved.take()?;
+        self.state.left.rollbacks -= 1;
+        let Redis { last_version, last_generation, .. } = self.state.redis;
+        self.state.redis = saved;
+        if self.has(Guard::NothingIsGivenTwice) {
+            self.state.redis.last_version = last_version;
+            self.state.redis.last_generation = last_generation;
+        }
+        for node in 0..NODES {
+            self.state.nodes[node].distrusts = true;
+            self.disconnect(node);
+        }
+        self.note(Event::ComesBackOlder);
+        Some(())
+    }
+
+    /// A server that was lost is back. What it lacks has to be found out before it is believed; then everything older misses.
+    pub(super) fn compare(&mut self, node: usize) {
+        let marks = &mut self.state.nodes[node];
+        let was_lost = std::mem::take(&mut marks.distrusts);
+        if was_lost && self.protocol.guards.has(Guard::HealsWhatComesBack) {
+            marks.waiting.heal = true;
+            self.note(Event::Heals);
+        }
     }
 }

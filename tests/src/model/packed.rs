@@ -1,7 +1,7 @@
 //! A state in a few words, to be looked up: twice as small, and compared at once.
 
 use super::{
-    state::{Faults, Held, NODES, Node, Stamp, State, Value, WORKERS},
+    state::{Faults, Held, NODES, Node, Redis, Stamp, State, Value, WORKERS},
     worker::{Seen, Stage, Worker},
 };
 
@@ -21,17 +21,16 @@ impl State {
     pub(super) fn packed(&self) -> Packed {
         let mut packed = Packed::default();
         let mut rest = Word::default();
-        let Faults { losses, reclaims, failures } = self.left;
-        for number in [self.row, self.acknowledged, losses, reclaims, failures] {
+        let Faults { losses, reclaims, failures, rollbacks } = self.left;
+        for number in [self.row, self.acknowledged, losses, reclaims, failures, rollbacks] {
             rest.number(number);
         }
+        rest.flag(self.healed);
+        rest.flag(self.saved.is_some());
+        rest.records(self.saved.unwrap_or_default());
         packed[0] = rest.bits;
         let mut redis = Word::default();
-        for number in [self.redis.control, self.redis.tag, self.redis.last_version, self.redis.last_generation] {
-            redis.number(number);
-        }
-        redis.flag(self.redis.payload.is_some());
-        redis.value(self.redis.payload.unwrap_or_default());
+        redis.records(self.redis);
         packed[1] = redis.bits;
         for (word, node) in packed[2..].iter_mut().zip(&self.nodes) {
             *word = of_node(node);
@@ -61,6 +60,8 @@ fn of_node(node: &Node) -> u64 {
     word.number(node.own);
     word.flag(node.waiting.key);
     word.flag(node.waiting.tag);
+    word.flag(node.waiting.heal);
+    word.flag(node.distrusts);
     word.number(node.waiting.row);
     word.bits
 }
@@ -108,6 +109,14 @@ impl Word {
 
     fn flag(&mut self, flag: bool) {
         self.push(flag.into(), 1);
+    }
+
+    fn records(&mut self, redis: Redis) {
+        for number in [redis.control, redis.tag, redis.last_version, redis.last_generation] {
+            self.number(number);
+        }
+        self.flag(redis.payload.is_some());
+        self.value(redis.payload.unwrap_or_default());
     }
 
     fn value(&mut self, value: Value) {

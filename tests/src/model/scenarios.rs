@@ -34,13 +34,20 @@ enum Start {
     Warm,
 }
 
-const NOTHING: Faults = Faults { losses: 0, reclaims: 0, failures: 0 };
+const NOTHING: Faults = Faults { losses: 0, reclaims: 0, failures: 0, rollbacks: 0 };
 const LOSS: Faults = Faults { losses: 1, ..NOTHING };
 const RECLAIM: Faults = Faults { reclaims: 1, ..NOTHING };
 const FAILURE: Faults = Faults { failures: 1, ..NOTHING };
+const ROLLBACK: Faults = Faults { rollbacks: 1, ..NOTHING };
 const LOSS_AND_RECLAIM: Faults = Faults { losses: 1, reclaims: 1, ..NOTHING };
 const LOSS_AND_FAILURE: Faults = Faults { losses: 1, failures: 1, ..NOTHING };
 
+const FEW: Cast = Cast { name: "a call, an eviction elsewhere", tagging: Known, workers: &[(0, Call), (1, Evict)] };
+const FEW_OF_THE_TAG: Cast =
+    Cast { name: "a call, the tag evicted", tagging: Known, workers: &[(0, Call), (1, EvictTag)] };
+const PUT: Cast = Cast { name: "a call, a put elsewhere", tagging: Known, workers: &[(0, Call), (1, Put)] };
+const RESULT: Cast =
+    Cast { name: "tag of the result, evicted", tagging: ByResult, workers: &[(0, Call), (1, EvictTag)] };
 const READERS: Cast =
     Cast { name: "calls on both nodes, an eviction", tagging: Known, workers: &[(0, Call), (1, Call), (1, Evict)] };
 const AFAR: Cast =
@@ -93,22 +100,28 @@ impl Scenario {
             HERE.scenario(HalfWarm, LOSS),
             PAIR.scenario(Cold, RECLAIM),
             PUTS.scenario(Warm, LOSS),
-            PUTS.scenario(Warm, RECLAIM),
+            PUTS.scenario(Cold, NOTHING),
             PUT_AND_TAG.scenario(Cold, NOTHING),
             HERE.scenario(Warm, FAILURE),
+            FEW.scenario(Warm, ROLLBACK),
             PUT_AND_EVICTION.scenario(Warm, FAILURE),
-            RESULT_PAIR.scenario(Cold, LOSS),
+            RESULT.scenario(Cold, LOSS),
+            RESULT_PAIR.scenario(Cold, NOTHING),
             RESULT_HERE.scenario(Warm, RECLAIM),
             RESULT_PUT.scenario(Cold, NOTHING),
         ]
     }
 
-    /// All of them with more that goes wrong: some tens of millions of states.
+    /// All of them with more that goes wrong: a hundred million states.
     #[must_use]
     pub fn long() -> Vec<Self> {
         let starts = [Start::Cold, Start::HalfWarm, Start::Warm];
-        let with = |faults| ALL.into_iter().flat_map(move |cast| starts.map(|start| cast.scenario(start, faults)));
-        with(LOSS_AND_RECLAIM).chain(with(LOSS_AND_FAILURE)).collect()
+        let each = |casts: &[Cast], faults| -> Vec<Self> {
+            casts.iter().flat_map(|cast| starts.map(|start| cast.scenario(start, faults))).collect()
+        };
+        // What comes back older is healed by a tag that every value has from before its load: the namespace's.
+        let rolled_back = each(&[READERS, AFAR, HERE, PAIR, PUT], ROLLBACK);
+        [each(&ALL, LOSS_AND_RECLAIM), each(&ALL, LOSS_AND_FAILURE), rolled_back].concat()
     }
 
     /// A small one in which a stale answer can be reached without the guard.
@@ -131,23 +144,31 @@ impl Scenario {
             Guard::GenerationCapturedBeforeTheLoad => PAIR.scenario(Cold, NOTHING),
             Guard::OwnMarksMoveAfterTheAnswer | Guard::BoardsOnlyWhatStands => HERE.scenario(HalfWarm, NOTHING),
             Guard::BarrierForTagsOfTheResult | Guard::QuietSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, NOTHING),
-            Guard::NoFenceSinceTheLoadBegan => RESULT_PAIR.scenario(Cold, LOSS),
+            Guard::NoFenceSinceTheLoadBegan => RESULT.scenario(Cold, LOSS),
             Guard::WaitingIsNotBelieved => HERE.scenario(HalfWarm, FAILURE),
+            Guard::HealsWhatComesBack => FEW.scenario(Warm, ROLLBACK),
+            Guard::NothingIsGivenTwice => FEW_OF_THE_TAG.scenario(Warm, ROLLBACK).twice(1),
             Guard::ProvisionalIsHeldToHints => PAIR.scenario(Cold, FAILURE),
             Guard::LandsWithItsTags => RESULT_HERE.scenario(HalfWarm, NOTHING),
         }
     }
 
+    /// With a worker that does what it does twice, one after the other.
+    fn twice(mut self, worker: usize) -> Self {
+        self.start.workers[worker].runs = 2;
+        self
+    }
+
     /// Where it begins and what may go wrong, in a few words.
     #[must_use]
     pub fn bounds(&self) -> String {
-        let State { redis, nodes, left: Faults { losses, reclaims, failures }, .. } = self.start;
+        let State { redis, nodes, left: Faults { losses, reclaims, failures, rollbacks }, .. } = self.start;
         let start = match (redis.payload, nodes[0].held) {
             (None, _) => "cold",
             (Some(_), None) => "half warm",
             (Some(_), Some(_)) => "warm",
         };
-        let faults = [(losses, "lost"), (reclaims, "reclaimed"), (failures, "unanswered")];
+        let faults = [(losses, "lost"), (reclaims, "reclaimed"), (failures, "unanswered"), (rollbacks, "rolled back")];
         let faults = faults.iter().filter(|(times, _)| *times > 0).map(|(times, what)| format!(", {times} {what}"));
         start.to_owned() + &faults.collect::<String>()
     }

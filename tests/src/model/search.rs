@@ -96,7 +96,7 @@ fn in_words(protocol: Protocol, before: &State, step: Step) -> String {
         Step::Deliver(node) | Step::Lose(node) | Step::Relink(node) | Step::Replay(node) => {
             format!("node {node} {did}")
         }
-        Step::Reclaim(_) => format!("Redis {did}"),
+        Step::Reclaim(_) | Step::Save | Step::RollBack => format!("Redis {did}"),
     }
 }
 

@@ -38,6 +38,10 @@ pub struct State {
     pub redis: Redis,
     pub nodes: [Node; NODES],
     pub workers: [Worker; WORKERS],
+    /// What Redis would come back with.
+    pub saved: Option<Redis>,
+    /// Whether somebody has moved the tag since Redis came back.
+    pub healed: bool,
     /// What may still go wrong.
     pub left: Faults,
 }
@@ -51,6 +55,8 @@ pub struct Faults {
     pub reclaims: u8,
     /// Commands that are not answered.
     pub failures: u8,
+    /// Servers that come back as they were at some earlier moment.
+    pub rollbacks: u8,
 }
 
 /// A value, and what it belongs to.
@@ -81,6 +87,8 @@ pub struct Node {
     /// The latest revision whose writer has returned on this node.
     pub own: u8,
     pub waiting: Waiting,
+    /// Whether the server was lost and has not been compared since.
+    pub distrusts: bool,
 }
 
 /// Evictions that Redis has not confirmed.
@@ -88,6 +96,8 @@ pub struct Node {
 pub struct Waiting {
     pub key: bool,
     pub tag: bool,
+    /// Of everything that a server may lack that came back; whoever comes first does it for all.
+    pub heal: bool,
     /// The latest revision that one of them is about.
     pub row: u8,
 }
@@ -148,6 +158,8 @@ impl State {
             redis: Redis::default(),
             nodes: [Node::COLD; NODES],
             workers: [Worker::default(); WORKERS],
+            saved: None,
+            healed: false,
             left,
         };
         for (worker, (node, job)) in state.workers.iter_mut().zip(workers) {
@@ -203,7 +215,8 @@ impl Node {
         hints: Hints::EMPTY,
         line: Line::Live,
         own: FIRST,
-        waiting: Waiting { key: false, tag: false, row: NONE },
+        waiting: Waiting { key: false, tag: false, heal: false, row: NONE },
+        distrusts: false,
     };
 }
 

@@ -26,6 +26,8 @@ pub(super) enum Step {
     /// The next half of a new connection.
     Relink(usize),
     Reclaim(Record),
+    Save,
+    RollBack,
 }
 
 /// What Redis may lose.
@@ -57,7 +59,7 @@ impl Step {
         let nodes =
             (0..NODES).flat_map(|node| [Self::Deliver(node), Self::Lose(node), Self::Relink(node), Self::Replay(node)]);
         let records = [Record::Control, Record::Payload, Record::Tag, Record::All].map(Self::Reclaim);
-        workers.chain(nodes).chain(records)
+        workers.chain(nodes).chain(records).chain([Self::Save, Self::RollBack])
     }
 }
 
@@ -79,6 +81,8 @@ impl Turn {
             Step::Replay(node) => self.replay(node)?,
             Step::Lose(node) => self.lose(node)?,
             Step::Relink(node) => self.relink(node)?,
+            Step::Save => self.save()?,
+            Step::RollBack => self.roll_back()?,
             Step::Reclaim(record) => self.reclaim(record)?,
         }
         Some(self)

@@ -29,6 +29,8 @@ impl Turn {
                 }
                 self.worker(worker).stage = Stage::Bumping;
             }
+            // There is no connection to say it on.
+            Stage::Bumping if self.state.nodes[self.node_of(worker)].distrusts => self.queue(worker),
             Stage::Bumping => self.bump(worker),
             Stage::Bumped => self.finish(worker),
             _ => unreachable!("a writer looks for nothing"),
