@@ -4,6 +4,7 @@
 mod any_moment;
 mod callers_gone;
 mod failing;
+mod found;
 mod leader_dropped;
 mod panicking;
 

@@ -10,6 +10,7 @@ mod fixtures;
 mod flights;
 mod hostile;
 mod mechanisms;
+mod model;
 mod outage;
 mod recovery;
 mod sentinel;

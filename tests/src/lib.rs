@@ -16,6 +16,7 @@
 
 pub mod fixtures;
 pub mod measure;
+pub mod model;
 pub mod simulation;
 pub mod torture;
 

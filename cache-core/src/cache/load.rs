@@ -228,7 +228,7 @@ impl Inner {
         lead.depart(watch.departure());
         match self.look(call, scope, &watch, budget).await {
             Ok(Some((entry, result, tier))) => {
-                let result_tags = Arc::default();
+                let result_tags = tags_unwatched(&entry, &watch);
                 lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: Some(tier) }));
                 return Ok(self.answer(call, result, Outcome::Hit(tier), Some(entry), budget));
             }
@@ -491,6 +491,13 @@ impl Inner {
         let slot = ValueOps::<T>::slot();
         EntryMeta::new(key, slot, spot.partition, version, created, took, deadlines, expires, stamp)
     }
+}
+
+/// The tags of an entry that was found, but for those that whoever boards the flight looks at anyway.
+fn tags_unwatched(entry: &Entry, watch: &Watch) -> Arc<[TagId]> {
+    let held = entry.meta.held().unwrap_or_default().iter().map(|(cell, _)| cell);
+    let unwatched = held.filter(|cell| !watch.cells.iter().any(|seen| Arc::ptr_eq(&seen.cell, cell)));
+    unwatched.map(|cell| cell.tag().clone()).collect()
 }
 
 /// A load by itself, beside those of other waiters.

@@ -87,6 +87,13 @@ const GUARDS: &[Guard] = &[
     )
     .simulated(),
     guard(
+        "a flight that lands what it found says its tags",
+        "cache/load.rs",
+        "let result_tags = tags_unwatched(&entry, &watch);",
+        "let result_tags = tags_unwatched(&entry, &watch)[..0].into();",
+        "flights::found::flight_boarded_after_an_eviction_of_a_found_values_tag_gives_the_new_value",
+    ),
+    guard(
         "a hint moves the stripe of its key",
         "hearing.rs",
         "self.coherence.move_stripe(key.local_hash());",
