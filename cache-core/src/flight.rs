@@ -8,7 +8,7 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ use crate::{
     entry::{Entry, Spot, Stamp},
     key::Key,
     outcome::Tier,
+    sync::{Mutex, MutexGuard},
     tag::TagId,
 };
 
@@ -179,7 +180,7 @@ impl Flights {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 }
