@@ -278,7 +278,8 @@ impl Lead {
     /// panic.
     pub(crate) fn panicked(mut self, message: Arc<str>) {
         let mut status = self.0.flight.lock();
-        if status.panicked || status.aboard == 1 {
+        // Even if nobody else is aboard: somebody may board before the flight is gone.
+        if status.panicked {
             drop(status);
             return self.land(Landing::Panicked(message));
         }
