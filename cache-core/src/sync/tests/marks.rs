@@ -1,0 +1,133 @@
+//! The guards of L1: stripes and epochs against check-and-insert, the one count of moves against hits in passing, the front
+//! against what it is a copy of.
+
+use std::sync::Arc;
+
+use shuttle::{future::block_on, thread};
+
+use super::{
+    by_chance, explore, join,
+    node::{BOUND, Node},
+    repeat,
+};
+use crate::{
+    cache::{After, Place, WritePlan},
+    key::Key,
+    tier::{ChangeListener, PrimaryId, Record},
+    value::ValueOps,
+};
+
+fn product(id: u64) -> Key {
+    Key::new("product").arg(id)
+}
+
+/// Another key that stands on the stripe of `key`.
+fn neighbour(node: &Node, key: &Key) -> Key {
+    let stamp = || node.coherence.stamp(node.coherence.spot(key));
+    let before = stamp();
+    let shares = |other: &Key| {
+        node.coherence.move_stripe(other.local_hash());
+        stamp() != before
+    };
+    (1_000..2_000).map(product).find(shares).unwrap()
+}
+
+/// Reads until the front may have it, too.
+fn warm(node: &Node, key: &Key) {
+    (0..4).for_each(|_| node.read(key, None));
+}
+
+fn reader(node: &Arc<Node>, key: &Key, times: usize) -> thread::JoinHandle<()> {
+    let (node, key) = (Arc::clone(node), key.clone());
+    repeat(times, move || node.read(&key, None))
+}
+
+#[test]
+fn evict_without_a_server_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let (node, key) = (Node::alone(), product(7));
+        let other = neighbour(&node, &key);
+        warm(&node, &key);
+        let evicts = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            repeat(2, move || {
+                let changed = node.origin.change();
+                assert!(block_on(node.cache.evict(&key)).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        let disturbs = {
+            let node = Arc::clone(&node);
+            thread::spawn(move || assert!(block_on(node.cache.evict(&other)).is_applied()))
+        };
+        join([evicts, disturbs, reader(&node, &key, 2), reader(&node, &key, 3)]);
+        node.read(&key, None);
+    });
+}
+
+#[test]
+fn put_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let (node, key) = (if by_chance() { Node::alone() } else { Node::with_server() }, product(7));
+        warm(&node, &key);
+        let puts = |times| {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            repeat(times, move || {
+                let mut plan = WritePlan::new(Place::new("put", file!(), line!()));
+                plan.put = Some(key.clone());
+                let write = block_on(node.cache.begin_write(plan));
+                let changed = node.origin.change();
+                assert!(block_on(write.put(ValueOps::of(), Some(changed), After::default())).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        join([puts(1), puts(2), reader(&node, &key, 2), reader(&node, &key, 2)]);
+        node.read(&key, None);
+    });
+}
+
+#[test]
+fn hint_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let (node, key) = (Node::with_server(), product(7));
+        let other = neighbour(&node, &key);
+        warm(&node, &key);
+        let changes = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            repeat(2, move || {
+                let changed = node.origin.change();
+                node.server.bump(Record::Control(key.clone()));
+                node.hearing.key_changed(&key);
+                node.origin.told(changed);
+            })
+        };
+        let disturbs = {
+            let node = Arc::clone(&node);
+            repeat(2, move || node.hearing.key_changed(&other))
+        };
+        join([changes, disturbs, reader(&node, &key, 3), reader(&node, &key, 3)]);
+        node.read(&key, None);
+    });
+}
+
+#[test]
+fn fence_is_seen_by_whoever_sees_the_bound_proved_after_it() {
+    explore(|| {
+        let (node, key) = (Node::with_server(), product(7));
+        warm(&node, &key);
+        let beats = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            thread::spawn(move || {
+                let changed = node.origin.change();
+                // Nobody is told of this one; a bound later nobody may be served what was there before it.
+                node.server.bump(Record::Control(key));
+                node.hands.increment(BOUND);
+                node.origin.told(changed);
+                node.hearing.gap(PrimaryId::FIRST, "test");
+                node.hearing.heard_up_to(PrimaryId::FIRST, node.clock.now());
+            })
+        };
+        join([beats, reader(&node, &key, 3), reader(&node, &key, 3)]);
+        node.read(&key, None);
+    });
+}

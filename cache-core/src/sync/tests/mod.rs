@@ -1,0 +1,163 @@
+//! Tests of schedules: threads that race for one flight, one entry or one cell, in thousands of orders, each found again by
+//! its seed.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg shuttle" cargo test -p cache-core --lib --target-dir target/shuttle sync::
+//! SEED=7 ITERATIONS=1 RUSTFLAGS="--cfg shuttle" cargo test ..    one schedule again
+//! ```
+//!
+//! What is under the scheduler: every lock and every atomic of `crate::sync`, each of whose uses may be where the next thread
+//! goes on. What is not, and happens in one step: moka, `ArcSwap`, tokio's `Notify`, the counters, and whatever else has
+//! primitives of its own; none of them calls back into ours while another thread could wait for it (moka's exclusion by key is
+//! taken by a lock that the scheduler sees, see `node`). The scheduler knows one order of memory, the strictest: a wrong
+//! `Ordering` is not found here.
+
+mod cells;
+mod coherence;
+mod flight;
+mod marks;
+mod node;
+mod tags;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use shuttle::{
+    Config, FailurePersistence, Runner,
+    scheduler::{Schedule, Scheduler, Task, TaskId},
+    thread::{self, JoinHandle},
+};
+
+use crate::{key::ScopeId, sync::atomic as scheduled};
+
+/// The scopes that tests name.
+const SCOPES: [&str; 4] = ["product", "article", "review", "category"];
+
+/// Schedules that each test tries, unless `ITERATIONS` says otherwise.
+const ITERATIONS: u64 = 2_000;
+
+/// Tries many orders of the steps that the threads of `scene` take. Panics with the first in which one of them does, or in
+/// which all wait for ever, and says its seed.
+fn explore(scene: impl Fn() + Send + Sync + 'static) {
+    let first = from_environment("SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let iterations = from_environment("ITERATIONS").unwrap_or(ITERATIONS);
+    let seed = Arc::new(AtomicU64::new(first));
+    let schedules =
+        Schedules { first, tried: 0, iterations, seed: Arc::clone(&seed), random: fastrand::Rng::new(), stays: 0 };
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    config.silence_warnings = true;
+    // A whole call of the cache is on each stack, without optimisation.
+    config.stack_size = 1 << 19;
+    // In one order, whichever test comes first: what a key hashes to hangs on the number that its scope was given.
+    assert_eq!(SCOPES.map(ScopeId::intern).map(ScopeId::name), SCOPES);
+    // Timeouts are made on it, and nobody turns its clock.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _context = runtime.enter();
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| Runner::new(schedules, config).run(scene))) {
+        let seed = seed.load(Ordering::Relaxed);
+        eprintln!("schedule {} of {iterations}: again with SEED={seed} ITERATIONS=1", seed.wrapping_sub(first) + 1);
+        resume_unwind(panic);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test is configured, not the library")]
+fn from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// The dice of the scheduler instead of a thread's own, so that a seed is all that a schedule hangs on.
+pub(crate) fn is_turn(_many: u64) -> bool {
+    shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng())
+}
+
+/// Orders by chance, each made of a seed alone: the first and those after it.
+struct Schedules {
+    first: u64,
+    tried: u64,
+    iterations: u64,
+    /// The seed of the order that is being tried.
+    seed: Arc<AtomicU64>,
+    random: fastrand::Rng,
+    /// How often, in 256, a thread goes on where another could.
+    stays: u8,
+}
+
+impl Scheduler for Schedules {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        if self.tried == self.iterations {
+            return None;
+        }
+        let seed = self.first.wrapping_add(self.tried);
+        self.tried += 1;
+        self.seed.store(seed, Ordering::Relaxed);
+        self.random = fastrand::Rng::with_seed(seed);
+        // Some races need many changes between threads, some need one thread to get far while another stands still.
+        self.stays = self.random.choice([0, 128, 208, 240]).unwrap_or_default();
+        fastrand::seed(seed);
+        Some(Schedule::new(seed))
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
+        let stays = !is_yielding && self.random.u8(..) < self.stays;
+        let staying = runnable.iter().find(|task| stays && Some(task.id()) == current);
+        staying.or_else(|| runnable.get(self.random.usize(..runnable.len()))).map(|task| task.id())
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.random.u64(..)
+    }
+}
+
+/// What a database holds, and how much of that everybody has to know.
+#[derive(Default)]
+struct Origin {
+    value: scheduled::AtomicU64,
+    known: scheduled::AtomicU64,
+}
+
+impl Origin {
+    fn load(&self) -> u64 {
+        self.value.load(Ordering::SeqCst)
+    }
+
+    /// Changes the value.
+    fn change(&self) -> u64 {
+        self.value.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// From here on nobody may be answered with what is older than `value`.
+    fn told(&self, value: u64) {
+        self.known.fetch_max(value, Ordering::SeqCst);
+    }
+
+    /// Asks somebody who may know nothing older than what everybody has to know.
+    fn ask(&self, answer: impl FnOnce() -> u64) {
+        let known = self.known.load(Ordering::SeqCst);
+        let answered = answer();
+        assert!(answered >= known, "{answered} after everybody was told {known}");
+    }
+}
+
+/// Whether this happens in this schedule: by the scheduler's chance, so that a seed is all that it hangs on.
+fn by_chance() -> bool {
+    is_turn(2)
+}
+
+/// Waits for all of them; a panic of one is one here.
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// Starts a thread that does this so many times.
+fn repeat(times: usize, work: impl Fn() + Send + 'static) -> JoinHandle<()> {
+    thread::spawn(move || (0..times).for_each(|_| work()))
+}

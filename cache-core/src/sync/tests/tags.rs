@@ -1,0 +1,141 @@
+//! Tags against hits and loads: those that are known before a load, and those that only its result can name.
+
+use std::{convert::Infallible, sync::Arc};
+
+use shuttle::future::block_on;
+
+use super::{
+    explore, join,
+    node::{BOUND, Node},
+    repeat,
+};
+use crate::{
+    cache::{Call, Place, Rules},
+    key::Key,
+    policy::Overrides,
+    tag::TagId,
+    tier::{ChangeListener, PrimaryId, Record},
+    value::ValueOps,
+};
+
+fn article() -> Key {
+    Key::new("article").arg(7_u64)
+}
+
+fn books() -> Key {
+    Key::new("category").arg("books")
+}
+
+/// A value under a tag that was read before.
+fn warm(node: &Node) {
+    (0..2).for_each(|_| node.read(&article(), Some(&books())));
+}
+
+fn reader(node: &Arc<Node>) -> shuttle::thread::JoinHandle<()> {
+    let node = Arc::clone(node);
+    repeat(3, move || node.read(&article(), Some(&books())))
+}
+
+#[test]
+fn evict_of_a_tag_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let node = Node::alone();
+        warm(&node);
+        let evicts = {
+            let node = Arc::clone(&node);
+            repeat(2, move || {
+                let changed = node.origin.change();
+                assert!(block_on(node.cache.evict_tag(books())).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        join([evicts, reader(&node), reader(&node)]);
+        node.read(&article(), Some(&books()));
+    });
+}
+
+#[test]
+fn hint_on_a_tag_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let node = Node::with_server();
+        warm(&node);
+        let changes = {
+            let node = Arc::clone(&node);
+            repeat(2, move || {
+                let changed = node.origin.change();
+                node.server.bump(Record::Tag(TagId::Tag(books())));
+                node.hearing.tag_changed(&TagId::Tag(books()));
+                node.origin.told(changed);
+            })
+        };
+        join([changes, reader(&node), reader(&node)]);
+        node.read(&article(), Some(&books()));
+    });
+}
+
+#[test]
+fn fence_reaches_what_cells_know() {
+    explore(|| {
+        let node = Node::with_server();
+        warm(&node);
+        let beats = {
+            let node = Arc::clone(&node);
+            repeat(1, move || {
+                let changed = node.origin.change();
+                node.server.bump(Record::Tag(TagId::Tag(books())));
+                node.hands.increment(BOUND);
+                node.origin.told(changed);
+                node.hearing.gap(PrimaryId::FIRST, "test");
+                node.hearing.heard_up_to(PrimaryId::FIRST, node.clock.now());
+            })
+        };
+        join([beats, reader(&node), reader(&node)]);
+        node.read(&article(), Some(&books()));
+    });
+}
+
+/// A call whose value names its tag.
+fn read_and_name(node: &Node) {
+    let call = Call {
+        key: Key::new("review").arg(7_u64),
+        tags: Vec::new(),
+        shape_tags: Vec::new(),
+        place: Place::new("review", file!(), line!()),
+        ops: ValueOps::of(),
+        none: false,
+        overrides: Overrides::default(),
+        rev: 0,
+        rules: Rules { result_tags: Some(Box::new(|_| vec![books()])), ..Rules::default() },
+    };
+    node.origin.ask(|| {
+        let load = async { Ok::<_, Infallible>(Some(node.origin.load())) };
+        let Ok(value) = block_on(async {
+            match node.cache.0.hit(&call.key, |_, value: &Option<u64>| *value) {
+                Some(value) => Ok(Some(value)),
+                None => node.cache.load_inline(call, load).await,
+            }
+        });
+        value.unwrap()
+    });
+}
+
+#[test]
+fn evict_of_a_tag_that_only_the_result_names_is_seen_by_whoever_reads_after_it() {
+    explore(|| {
+        let node = Node::alone();
+        let evicts = {
+            let node = Arc::clone(&node);
+            repeat(2, move || {
+                let changed = node.origin.change();
+                assert!(block_on(node.cache.evict_tag(books())).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        let reader = || {
+            let node = Arc::clone(&node);
+            repeat(2, move || read_and_name(&node))
+        };
+        join([evicts, reader(), reader(), reader()]);
+        read_and_name(&node);
+    });
+}
