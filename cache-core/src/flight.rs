@@ -11,15 +11,13 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use tokio::sync::Notify;
-
 use crate::{
     cell::Seen,
     clock::Tick,
     entry::{Entry, Spot, Stamp},
     key::Key,
     outcome::Tier,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, Notify},
     tag::TagId,
 };
 

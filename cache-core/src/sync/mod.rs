@@ -6,12 +6,14 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use tokio::sync::Notify;
 
 #[cfg(test)]
 #[cfg(shuttle)]
 mod tests;
 #[cfg(all(test, shuttle))]
-pub(crate) use self::tests::is_turn;
+pub(crate) use self::tests::{Notify, is_turn};
 
 /// How many there are of something that is made for each cache: fewer where a cache is made for each schedule, so that keys
 /// share them there, too.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What is under the scheduler: every lock and every atomic of `crate::sync`, each of whose uses may be where the next thread
-//! goes on. What is not, and happens in one step: moka, `ArcSwap`, tokio's `Notify`, the counters, and whatever else has
+//! goes on. What is not, and happens in one step: moka, `ArcSwap`, tokio's `Notify` within, the counters, and whatever else has
 //! primitives of its own; none of them calls back into ours while another thread could wait for it (moka's exclusion by key is
 //! taken by a lock that the scheduler sees, see `node`). The scheduler knows one order of memory, the strictest: a wrong
 //! `Ordering` is not found here.
@@ -75,6 +75,34 @@ fn from_environment(name: &str) -> Option<u64> {
 /// The dice of the scheduler instead of a thread's own, so that a seed is all that a schedule hangs on.
 pub(crate) fn is_turn(_many: u64) -> bool {
     shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng())
+}
+
+/// Tokio's, each of whose uses is one step; what it does within is not under the scheduler.
+#[derive(Default)]
+pub(crate) struct Notify {
+    notify: tokio::sync::Notify,
+    step: scheduled::AtomicU64,
+}
+
+impl Notify {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
+        self.step();
+        self.notify.notified()
+    }
+
+    pub(crate) fn notify_waiters(&self) {
+        self.step();
+        self.notify.notify_waiters();
+    }
+
+    /// Another thread may go on here.
+    fn step(&self) {
+        self.step.load(Ordering::SeqCst);
+    }
 }
 
 /// Orders by chance, each made of a seed alone: the first and those after it.
