@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Origin, explore, join, repeat};
+use super::{Origin, explore, join, once, some};
 use crate::{cell::TagCell, epochs::Epochs, sync::atomic as scheduled, tag::TagId};
 
 /// A tag: its record on a server, where a generation is one more than how often it was changed, and its cell.
@@ -54,7 +54,7 @@ fn race(steps: [fn(&Tag); 4]) {
         tag.ask();
         join(steps.map(|step| {
             let tag = Arc::clone(&tag);
-            repeat(2, move || step(&tag))
+            some(2, move || step(&tag))
         }));
         tag.check();
     });
@@ -87,14 +87,14 @@ fn count_of_moves_follows_every_move_of_a_cell() {
         let told = Arc::new(scheduled::AtomicU64::new(0));
         let changes = |change: fn(&Tag)| {
             let (tag, told) = (Arc::clone(&tag), Arc::clone(&told));
-            repeat(1, move || {
+            some(1, move || {
                 change(&tag);
                 told.store(1, Ordering::SeqCst);
             })
         };
         let hits = || {
             let (tag, told, stood_at) = (Arc::clone(&tag), Arc::clone(&told), Arc::clone(&stood_at));
-            repeat(2, move || {
+            some(2, move || {
                 let is_told = told.load(Ordering::SeqCst) == 1;
                 let moved = tag.epochs.moves().count();
                 let unmoved = stood_at.load(Ordering::SeqCst) == moved;
@@ -107,7 +107,7 @@ fn count_of_moves_follows_every_move_of_a_cell() {
         };
         let asks = {
             let tag = Arc::clone(&tag);
-            repeat(1, move || tag.ask())
+            some(1, move || tag.ask())
         };
         join([changes(Tag::change), changes(Tag::change_unheard), hits(), hits(), asks]);
     });
@@ -120,7 +120,7 @@ fn cell_knows_what_it_learned_last() {
         let (tag, learned) = (Tag::new(), Arc::new(AtomicU64::new(0)));
         let asks = || {
             let (tag, learned) = (Arc::clone(&tag), Arc::clone(&learned));
-            repeat(1, move || {
+            once(move || {
                 learned.fetch_add(u64::from(tag.cell.seen().learn(1)), Ordering::Relaxed);
             })
         };

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{by_chance, explore, join, repeat};
+use super::{by_chance, explore, join, once, some};
 use crate::{
     clock::{Clock, Tick},
     coherence::Coherence,
@@ -57,16 +57,15 @@ fn the_end_of_all_is_the_earliest_of_them_whoever_came_last() {
 fn nothing_is_heard_after_the_end() {
     explore(|| {
         let coherence = coherence();
-        coherence.heard_up_to(b(), after(1));
-        let beats = {
+        let beats = |primary| {
             let coherence = Arc::clone(&coherence);
-            repeat(2, move || coherence.heard_up_to(A, after(1)))
+            some(2, move || coherence.heard_up_to(primary, after(1)))
         };
         let ends = {
             let coherence = Arc::clone(&coherence);
-            repeat(1, move || coherence.end())
+            once(move || coherence.end())
         };
-        join([beats, ends]);
+        join([beats(A), beats(b()), ends]);
         assert!(!coherence.coherent_at(Tick::ZERO));
     });
 }
@@ -81,15 +80,15 @@ fn whoever_sees_the_epoch_of_a_new_owner_sees_no_end_of_the_old_one() {
         let before = epochs.of(1);
         let assigns = {
             let coherence = Arc::clone(&coherence);
-            repeat(1, move || coherence.assign(&each_its_own()))
+            once(move || coherence.assign(&each_its_own()))
         };
         let beats = {
             let coherence = Arc::clone(&coherence);
-            repeat(1, move || coherence.heard_up_to(A, after(2)))
+            some(1, move || coherence.heard_up_to(A, after(2)))
         };
         let looks = {
             let coherence = Arc::clone(&coherence);
-            repeat(2, move || {
+            some(2, move || {
                 let moved = epochs.of(1) != before;
                 let coherent =
                     if by_chance() { coherence.coherent_at(Tick::ZERO) } else { coherence.coherent_in([0, 1]) };

@@ -2,7 +2,7 @@
 
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     future::Future,
     pin::pin,
@@ -19,7 +19,7 @@ use shuttle::{
     thread,
 };
 
-use super::{Origin, by_chance, explore, join, node::Node, repeat};
+use super::{Origin, by_chance, explore, join, node::Node, some};
 use crate::{
     clock::Tick,
     entry::{Spot, Stamp},
@@ -100,11 +100,11 @@ fn leaders_that_go_away_are_followed_and_nobody_waits_for_ever() {
         let airport = Airport::new();
         let caller = |times| {
             let airport = Arc::clone(&airport);
-            repeat(times, move || airport.call())
+            some(times, move || airport.call())
         };
         let gives_up = {
             let airport = Arc::clone(&airport);
-            repeat(2, move || airport.give_up())
+            some(2, move || airport.give_up())
         };
         join([caller(1), caller(1), caller(1), gives_up]);
         assert_eq!(airport.flights.len(), 0, "the last one out removes the flight");
@@ -158,7 +158,12 @@ fn what_panics_twice_panics_for_all_who_waited() {
 
 /// A key whose flights are parted by changes: what the cache makes of flights, without the cache.
 struct Parted {
-    airport: Arc<Airport>,
+    flights: Arc<Flights>,
+    key: Key,
+    /// Whether leaders go away.
+    abandons: bool,
+    /// The stripes at which flights departed that are under way.
+    under_way: Mutex<HashSet<u64>>,
     stripe: scheduled::AtomicU64,
     origin: Origin,
     /// What each departure has loaded.
@@ -167,45 +172,57 @@ struct Parted {
 }
 
 impl Parted {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            flights: Arc::new(Flights::new()),
+            key: Key::new("product").arg(7_u64),
+            abandons: by_chance(),
+            under_way: Mutex::default(),
+            stripe: scheduled::AtomicU64::default(),
+            origin: Origin::default(),
+            loaded: Mutex::default(),
+            departures: AtomicU64::default(),
+        })
+    }
+
     fn departure(&self) -> Departure {
         let stamp = Stamp { stripe: self.stripe.load(Ordering::SeqCst), epoch: 0 };
-        let spot = Spot { hash: self.airport.key.local_hash(), partition: 0 };
+        let spot = Spot { hash: self.key.local_hash(), partition: 0 };
         let sequence = self.departures.fetch_add(1, Ordering::Relaxed);
         Departure { at: Tick::ZERO, spot, stamp, sequence, watched: Vec::new() }
     }
 
     fn read(&self) -> u64 {
         let stands = |departure: &Departure| departure.stamp == self.departure().stamp;
-        let seat = self.airport.flights.board(&self.airport.key, TypeId::of::<u64>(), 0, stands);
+        let seat = self.flights.board(&self.key, TypeId::of::<u64>(), 0, stands);
         match block_on(seat.turn()) {
-            Turn::Lead(lead) => {
-                let departure = self.departure();
-                lead.depart(departure.clone());
-                let value = self.origin.load();
-                self.loaded.lock().unwrap().insert(departure.sequence, value);
-                if by_chance() {
-                    lead.land(Landing::Failed(None));
-                }
-                value
-            }
+            Turn::Lead(lead) => self.load(&lead),
             Turn::Landed { departed, .. } => self.loaded.lock().unwrap()[&departed.unwrap()],
         }
+    }
+
+    fn load(&self, lead: &Lead) -> u64 {
+        let departure = self.departure();
+        lead.depart(departure.clone());
+        let is_first = self.under_way.lock().unwrap().insert(departure.stamp.stripe);
+        assert!(is_first || self.abandons, "one flight was to be boarded instead of another being led");
+        let value = self.origin.load();
+        self.loaded.lock().unwrap().insert(departure.sequence, value);
+        self.under_way.lock().unwrap().remove(&departure.stamp.stripe);
+        if !(self.abandons && by_chance()) {
+            lead.land(Landing::Failed(None));
+        }
+        value
     }
 }
 
 #[test]
 fn nobody_boards_a_flight_from_before_a_change() {
     explore(|| {
-        let parted = Arc::new(Parted {
-            airport: Airport::new(),
-            stripe: scheduled::AtomicU64::default(),
-            origin: Origin::default(),
-            loaded: Mutex::default(),
-            departures: AtomicU64::default(),
-        });
+        let parted = Parted::new();
         let changes = {
             let parted = Arc::clone(&parted);
-            repeat(2, move || {
+            some(2, move || {
                 let changed = parted.origin.change();
                 parted.stripe.fetch_add(1, Ordering::SeqCst);
                 parted.origin.told(changed);
@@ -213,10 +230,10 @@ fn nobody_boards_a_flight_from_before_a_change() {
         };
         let reader = |times| {
             let parted = Arc::clone(&parted);
-            repeat(times, move || parted.origin.ask(|| parted.read()))
+            some(times, move || parted.origin.ask(|| parted.read()))
         };
         join([changes, reader(2), reader(2), reader(2)]);
-        assert_eq!(parted.airport.flights.len(), 0, "one that lost its place removes nobody else's");
+        assert_eq!(parted.flights.len(), 0, "the last one out removes each");
     });
 }
 

@@ -5,15 +5,11 @@ use std::sync::Arc;
 
 use shuttle::{future::block_on, thread};
 
-use super::{
-    by_chance, explore, join,
-    node::{BOUND, Node},
-    repeat,
-};
+use super::{by_chance, explore, join, node::Node, once, some};
 use crate::{
     cache::{After, Place, WritePlan},
     key::Key,
-    tier::{ChangeListener, PrimaryId, Record},
+    tier::{ChangeListener, Record},
     value::ValueOps,
 };
 
@@ -32,14 +28,16 @@ fn neighbour(node: &Node, key: &Key) -> Key {
     (1_000..2_000).map(product).find(shares).unwrap()
 }
 
-/// Reads until the front may have it, too.
+/// Reads it, or not, so that L1 has it, or its front too.
 fn warm(node: &Node, key: &Key) {
-    (0..4).for_each(|_| node.read(key, None));
+    while by_chance() {
+        node.read(key, None);
+    }
 }
 
 fn reader(node: &Arc<Node>, key: &Key, times: usize) -> thread::JoinHandle<()> {
     let (node, key) = (Arc::clone(node), key.clone());
-    repeat(times, move || node.read(&key, None))
+    some(times, move || node.read(&key, None))
 }
 
 #[test]
@@ -50,7 +48,7 @@ fn evict_without_a_server_is_seen_by_whoever_reads_after_it() {
         warm(&node, &key);
         let evicts = {
             let (node, key) = (Arc::clone(&node), key.clone());
-            repeat(2, move || {
+            some(2, move || {
                 let changed = node.origin.change();
                 assert!(block_on(node.cache.evict(&key)).is_applied());
                 node.origin.told(changed);
@@ -58,7 +56,7 @@ fn evict_without_a_server_is_seen_by_whoever_reads_after_it() {
         };
         let disturbs = {
             let node = Arc::clone(&node);
-            thread::spawn(move || assert!(block_on(node.cache.evict(&other)).is_applied()))
+            some(1, move || assert!(block_on(node.cache.evict(&other)).is_applied()))
         };
         join([evicts, disturbs, reader(&node, &key, 2), reader(&node, &key, 3)]);
         node.read(&key, None);
@@ -72,7 +70,7 @@ fn put_is_seen_by_whoever_reads_after_it() {
         warm(&node, &key);
         let puts = |times| {
             let (node, key) = (Arc::clone(&node), key.clone());
-            repeat(times, move || {
+            some(times, move || {
                 let mut plan = WritePlan::new(Place::new("put", file!(), line!()));
                 plan.put = Some(key.clone());
                 let write = block_on(node.cache.begin_write(plan));
@@ -94,7 +92,7 @@ fn hint_is_seen_by_whoever_reads_after_it() {
         warm(&node, &key);
         let changes = {
             let (node, key) = (Arc::clone(&node), key.clone());
-            repeat(2, move || {
+            some(2, move || {
                 let changed = node.origin.change();
                 node.server.bump(Record::Control(key.clone()));
                 node.hearing.key_changed(&key);
@@ -103,7 +101,7 @@ fn hint_is_seen_by_whoever_reads_after_it() {
         };
         let disturbs = {
             let node = Arc::clone(&node);
-            repeat(2, move || node.hearing.key_changed(&other))
+            some(2, move || node.hearing.key_changed(&other))
         };
         join([changes, disturbs, reader(&node, &key, 3), reader(&node, &key, 3)]);
         node.read(&key, None);
@@ -117,15 +115,7 @@ fn fence_is_seen_by_whoever_sees_the_bound_proved_after_it() {
         warm(&node, &key);
         let beats = {
             let (node, key) = (Arc::clone(&node), key.clone());
-            thread::spawn(move || {
-                let changed = node.origin.change();
-                // Nobody is told of this one; a bound later nobody may be served what was there before it.
-                node.server.bump(Record::Control(key));
-                node.hands.increment(BOUND);
-                node.origin.told(changed);
-                node.hearing.gap(PrimaryId::FIRST, "test");
-                node.hearing.heard_up_to(PrimaryId::FIRST, node.clock.now());
-            })
+            once(move || node.miss(Record::Control(key.clone())))
         };
         join([beats, reader(&node, &key, 3), reader(&node, &key, 3)]);
         node.read(&key, None);

@@ -29,6 +29,7 @@ use std::{
 
 use shuttle::{
     Config, FailurePersistence, Runner,
+    rand::{Rng, thread_rng},
     scheduler::{Schedule, Scheduler, Task, TaskId},
     thread::{self, JoinHandle},
 };
@@ -74,7 +75,7 @@ fn from_environment(name: &str) -> Option<u64> {
 
 /// The dice of the scheduler instead of a thread's own, so that a seed is all that a schedule hangs on.
 pub(crate) fn is_turn(_many: u64) -> bool {
-    shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng())
+    thread_rng().r#gen()
 }
 
 /// Tokio's, each of whose uses is one step; what it does within is not under the scheduler.
@@ -185,7 +186,13 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-/// Starts a thread that does this so many times.
-fn repeat(times: usize, work: impl Fn() + Send + 'static) -> JoinHandle<()> {
+/// A thread that does this once.
+fn once(work: impl Fn() + Send + 'static) -> JoinHandle<()> {
+    thread::spawn(work)
+}
+
+/// A thread that does this up to so many times, by chance: most races need few, and are found sooner among few.
+fn some(most: usize, work: impl Fn() + Send + 'static) -> JoinHandle<()> {
+    let times = thread_rng().gen_range(0..=most);
     thread::spawn(move || (0..times).for_each(|_| work()))
 }

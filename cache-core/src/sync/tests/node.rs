@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use shuttle::future::block_on;
 
-use super::Origin;
+use super::{Origin, by_chance};
 use crate::{
     cache::{Cache, Parts},
     clock::Clock,
@@ -21,10 +21,10 @@ use crate::{
     sync::{Mutex, MutexGuard},
     tags::Tags,
     tasks::Tasks,
-    tier::{BoxFuture, Change, LocalTier, NullRemote, Op, PrimaryId, Record, RemoteTier, Reply},
+    tier::{BoxFuture, Change, ChangeListener, LocalTier, NullRemote, Op, PrimaryId, Record, RemoteTier, Reply},
 };
 
-pub(super) const BOUND: Duration = Duration::from_secs(1);
+const BOUND: Duration = Duration::from_secs(1);
 
 /// Moka, whose exclusion by key the scheduler does not see: so whoever would wait in it waits here instead.
 struct Exclusive {
@@ -147,8 +147,8 @@ pub(super) struct Node {
     pub(super) server: Arc<Server>,
     pub(super) hearing: Hearing,
     pub(super) coherence: Arc<Coherence>,
-    pub(super) clock: Clock,
-    pub(super) hands: Arc<quanta::Mock>,
+    clock: Clock,
+    hands: Arc<quanta::Mock>,
 }
 
 impl Node {
@@ -201,6 +201,28 @@ impl Node {
             gate: None,
         });
         Arc::new(Self { cache, origin: Origin::default(), server, hearing, coherence, clock, hands })
+    }
+
+    /// A change that the server does not tell of, a gap, and what is heard after it. Once the bound has passed since the change,
+    /// nobody may be served what was there before it.
+    pub(super) fn miss(&self, record: Record) {
+        let beat = || self.hearing.heard_up_to(PrimaryId::FIRST, self.clock.now());
+        let changed = self.origin.change();
+        self.server.bump(record);
+        if by_chance() {
+            // The line was cut a while ago.
+            self.hands.increment(BOUND);
+            self.origin.told(changed);
+            self.hearing.gap(PrimaryId::FIRST, "test");
+            beat();
+        } else {
+            // It was cut just now, and the bound never runs out.
+            self.hearing.gap(PrimaryId::FIRST, "test");
+            self.hands.increment(BOUND / 2);
+            beat();
+            self.hands.increment(BOUND / 2);
+            self.origin.told(changed);
+        }
     }
 
     /// A call that loads from the database what the cache does not have; held against what everybody has to know.

@@ -4,17 +4,13 @@ use std::{convert::Infallible, sync::Arc};
 
 use shuttle::future::block_on;
 
-use super::{
-    explore, join,
-    node::{BOUND, Node},
-    repeat,
-};
+use super::{by_chance, explore, join, node::Node, once, some};
 use crate::{
     cache::{Call, Place, Rules},
     key::Key,
     policy::Overrides,
     tag::TagId,
-    tier::{ChangeListener, PrimaryId, Record},
+    tier::{ChangeListener, Record},
     value::ValueOps,
 };
 
@@ -26,14 +22,16 @@ fn books() -> Key {
     Key::new("category").arg("books")
 }
 
-/// A value under a tag that was read before.
+/// Reads a value under a tag, or not.
 fn warm(node: &Node) {
-    (0..2).for_each(|_| node.read(&article(), Some(&books())));
+    while by_chance() {
+        node.read(&article(), Some(&books()));
+    }
 }
 
 fn reader(node: &Arc<Node>) -> shuttle::thread::JoinHandle<()> {
     let node = Arc::clone(node);
-    repeat(3, move || node.read(&article(), Some(&books())))
+    some(3, move || node.read(&article(), Some(&books())))
 }
 
 #[test]
@@ -43,7 +41,7 @@ fn evict_of_a_tag_is_seen_by_whoever_reads_after_it() {
         warm(&node);
         let evicts = {
             let node = Arc::clone(&node);
-            repeat(2, move || {
+            some(2, move || {
                 let changed = node.origin.change();
                 assert!(block_on(node.cache.evict_tag(books())).is_applied());
                 node.origin.told(changed);
@@ -61,7 +59,7 @@ fn hint_on_a_tag_is_seen_by_whoever_reads_after_it() {
         warm(&node);
         let changes = {
             let node = Arc::clone(&node);
-            repeat(2, move || {
+            some(2, move || {
                 let changed = node.origin.change();
                 node.server.bump(Record::Tag(TagId::Tag(books())));
                 node.hearing.tag_changed(&TagId::Tag(books()));
@@ -80,14 +78,7 @@ fn fence_reaches_what_cells_know() {
         warm(&node);
         let beats = {
             let node = Arc::clone(&node);
-            repeat(1, move || {
-                let changed = node.origin.change();
-                node.server.bump(Record::Tag(TagId::Tag(books())));
-                node.hands.increment(BOUND);
-                node.origin.told(changed);
-                node.hearing.gap(PrimaryId::FIRST, "test");
-                node.hearing.heard_up_to(PrimaryId::FIRST, node.clock.now());
-            })
+            once(move || node.miss(Record::Tag(TagId::Tag(books()))))
         };
         join([beats, reader(&node), reader(&node)]);
         node.read(&article(), Some(&books()));
@@ -125,7 +116,7 @@ fn evict_of_a_tag_that_only_the_result_names_is_seen_by_whoever_reads_after_it()
         let node = Node::alone();
         let evicts = {
             let node = Arc::clone(&node);
-            repeat(2, move || {
+            some(2, move || {
                 let changed = node.origin.change();
                 assert!(block_on(node.cache.evict_tag(books())).is_applied());
                 node.origin.told(changed);
@@ -133,7 +124,7 @@ fn evict_of_a_tag_that_only_the_result_names_is_seen_by_whoever_reads_after_it()
         };
         let reader = || {
             let node = Arc::clone(&node);
-            repeat(2, move || read_and_name(&node))
+            some(2, move || read_and_name(&node))
         };
         join([evicts, reader(), reader(), reader()]);
         read_and_name(&node);
