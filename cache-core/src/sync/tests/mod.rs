@@ -48,8 +48,8 @@ fn explore(scene: impl Fn() + Send + Sync + 'static) {
     let first = from_environment("SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     let iterations = from_environment("ITERATIONS").unwrap_or(ITERATIONS);
     let seed = Arc::new(AtomicU64::new(first));
-    let schedules =
-        Schedules { first, tried: 0, iterations, seed: Arc::clone(&seed), random: fastrand::Rng::new(), stays: 0 };
+    let (random, manner) = (fastrand::Rng::new(), Manner::Anybody { stays: 0 });
+    let schedules = Schedules { first, tried: 0, iterations, seed: Arc::clone(&seed), random, manner };
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
     config.silence_warnings = true;
@@ -114,8 +114,15 @@ struct Schedules {
     /// The seed of the order that is being tried.
     seed: Arc<AtomicU64>,
     random: fastrand::Rng,
-    /// How often, in 256, a thread goes on where another could.
-    stays: u8,
+    manner: Manner,
+}
+
+/// Some races need many changes between threads; some need one thread to get far while another stands still.
+enum Manner {
+    /// Whoever has its turn goes on so often, in 256; then anybody does.
+    Anybody { stays: u8 },
+    /// Whoever has the first rank goes on, and one step in so many makes it the last.
+    Ranked { falls: u16, ranks: Vec<u64> },
 }
 
 impl Scheduler for Schedules {
@@ -126,17 +133,36 @@ impl Scheduler for Schedules {
         let seed = self.first.wrapping_add(self.tried);
         self.tried += 1;
         self.seed.store(seed, Ordering::Relaxed);
-        self.random = fastrand::Rng::with_seed(seed);
-        // Some races need many changes between threads, some need one thread to get far while another stands still.
-        self.stays = self.random.choice([0, 128, 208, 240]).unwrap_or_default();
         fastrand::seed(seed);
+        self.random = fastrand::Rng::with_seed(seed);
+        self.manner = match self.random.u8(..6) {
+            0 => Manner::Anybody { stays: 0 },
+            1 => Manner::Anybody { stays: 128 },
+            2 => Manner::Anybody { stays: 224 },
+            more => Manner::Ranked { falls: 4 << more, ranks: Vec::new() },
+        };
         Some(Schedule::new(seed))
     }
 
     fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
-        let stays = !is_yielding && self.random.u8(..) < self.stays;
-        let staying = runnable.iter().find(|task| stays && Some(task.id()) == current);
-        staying.or_else(|| runnable.get(self.random.usize(..runnable.len()))).map(|task| task.id())
+        let random = &mut self.random;
+        let next = match &mut self.manner {
+            Manner::Anybody { stays } => {
+                let stays = !is_yielding && random.u8(..) < *stays;
+                let staying = runnable.iter().find(|task| stays && Some(task.id()) == current);
+                staying.or_else(|| runnable.get(random.usize(..runnable.len())))
+            }
+            Manner::Ranked { falls, ranks } => {
+                let known = runnable.iter().map(|task| usize::from(task.id()) + 1).max().unwrap_or(0).max(ranks.len());
+                ranks.resize_with(known, || random.u64(1 << 32..));
+                if let Some(current) = current.filter(|_| is_yielding || random.u16(..*falls) == 0) {
+                    // Below the ranks that are given, and below those who fell before.
+                    ranks[usize::from(current)] = ranks.iter().min().map_or(0, |last| last.min(&(1 << 32)) - 1);
+                }
+                runnable.iter().max_by_key(|task| ranks[usize::from(task.id())])
+            }
+        };
+        next.map(|task| task.id())
     }
 
     fn next_u64(&mut self) -> u64 {
