@@ -5,8 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use shuttle::thread;
+
 use super::{Origin, explore, join, once, some};
-use crate::{cell::TagCell, epochs::Epochs, sync::atomic as scheduled, tag::TagId};
+use crate::{cell::TagCell, epochs::Epochs, sync::atomic as scheduled, tag::TagId, tags::Tags};
 
 /// A tag: its record on a server, where a generation is one more than how often it was changed, and its cell.
 struct Tag {
@@ -73,6 +75,42 @@ fn cell_learns_nothing_that_a_fence_overtook() {
 #[test]
 fn cell_learns_nothing_that_either_overtook() {
     race([Tag::change, Tag::change_unheard, Tag::ask, Tag::check]);
+}
+
+/// While an older answer is refused, nobody sees a part of it.
+#[test]
+fn answer_from_before_a_fence_takes_nothing_from_one_after_it() {
+    explore(|| {
+        let tag = Tag::new();
+        let (older, generation) = (tag.cell.seen(), tag.record.load() + 1);
+        tag.change_unheard();
+        let asks = {
+            let tag = Arc::clone(&tag);
+            once(move || tag.ask())
+        };
+        let learns = once(move || {
+            older.learn(generation);
+        });
+        let checks = {
+            let tag = Arc::clone(&tag);
+            some(3, move || tag.check())
+        };
+        join([asks, learns, checks]);
+        tag.check();
+    });
+}
+
+#[test]
+fn tag_has_one_cell_whoever_comes_first() {
+    explore(|| {
+        let tags = Arc::new(Tags::remote(Arc::new(Epochs::new(1))));
+        let cells = [(); 2].map(|()| {
+            let tags = Arc::clone(&tags);
+            thread::spawn(move || tags.cell(&TagId::Namespace))
+        });
+        let [one, other] = cells.map(|cell| cell.join().unwrap());
+        assert!(Arc::ptr_eq(&one, &other), "a hint reaches one of them");
+    });
 }
 
 /// The count of moves is read before the marks, and added to after them: whoever saw a cell stand and remembers the count

@@ -63,6 +63,34 @@ fn evict_without_a_server_is_seen_by_whoever_reads_after_it() {
     });
 }
 
+/// Few steps, for a race of many turns: an eviction has moved the stripe and not removed the entry yet, a doubt is settled,
+/// and somebody takes what was read to the front.
+#[test]
+fn doubt_settled_while_an_evict_is_under_way_brings_nothing_back() {
+    explore(|| {
+        let (node, key) = (Node::alone(), product(7));
+        node.read(&key, None);
+        let evicts = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            once(move || {
+                let changed = node.origin.change();
+                assert!(block_on(node.cache.evict(&key)).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        let settles = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            once(move || node.read(&key, None))
+        };
+        let glances = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            once(move || node.origin.ask(|| node.glance(&key).unwrap_or(u64::MAX)))
+        };
+        join([evicts, settles, glances]);
+        node.read(&key, None);
+    });
+}
+
 #[test]
 fn put_is_seen_by_whoever_reads_after_it() {
     explore(|| {

@@ -80,10 +80,7 @@ pub(crate) fn is_turn(_many: u64) -> bool {
 
 /// Tokio's, each of whose uses is one step; what it does within is not under the scheduler.
 #[derive(Default)]
-pub(crate) struct Notify {
-    notify: tokio::sync::Notify,
-    step: scheduled::AtomicU64,
-}
+pub(crate) struct Notify(tokio::sync::Notify);
 
 impl Notify {
     pub(crate) fn new() -> Self {
@@ -91,18 +88,13 @@ impl Notify {
     }
 
     pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
-        self.step();
-        self.notify.notified()
+        pause();
+        self.0.notified()
     }
 
     pub(crate) fn notify_waiters(&self) {
-        self.step();
-        self.notify.notify_waiters();
-    }
-
-    /// Another thread may go on here.
-    fn step(&self) {
-        self.step.load(Ordering::SeqCst);
+        pause();
+        self.0.notify_waiters();
     }
 }
 
@@ -198,6 +190,11 @@ impl Origin {
         let answered = answer();
         assert!(answered >= known, "{answered} after everybody was told {known}");
     }
+}
+
+/// A step that does nothing: another thread may go on here.
+fn pause() {
+    scheduled::AtomicU64::default().load(Ordering::SeqCst);
 }
 
 /// Whether this happens in this schedule: by the scheduler's chance, so that a seed is all that it hangs on.

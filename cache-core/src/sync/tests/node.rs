@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use shuttle::future::block_on;
 
-use super::{Origin, by_chance};
+use super::{Origin, by_chance, pause};
 use crate::{
     cache::{Cache, Parts},
     clock::Clock,
@@ -43,7 +43,12 @@ impl LocalTier for Exclusive {
 
     fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Arc<Entry>>) -> Change) {
         let _alone = self.locks[hash as usize % self.locks.len()].lock().unwrap();
-        self.moka.compute(hash, change);
+        self.moka.compute(hash, &mut |present| {
+            let change = change(present);
+            // Whoever takes no lock may still come before what was decided is done.
+            pause();
+            change
+        });
     }
 
     fn len(&self) -> u64 {
@@ -223,6 +228,11 @@ impl Node {
             self.hands.increment(BOUND / 2);
             self.origin.told(changed);
         }
+    }
+
+    /// What a hit would be served.
+    pub(super) fn glance(&self, key: &Key) -> Option<u64> {
+        self.cache.0.hit(key, |_, value: &Option<u64>| *value)
     }
 
     /// A call that loads from the database what the cache does not have; held against what everybody has to know.
