@@ -136,6 +136,31 @@ fn hint_is_seen_by_whoever_reads_after_it() {
     });
 }
 
+/// Few steps: a doubt is there already, and a change comes while it is being settled.
+#[test]
+fn doubt_is_settled_as_of_before_the_question() {
+    explore(|| {
+        let (node, key) = (Node::with_server(), product(7));
+        node.read(&key, None);
+        node.hearing.key_changed(&neighbour(&node, &key));
+        let changes = {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            once(move || {
+                let changed = node.origin.change();
+                node.server.bump(Record::Control(key.clone()));
+                node.hearing.key_changed(&key);
+                node.origin.told(changed);
+            })
+        };
+        let reads = [(); 2].map(|()| {
+            let (node, key) = (Arc::clone(&node), key.clone());
+            once(move || node.read(&key, None))
+        });
+        join([changes].into_iter().chain(reads));
+        node.read(&key, None);
+    });
+}
+
 #[test]
 fn fence_is_seen_by_whoever_sees_the_bound_proved_after_it() {
     explore(|| {

@@ -130,3 +130,30 @@ fn evict_of_a_tag_that_only_the_result_names_is_seen_by_whoever_reads_after_it()
         read_and_name(&node);
     });
 }
+
+/// Few steps: an eviction of a tag comes while a load that depends on it, by declaration or by its result, is under way.
+#[test]
+fn evict_of_a_tag_parts_the_load_under_way_from_who_comes_after_it() {
+    explore(|| {
+        let (node, is_named) = (Node::alone(), by_chance());
+        let read: fn(&Node) = if is_named { read_and_name } else { |node| node.read(&article(), Some(&books())) };
+        let evicts = {
+            let node = Arc::clone(&node);
+            once(move || {
+                let changed = node.origin.change();
+                assert!(block_on(node.cache.evict_tag(books())).is_applied());
+                node.origin.told(changed);
+            })
+        };
+        let loads = {
+            let node = Arc::clone(&node);
+            once(move || read(&node))
+        };
+        let joins = {
+            let node = Arc::clone(&node);
+            some(1, move || read(&node))
+        };
+        join([evicts, loads, joins]);
+        read(&node);
+    });
+}
