@@ -4,12 +4,16 @@
 //! *unknown* rather than something old: a hint makes it unknown, and so does a fence, because a generation counts only under
 //! the epoch in which it was asked for.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, PoisonError};
 
-use crate::{epochs::Epochs, tag::TagId};
+use crate::{
+    epochs::Epochs,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    tag::TagId,
+};
 
 /// No record has this generation: versions are microseconds since 1970.
 const UNKNOWN: u64 = 0;
@@ -115,7 +119,7 @@ impl TagCell {
         self.lives_until.store(micros, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
+    fn lock(&self) -> MutexGuard<'_, u64> {
         // Nothing can panic while it is held, so a poisoned lock still guards a whole number.
         self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }

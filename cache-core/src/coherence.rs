@@ -7,10 +7,7 @@
 //! not, an entry is held against the primaries that it depends on.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -19,11 +16,16 @@ use crate::{
     entry::{Spot, Stamp},
     epochs::Epochs,
     key::Key,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+        scaled,
+    },
     tier::{Assignment, PrimaryId},
 };
 
 /// Keys share stripes; another key's hint costs one revalidation.
-const STRIPES: usize = 1 << 16;
+const STRIPES: usize = scaled(1 << 16);
 
 /// How current L1 is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

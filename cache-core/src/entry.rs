@@ -5,10 +5,7 @@
 
 use std::{
     any::{Any, TypeId},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -19,6 +16,7 @@ use crate::{
     clock::Tick,
     key::Key,
     moves::Moves,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Until when a value may be used, in microseconds of Redis time. The three travel with the value from node to node.

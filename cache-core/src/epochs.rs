@@ -1,9 +1,10 @@
 //! Fences, by partition: a gap in what was heard from a primary makes everything older than now doubtful in the partitions
 //! that it owns, and nowhere else.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::moves::Moves;
+use crate::{
+    moves::Moves,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// One epoch a partition, and the count of all moves of marks.
 #[derive(Debug)]

@@ -8,10 +8,8 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
-
-use tokio::sync::Notify;
 
 use crate::{
     cell::Seen,
@@ -19,6 +17,7 @@ use crate::{
     entry::{Entry, Spot, Stamp},
     key::Key,
     outcome::Tier,
+    sync::{Mutex, MutexGuard, Notify},
     tag::TagId,
 };
 
@@ -179,7 +178,7 @@ impl Flights {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 }
@@ -277,7 +276,8 @@ impl Lead {
     /// panic.
     pub(crate) fn panicked(mut self, message: Arc<str>) {
         let mut status = self.0.flight.lock();
-        if status.panicked || status.aboard == 1 {
+        // Even if nobody else is aboard: somebody may board before the flight is gone.
+        if status.panicked {
             drop(status);
             return self.land(Landing::Panicked(message));
         }

@@ -47,6 +47,7 @@ mod recovery;
 mod remote;
 mod schema;
 mod stats;
+mod sync;
 mod tag;
 mod tags;
 mod tasks;

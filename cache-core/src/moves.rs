@@ -5,7 +5,7 @@
 //! afterwards, and an entry that was found to stand remembers what the number was before it was looked at: while it is the
 //! same, nothing at all has moved, and there is nothing to look at again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How often any mark of one cache has moved.
 #[derive(Debug, Default)]

@@ -8,22 +8,24 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use crate::{
     cell::TagCell,
     epochs::Epochs,
     key::{Hashing, hashing},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+        scaled,
+    },
     tag::TagId,
 };
 
 const SHARDS: usize = 64;
 /// Tags share stamps; another tag's hint costs one value that is not stored.
-const STAMPS: usize = 1 << 12;
+const STAMPS: usize = scaled(1 << 12);
 /// A shard is swept when it has grown to this, or to twice what the last sweep left.
 const FIRST_SWEEP: usize = 64;
 
@@ -114,7 +116,7 @@ impl Tags {
         &self.stamps[self.index(tag, STAMPS)]
     }
 
-    fn shard(&self, tag: &TagId) -> std::sync::MutexGuard<'_, Shard> {
+    fn shard(&self, tag: &TagId) -> MutexGuard<'_, Shard> {
         self.shards[self.index(tag, SHARDS)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

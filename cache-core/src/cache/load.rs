@@ -23,6 +23,7 @@ use crate::{
     outcome::{Bypass, Outcome, Tier},
     stats::Count,
     tag::TagId,
+    tier::Change,
     value::ValueOps,
     wire::PayloadKind,
 };
@@ -271,11 +272,18 @@ impl Inner {
         if self.remote.settles_doubts() {
             return self.revalidate(key, entry, watch.stamp, budget).await;
         }
-        // Without a server an entry that is still there was not evicted: another key of its stripe was.
-        let stands = entry.meta.tags_stand();
-        if stands {
-            entry.meta.restamp(watch.stamp);
-        }
+        // Without a server an entry that is still there was not evicted: another key of its stripe was. Under the key's own
+        // exclusion: an eviction has moved the stripe already when it is about to remove the entry, which may not get the new
+        // number by then, for whoever is reading it would bring it to the front for good.
+        let mut stands = false;
+        self.local.compute(key.local_hash(), &mut |present| {
+            let held = present.and_then(|present| present.of(key, entry.meta.slot));
+            stands = held.is_some_and(|held| Arc::ptr_eq(held, entry)) && entry.meta.tags_stand();
+            if stands {
+                entry.meta.restamp(watch.stamp);
+            }
+            Change::Keep
+        });
         Ok(stands)
     }
 

@@ -1,6 +1,6 @@
 //! The policy of each scope of one cache, in one load.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     key::ScopeId,
     policy::{Explanation, Policy, PolicyTree, Resolved},
+    sync::{Mutex, MutexGuard},
     tag::TagId,
     tags::Tags,
 };

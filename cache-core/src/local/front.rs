@@ -5,18 +5,18 @@
 //! here: an entry is judged by its own marks and its own key, so a way that is late, or that two threads wrote at once, can
 //! only cost a look at moka.
 
-use std::{
-    array,
-    cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+#[cfg(not(all(test, shuttle)))]
+use std::cell::Cell;
+use std::{array, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 
-use crate::entry::Entry;
+#[cfg(all(test, shuttle))]
+use crate::sync::is_turn;
+use crate::{
+    entry::Entry,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 const WAYS: usize = 4;
 /// More sets than this are not worth their memory: 128 KiB.
@@ -51,6 +51,7 @@ pub(super) enum Found {
     Nothing,
 }
 
+#[cfg(not(all(test, shuttle)))]
 thread_local! {
     /// A sequence of numbers of this thread's own, to do some things for one read in so many.
     static DICE: Cell<u64> = const { Cell::new(0) };
@@ -58,6 +59,7 @@ thread_local! {
 
 /// Whether this is the one in `many`, a power of two. By chance: a program that reads its keys in turn would else let the same
 /// ones in again and again.
+#[cfg(not(all(test, shuttle)))]
 #[inline]
 fn is_turn(many: u64) -> bool {
     DICE.with(|dice| {
