@@ -111,7 +111,7 @@ impl Settings {
             lasts: secs(fastrand::u64(4..14)),
             latency: Duration::from_micros(fastrand::u64(50..4_000)),
             // While much is said everything is looked at again and again; little is another case.
-            pace: Duration::from_millis([100, 400, 2_000, 8_000][fastrand::usize(..4)]),
+            pace: Duration::from_millis([25, 100, 400, 2_000, 8_000][fastrand::usize(..5)]),
             faults,
         }
     }
@@ -468,10 +468,15 @@ async fn change(world: &World, node: &Node) -> Option<Change> {
             let (version, seen) = finish(task).await?;
             Some(told("evict", vec![(id, version.ok()?)], None, seen))
         }
-        5..=6 => {
-            let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
+        5 => {
+            let task = tokio::spawn(observe(async move { shop::touch_twice(&cache, &database, RowId(id)).await }));
             let (version, seen) = finish(task).await?;
             Some(told("evict, both phases", vec![(id, version.ok()?)], None, seen))
+        }
+        6 => {
+            let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
+            let (version, seen) = finish(task).await?;
+            Some(told("evict in the caller", vec![(id, version.ok()?)], None, seen))
         }
         7..=8 => {
             let number = fastrand::u64(..SHELVES);
