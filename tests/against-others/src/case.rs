@@ -148,6 +148,8 @@ pub(crate) struct Broken {
 pub(crate) enum Verdict {
     /// Every run ended well.
     Holds(String),
+    /// Every run ended well with [`Contender::option`], and not without.
+    HoldsWith(String),
     /// Some did not.
     Breaks(String),
     /// It does not do this, and says so or has no operation for it.
@@ -250,10 +252,10 @@ impl Verdict {
         match self {
             Self::Holds(detail) => {
                 let comma = if detail.is_empty() { "" } else { ", " };
-                Self::Holds(format!("{detail}{comma}with {option}; without: {without}"))
+                Self::HoldsWith(format!("{detail}{comma}with {option}; without: {without}"))
             }
             Self::Breaks(seen) => Self::Breaks(format!("{without}; with {option}: {seen}")),
-            other => other,
+            Self::HoldsWith(_) | Self::NotOffered(_) => self,
         }
     }
 
@@ -261,7 +263,7 @@ impl Verdict {
     pub(crate) fn disclaimed(self, says: &str) -> Self {
         match self {
             Self::Breaks(seen) => Self::NotOffered(format!("{says}; seen: {seen}")),
-            other => other,
+            Self::Holds(_) | Self::HoldsWith(_) | Self::NotOffered(_) => self,
         }
     }
 
@@ -269,6 +271,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Holds(_) => "holds",
+            Self::HoldsWith(_) => "holds*",
             Self::Breaks(_) => "breaks",
             Self::NotOffered(_) => "not offered",
         }
@@ -277,7 +280,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Holds(detail) | Self::Breaks(detail) | Self::NotOffered(detail)) = self;
+        let (Self::Holds(detail) | Self::HoldsWith(detail) | Self::Breaks(detail) | Self::NotOffered(detail)) = self;
         match detail.as_str() {
             "" => f.write_str(self.word()),
             detail => write!(f, "{}: {detail}", self.word()),

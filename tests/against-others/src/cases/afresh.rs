@@ -1,17 +1,14 @@
 //! Redis begins anew: restarted with nothing, or flushed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tests::fixtures::RedisServer;
 
-use super::{ID, settles, warm};
+use super::{ID, LIMIT, settles, warm};
 use crate::{
     case::{Case, Contender, Seen, Setup},
     source::Source,
 };
-
-/// After a restart, what every contender has to connect again: the longest pause that one of them documents is 5 s.
-const RECONNECTS: Duration = Duration::from_secs(8);
 
 /// One run. FLUSHALL is itself the eviction; after a restart one is asked for, once everybody has had the time to be back.
 pub(crate) async fn run(setup: Setup, contender: &dyn Contender) -> Seen {
@@ -31,12 +28,12 @@ pub(crate) async fn run(setup: Setup, contender: &dyn Contender) -> Seen {
 
     redis.restart_empty().await;
     // Time itself: the contenders' pauses before they connect again.
-    tokio::time::sleep(RECONNECTS).await;
+    tokio::time::sleep(LIMIT).await;
     warm(&far, &source).await?;
     source.write(2);
     let began = Instant::now();
     while let Err(error) = near.evict(ID).await {
-        if began.elapsed() > RECONNECTS {
+        if began.elapsed() > LIMIT {
             return Err(format!("the eviction still fails: {error}").into());
         }
     }

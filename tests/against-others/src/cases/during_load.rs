@@ -27,9 +27,9 @@ pub(crate) async fn run(setup: Setup, contender: &dyn Contender) -> Seen {
     gate.reached(1).await?;
     source.write(2);
     if case == Case::Group {
-        evicts.evict_group().await?
+        evicts.evict_group().await?;
     } else {
-        evicts.evict(ID).await?
+        evicts.evict(ID).await?;
     }
     // Whatever it tells the others, they have heard it before the load returns.
     background().await;

@@ -21,9 +21,9 @@ pub(crate) async fn run(setup: Setup, contender: &dyn Contender) -> Seen {
     warm(&far, &source).await?;
 
     if case == Case::Cut {
-        proxy.refuse()
+        proxy.refuse();
     } else {
-        proxy.stall(Direction::ToClient)
+        proxy.stall(Direction::ToClient);
     }
     source.write(2);
     near.evict(ID).await?;

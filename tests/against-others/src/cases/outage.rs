@@ -22,9 +22,9 @@ pub(crate) async fn run(setup: Setup, contender: &dyn Contender) -> Seen {
     let source = Source::at(1);
     warm(&node, &source).await?;
     if setup.case == Case::Killed {
-        redis.kill().await
+        redis.kill().await;
     } else {
-        redis.pause().await
+        redis.pause().await;
     }
 
     let mut longest = Duration::ZERO;

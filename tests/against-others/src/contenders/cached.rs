@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::process::Command;
 
-use super::{Account, Accounts, TTL, is_outage};
+use super::{Account, Accounts, TTL, connected, is_outage};
 use crate::{
     case::{Case, Contender, Node, Quota, Release, Setup, Step},
     source::{Row, Source},
@@ -46,9 +46,11 @@ pub(crate) enum Prefix {
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Stored<T> {
     async fn connect(url: &str, keeps_locally: bool) -> Self {
-        let builder = AsyncRedisCache::builder("product").ttl(TTL).connection_string(url);
-        let store = builder.client_side_caching(keeps_locally).connection_manager(keeps_locally).build().await;
-        Self(store.expect("its Redis is up"))
+        let store = connected(|| {
+            let builder = AsyncRedisCache::builder("product").ttl(TTL).connection_string(url);
+            builder.client_side_caching(keeps_locally).connection_manager(keeps_locally).build()
+        });
+        Self(store.await)
     }
 
     async fn get(&self, id: u64, load: impl Future<Output = T>) -> Result<T, String> {

@@ -77,6 +77,7 @@ impl Contender for Hitbox {
     fn lacks(&self, case: Case) -> Option<&'static str> {
         match case {
             Case::Killed | Case::Stopped | Case::LeaderGone | Case::Retyped | Case::OneName => None,
+            Case::Flushed => Some("nothing tells its L1 of a change"),
             _ => Some("its cached functions have no eviction"),
         }
     }
@@ -99,18 +100,18 @@ impl Contender for Hitbox {
         loads: (u64, u64),
     ) -> Step<'a, Result<(u64, u64), String>> {
         Box::pin(async move {
-            let (balance, limit) = loads;
+            let loads = Loads { balance: loads.0, limit: loads.1, currency: "EUR".to_owned() };
             Ok(match release {
                 Release::First => {
-                    let found = first::account(7, balance, limit).cache(&cache(url, false)).await;
+                    let found = first::account(7, loads).cache(&cache(url, false)).await;
                     (found.balance, found.limit)
                 }
                 Release::Reordered => {
-                    let found = reordered::account(7, balance, limit).cache(&cache(url, false)).await;
+                    let found = reordered::account(7, loads).cache(&cache(url, false)).await;
                     (found.balance, found.limit)
                 }
                 Release::Grown => {
-                    let found = grown::account(7, balance, limit).cache(&cache(url, false)).await;
+                    let found = grown::account(7, loads).cache(&cache(url, false)).await;
                     (found.balance, found.limit)
                 }
             })
@@ -139,7 +140,7 @@ impl Node for One {
 
 /// One release of the account: what differs is the order and the number of its fields.
 macro_rules! release {
-    ($name:ident($balance:ident, $limit:ident) { $($field:ident: $type:ty = $value:expr,)* }) => {
+    ($name:ident { $($field:ident: $type:ty),* }) => {
         mod $name {
             use super::*;
 
@@ -148,18 +149,26 @@ macro_rules! release {
                 $(pub(super) $field: $type,)*
             }
 
-            #[cached(skip($balance, $limit))]
-            pub(super) async fn account(id: u64, $balance: u64, $limit: u64) -> Account {
+            #[cached(skip(loads))]
+            pub(super) async fn account(id: u64, loads: Loads) -> Account {
                 assert_eq!(id, 7, "there is one account");
-                Account { $($field: $value,)* }
+                Account { $($field: loads.$field,)* }
             }
         }
     };
 }
 
-release!(first(balance, limit) { balance: u64 = balance, limit: u64 = limit, });
-release!(reordered(balance, limit) { limit: u64 = limit, balance: u64 = balance, });
-release!(grown(balance, limit) { balance: u64 = balance, limit: u64 = limit, currency: String = "EUR".to_owned(), });
+/// What the account's function would give, in whatever release.
+#[derive(Clone)]
+struct Loads {
+    balance: u64,
+    limit: u64,
+    currency: String,
+}
+
+release!(first { balance: u64, limit: u64 });
+release!(reordered { limit: u64, balance: u64 });
+release!(grown { balance: u64, limit: u64, currency: String });
 
 mod users {
     use super::*;

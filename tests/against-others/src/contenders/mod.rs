@@ -10,7 +10,7 @@ mod ours;
 mod quick_cache;
 mod recipe;
 
-use std::time::Duration;
+use std::{fmt::Display, future::Future, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -39,6 +39,18 @@ pub(crate) fn all() -> Vec<Box<dyn Contender>> {
         Box::new(foyer::Foyer),
         Box::new(cachet::Cachet),
     ]
+}
+
+/// Connects, and does so again where a busy machine lets a crate's own timeout pass: how long a start takes is not the question.
+async fn connected<T, E: Display, F: Future<Output = Result<T, E>> + Send>(connect: impl Fn() -> F) -> T {
+    let mut last = String::new();
+    for _ in 0..10 {
+        match connect().await {
+            Ok(connected) => return connected,
+            Err(error) => last = error.to_string(),
+        }
+    }
+    panic!("its Redis is up: {last}")
 }
 
 /// Between two looks at whether a node is ready.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use multi_tier_cache::{Bytes, CacheManager, CacheStrategy, InvalidationConfig, L1Cache, L2Cache, MokaCacheConfig};
 
-use super::{Account, Accounts, NO_FUNCTIONS, TTL, pause};
+use super::{Account, Accounts, NO_FUNCTIONS, TTL, connected, pause};
 use crate::{
     case::{Case, Contender, Node, Release, Setup, Step},
     source::{Row, Source},
@@ -18,26 +18,28 @@ pub(crate) struct MultiTier;
 struct Managed(CacheManager);
 
 async fn connect(url: &str) -> CacheManager {
-    let l1 = L1Cache::new(MokaCacheConfig::default()).expect("its defaults are sound");
-    let l2 = L2Cache::with_url(url).await.expect("its Redis is up");
-    let config = InvalidationConfig::default();
-    let channel = config.channel.clone();
+    let channel = InvalidationConfig::default().channel;
     let before = subscribers(url, &channel).await;
-    let built = CacheManager::new_with_invalidation(Arc::new(l1), Arc::new(l2), url, config).await;
+    let built = connected(|| async {
+        let l1 = Arc::new(L1Cache::new(MokaCacheConfig::default())?);
+        let l2 = Arc::new(L2Cache::with_url(url).await?);
+        CacheManager::new_with_invalidation(l1, l2, url, InvalidationConfig::default()).await
+    })
+    .await;
     // It subscribes in a task of its own; a message before that is none that it promises to hear.
     while subscribers(url, &channel).await <= before {
         pause().await;
     }
-    built.expect("its Redis is up")
+    built
 }
 
 async fn subscribers(url: &str, channel: &str) -> u64 {
     let client = redis::Client::open(url).expect("a URL");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("its Redis is up");
-    let mut command = redis::cmd("PUBSUB");
-    let answer: (String, u64) =
-        command.arg("NUMSUB").arg(channel).query_async(&mut connection).await.expect("Redis counts");
-    answer.1
+    let answer = connected(|| async {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PUBSUB").arg("NUMSUB").arg(channel).query_async::<(String, u64)>(&mut connection).await
+    });
+    answer.await.1
 }
 
 fn key(id: u64) -> String {

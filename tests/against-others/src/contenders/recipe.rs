@@ -15,7 +15,7 @@ use redis::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::task::JoinHandle;
 
-use super::{Account, Accounts, IMPATIENT, NO_FUNCTIONS, TTL, is_outage};
+use super::{Account, Accounts, IMPATIENT, NO_FUNCTIONS, TTL, connected, is_outage};
 use crate::{
     case::{Case, Contender, Node, Release, Setup, Step},
     source::{Row, Source},
@@ -42,7 +42,7 @@ impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Aside<T> {
             let timeout = Some(IMPATIENT);
             config = config.set_response_timeout(timeout).set_connection_timeout(timeout).set_number_of_retries(1);
         }
-        let redis = client.get_connection_manager_with_config(config).await.expect("its Redis is up");
+        let redis = connected(|| client.get_connection_manager_with_config(config.clone())).await;
         let local = Cache::builder().max_capacity(10_000).time_to_live(TTL).build();
         let (subscribed, ready) = tokio::sync::oneshot::channel();
         let listener = tokio::spawn(listen(client, local.clone(), subscribed));
@@ -104,7 +104,7 @@ async fn listen<T: Clone + Send + Sync + 'static>(
 
 impl Contender for Recipe {
     fn name(&self) -> &'static str {
-        "by hand: moka, redis"
+        "moka + redis by hand"
     }
 
     fn crates(&self) -> &'static [&'static str] {
