@@ -81,7 +81,7 @@ fn print_wrapped(text: &str, out: &mut impl Write) -> io::Result<()> {
     for word in text.split(' ') {
         if line.len() + word.len() >= WIDTH {
             writeln!(out, "{line}")?;
-            line = "     ".to_owned();
+            "     ".clone_into(&mut line);
         }
         line.push(' ');
         line.push_str(word);
