@@ -1,5 +1,5 @@
 //! `cache-core` 0.1: the README's section "Functions", with its attributes, and the builder of "A hierarchy of lives".
-//! Nothing is set that is not set there: the bound is 1 s and a call waits 50 ms for Redis.
+//! Nothing but the TTL is set otherwise: the bound is 1 s and a call waits 50 ms for Redis.
 
 use std::{convert::Infallible, sync::Arc};
 
