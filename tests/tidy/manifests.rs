@@ -12,7 +12,8 @@ struct Dependency<'a> {
 }
 
 fn check(file: &File) -> Vec<Finding> {
-    if file.path == "Cargo.toml" {
+    // A workspace has its versions and its lint list in itself.
+    if file.text.lines().any(|line| line == "[workspace]") {
         return Vec::new();
     }
     let dependencies = dependencies(&file.text);
@@ -74,6 +75,63 @@ fn table_of(header: &str) -> Option<(&str, Option<&str>)> {
         let is_table = before.is_empty() || (before.starts_with("target.") && before.ends_with('.'));
         is_table.then_some((kind, rest.strip_prefix('.')))
     })
+}
+
+/// The lint list of a manifest, without its comments: below `[workspace.lints.` in ours, below `[lints.` in a workspace that
+/// stands apart.
+fn lints(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if line.starts_with('[') {
+            let name = line.trim_start_matches("[workspace.").trim_start_matches('[');
+            inside = name.starts_with("lints.");
+            if inside {
+                found.push(name);
+                continue;
+            }
+        }
+        if inside {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// A workspace that stands apart from ours, against ours: it cannot inherit the lint list, so its copy has to be the same.
+fn check_apart(file: &File, ours: &File) -> Vec<Finding> {
+    let same = lints(&file.text) == lints(&ours.text);
+    if same {
+        Vec::new()
+    } else {
+        vec![Finding::new(file, 1, "its lint list is not that of the workspace's Cargo.toml")]
+    }
+}
+
+#[test]
+fn workspaces_that_stand_apart_have_the_lint_list() {
+    let files = tree::files();
+    let workspaces = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
+    let (ours, apart): (Vec<&File>, Vec<&File>) = workspaces
+        .filter(|file| file.text.lines().any(|line| line == "[workspace]"))
+        .partition(|file| file.path == "Cargo.toml");
+    let [ours] = ours[..] else { panic!("there is one at the root: {ours:?}") };
+    assert!(lints(&ours.text).len() > 10, "{:?}", lints(&ours.text));
+    let findings: Vec<Finding> = apart.into_iter().flat_map(|file| check_apart(file, ours)).collect();
+    assert_none(&findings);
+}
+
+#[test]
+fn workspace_apart_with_another_lint_list_is_found() {
+    let ours = File::snippet(
+        "Cargo.toml",
+        "[workspace]\n[workspace.lints.rust]\n# why\na = \"warn\"\n\n[profile.dev]\nb = 1\n",
+    );
+    let check = |text: &str| check_apart(&File::snippet("tests/apart/Cargo.toml", text), &ours);
+    assert_none(&check("[workspace]\n[lints.rust]\na = \"warn\"\n[dependencies]\nc = \"1\"\n"));
+    for text in ["[workspace]\n", "[workspace]\n[lints.rust]\n", "[lints.clippy]\na = \"warn\"\n"] {
+        assert_bites(&check(text), 1, "its lint list");
+    }
 }
 
 #[test]
