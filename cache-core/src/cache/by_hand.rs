@@ -55,7 +55,7 @@ impl<T> Entry<T> {
 
 /// A call by hand, with what is said about it. Made by [`Cache::entry`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is asked before `or_load`, `or_load_inline`, `get` or `put`"]
+#[must_use = "nothing is asked before `or_load`, `or_load_warm`, `or_load_inline`, `get`, `put` or `write`"]
 pub struct Request<'c> {
     cache: &'c Cache,
     key: Key,
@@ -283,13 +283,53 @@ impl<'c> Request<'c> {
     }
 
     /// Stores a new truth: every node's next read sees it, or loads.
+    ///
+    /// What is put is what this caller knows. Where two may change one row at the same time, the one who wrote the older row may
+    /// be the one who puts last: use [`write`](Self::write), which looks at the key before the row is written.
     pub async fn put<T: CacheValue>(self, value: T) -> Ack {
+        let cache = self.cache;
+        cache.begin_write(self.plan()).await.put(ValueOps::<T>::of(), Some(value), After::default()).await
+    }
+
+    /// Runs `body`, which writes the row and returns it, and puts what it returned: what `#[cache_put]` does. The key is looked
+    /// at before, and the value is stored only if nobody else evicted or put it meanwhile; else it is evicted, and the next
+    /// reader loads. So of two concurrent writers, on any nodes, neither leaves the older row behind.
+    ///
+    /// The entry's [`outcome`](Entry::outcome) is `put`, with what Redis said to it.
+    ///
+    /// A caller that goes away while the body runs, or a body that fails or panics, evicts: the row may have changed.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, untouched.
+    pub async fn write<T, E, F, B>(self, body: B) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        B: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let cache = self.cache;
+        let write = cache.begin_write(self.plan()).await;
+        match body().await {
+            Ok(value) => {
+                let ack = write.put(ValueOps::<T>::of(), Some(value.clone()), After::default()).await;
+                Ok(with_entry(cache, value, Outcome::Put(ack), None))
+            }
+            Err(error) => {
+                // What becomes of it is counted, and told to whoever observes.
+                let _told = write.fail().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn plan(self) -> WritePlan {
         let mut plan = WritePlan::new(self.place);
         plan.shape_tags = shapes(&self.tags);
         plan.put = Some(self.key);
         plan.put_tags = self.tags;
         plan.overrides = self.overrides;
-        self.cache.begin_write(plan).await.put(ValueOps::<T>::of(), Some(value), After::default()).await
+        plan
     }
 
     fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {

@@ -438,17 +438,24 @@ async fn read(world: World, place: usize) {
 async fn write(world: World, place: usize) {
     while world.goes_on() {
         elapse(Duration::from_micros(fastrand::u64(1_000..world.settings.pace.as_micros() as u64))).await;
-        let node = world.node_at(place);
-        if let Some(change) = change(&world, &node).await {
-            world.history().changes.push(change);
-        }
+        let (node, id) = (world.node_at(place), fastrand::u64(..ROWS));
+        // Two at one row at one time, and then nothing for a while: what such a race leaves behind is not cleared away at once.
+        let rival = (fastrand::u8(..4) == 0).then(|| world.any_node());
+        let rivals = async {
+            match &rival {
+                Some(rival) => change(&world, rival, id).await,
+                None => None,
+            }
+        };
+        let (own, rivals) = tokio::join!(change(&world, &node, id), rivals);
+        world.history().changes.extend(own.into_iter().chain(rivals));
     }
 }
 
-/// One change of rows, told to the cache in one of the ways that there are; nothing if the caller gave up.
-async fn change(world: &World, node: &Node) -> Option<Change> {
+/// One change of rows, of this one if it is of one, told to the cache in one of the ways that there are; nothing if the caller
+/// gave up.
+async fn change(world: &World, node: &Node, id: u64) -> Option<Change> {
     let (cache, database) = (node.cache.clone(), world.database.on(node.number));
-    let id = fastrand::u64(..ROWS);
     let told = |kind, rows, lot, seen: Vec<Observation>| {
         let ack = seen.iter().rev().find_map(|seen| match seen.outcome {
             Outcome::Put(ack) | Outcome::Evict(ack) => Some(ack),
