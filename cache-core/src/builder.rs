@@ -35,6 +35,7 @@ pub struct Builder {
     redis: Option<Redis>,
     mechanisms: Vec<Mechanism>,
     ensure_notifications: bool,
+    expired_events: bool,
     start_unreachable: bool,
     policy: Policy,
     scopes: Vec<(String, Policy)>,
@@ -68,6 +69,7 @@ impl Cache {
             redis: None,
             mechanisms: vec![Mechanism::Keyspace],
             ensure_notifications: false,
+            expired_events: false,
             start_unreachable: false,
             policy: Policy::new(),
             scopes: Vec::new(),
@@ -112,6 +114,7 @@ impl Cache {
             budget: DEFAULT_BUDGET,
             on_l2_error: OnL2Error::Queue,
             outage_ttl: Duration::ZERO,
+            expired: None,
             gate,
             clock,
         })
@@ -129,6 +132,13 @@ impl Builder {
     /// and on every new connection. Without it, a server that lacks the setting is an error.
     pub fn ensure_notifications(mut self) -> Self {
         self.ensure_notifications = true;
+        self
+    }
+
+    /// Has the server say when an entry expired, for [`Cache::expired`]: `notify-keyspace-events` then needs `E` too. It says so
+    /// when it removes the record, which may be minutes after its end, or never. Default: not.
+    pub fn expired_events(mut self) -> Self {
+        self.expired_events = true;
         self
     }
 
@@ -247,19 +257,21 @@ impl Builder {
         let coherence = Arc::new(Coherence::with_primaries(clock.clone(), self.bound, partitions));
         let tags = Arc::new(Tags::remote(coherence.epochs()));
         let recovery = Arc::new(Recovery::new());
-        let hearing = Hearing::new(
+        let mut hearing = Hearing::new(
             Arc::clone(&coherence),
             Arc::clone(&tags),
             Arc::clone(&recovery),
             Arc::clone(&counters),
             clock.clone(),
         );
+        let expired = self.expired_events.then(|| hearing.tell_expired());
         let config = RedisConfig {
             redis,
             namespace: self.namespace,
             partitions: self.partitions,
             mechanisms: self.mechanisms,
             ensure_notifications: self.ensure_notifications,
+            expired_events: self.expired_events,
             start_unreachable: self.start_unreachable,
             bound: self.bound,
             budget: self.budget,
@@ -284,6 +296,7 @@ impl Builder {
             budget: self.budget,
             on_l2_error: self.on_l2_error,
             outage_ttl: self.outage_ttl.map_or(self.bound, |(ttl, _)| ttl),
+            expired,
             gate: None,
         }))
     }
@@ -313,6 +326,11 @@ impl Builder {
         }
         if self.mechanisms.is_empty() {
             return Err(Error::config("mechanisms", "nothing would tell about changes: name at least one mechanism"));
+        }
+        if self.expired_events && (self.redis.is_none() || !self.mechanisms.contains(&Mechanism::Keyspace)) {
+            let detail =
+                "only keyspace notifications of a Redis say that something expired: give `redis` and that mechanism";
+            return Err(Error::config("expired_events", detail));
         }
         if self.partitions == 0 {
             return Err(Error::config("partitions", "a namespace has at least one partition; the default is 256"));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::{
     clock::{Clock, Tick},
     coherence::Coherence,
@@ -20,7 +22,15 @@ pub(crate) struct Hearing {
     recovery: Arc<Recovery>,
     counters: Arc<Counters>,
     clock: Clock,
+    /// Where somebody may want to know what expired.
+    expired: Option<ExpiredSender>,
 }
+
+/// Hands on what expired, by key and type.
+pub(crate) type ExpiredSender = broadcast::Sender<(Key, Arc<str>)>;
+
+/// What expired and was not taken yet; those who are slower than that miss some.
+const EXPIRED: usize = 1_024;
 
 impl Hearing {
     pub(crate) fn new(
@@ -30,7 +40,12 @@ impl Hearing {
         counters: Arc<Counters>,
         clock: Clock,
     ) -> Self {
-        Self { coherence, tags, recovery, counters, clock }
+        Self { coherence, tags, recovery, counters, clock, expired: None }
+    }
+
+    /// Hands on what expired, from now on.
+    pub(crate) fn tell_expired(&mut self) -> ExpiredSender {
+        self.expired.insert(broadcast::Sender::new(EXPIRED)).clone()
     }
 }
 
@@ -64,6 +79,13 @@ impl ChangeListener for Hearing {
 
     fn assigned(&self, assignment: &Assignment) {
         self.coherence.assign(assignment);
+    }
+
+    fn expired(&self, key: &Key, fingerprint: &str) {
+        if let Some(expired) = &self.expired {
+            // Nobody listens just now: then nobody wants to know.
+            let _unheard = expired.send((key.clone(), fingerprint.into()));
+        }
     }
 }
 

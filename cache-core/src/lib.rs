@@ -62,7 +62,7 @@ pub mod __private;
 
 pub use crate::{
     builder::Builder,
-    cache::{AsCache, Cache, Entry, Request, observe},
+    cache::{AsCache, Cache, Entry, Expired, Request, observe},
     codec::Codec,
     coherence::{CoherenceReport, CoherenceState},
     duration::{days, hours, millis, mins, secs},

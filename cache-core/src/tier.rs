@@ -204,6 +204,8 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     fn restored(&self, how: Continuity);
     /// Whose the partitions are now, and which primaries there are.
     fn assigned(&self, assignment: &Assignment);
+    /// A payload of the key was removed because its time was over, by whatever the server takes for that.
+    fn expired(&self, key: &Key, fingerprint: &str);
 }
 
 /// What to do with what L1 holds under a key.

@@ -175,3 +175,37 @@ async fn a_closed_cache_loads_nothing_ahead() {
         assert_eq!(origin.loads(), 1);
     }
 }
+
+#[tokio::test]
+async fn what_redis_says_expired_is_told_by_type() {
+    let redis = RedisServer::start().await;
+    let policy = Policy::new().ttl(millis(300)).jitter(0.0);
+    let cache = settings(redis.url()).ensure_notifications().expired_events().policy(policy).build().await.unwrap();
+    let mut products = cache.expired::<Product>().unwrap();
+    let mut numbers = cache.expired::<u64>().unwrap();
+    let origin = Origin::default();
+    origin.through(&cache, 7).await;
+    let number = Key::new("number").arg(8_u64);
+    let Ok(_) = cache.get_or_load(number.clone(), || async { Ok::<_, std::convert::Infallible>(8_u64) }).await;
+    let told = tokio::time::timeout(SOON, async { (products.next().await, numbers.next().await) }).await.unwrap();
+    assert_eq!(told, (Some(key(7)), Some(number)));
+    assert_eq!((products.missed(), numbers.missed()), (0, 0));
+    // It is a word about payloads, and no doubt about anything else.
+    assert_eq!(cache.coherence().state, cache_core::CoherenceState::Coherent);
+}
+
+#[tokio::test]
+async fn who_did_not_ask_to_be_told_what_expired_is_told_how() {
+    let redis = RedisServer::start().await;
+    let cache = settings(redis.url()).ensure_notifications().build().await.unwrap();
+    assert!(cache.expired::<Product>().unwrap_err().to_string().contains("`expired_events`"));
+    let error = Cache::builder("shop").expired_events().build().await.unwrap_err();
+    assert!(error.to_string().contains("give `redis`"), "{error}");
+    let tracking = settings(redis.url()).expired_events().mechanisms([cache_core::Mechanism::Tracking]);
+    assert!(tracking.build().await.unwrap_err().to_string().contains("keyspace notifications"));
+    // Where the setting lacks it, a start says so.
+    let redis = RedisServer::options().notifications("K$gxe").start().await;
+    let error = settings(redis.url()).expired_events().build().await.unwrap_err();
+    assert!(error.to_string().contains("notify-keyspace-events"), "{error}");
+    assert!(error.to_string().contains("contain `E`"), "{error}");
+}

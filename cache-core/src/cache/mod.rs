@@ -7,6 +7,7 @@ mod ask;
 mod by_hand;
 mod call;
 mod context;
+mod expired;
 mod load;
 mod many;
 mod probe;
@@ -25,6 +26,7 @@ pub use self::{
     by_hand::{Entry, Request},
     call::{Judge, ShareOps},
     context::observe,
+    expired::Expired,
 };
 pub(crate) use self::{
     call::{Call, Place, Rules},
@@ -38,6 +40,7 @@ use crate::{
     coherence::{Coherence, CoherenceReport},
     error::Error,
     flight::Flights,
+    hearing::ExpiredSender,
     key::{Key, ScopeId},
     outcome::{Bypass, OnL2Error, Outcome},
     policy::{Explanation, Policy, PolicyTree, check_scope},
@@ -66,6 +69,8 @@ pub(crate) struct Parts {
     pub(crate) budget: Duration,
     pub(crate) on_l2_error: OnL2Error,
     pub(crate) outage_ttl: Duration,
+    /// Tells what expired, if somebody asked for that.
+    pub(crate) expired: Option<ExpiredSender>,
     /// Why every call goes past this cache, if it does.
     pub(crate) gate: Option<Bypass>,
 }
@@ -87,6 +92,7 @@ pub(crate) struct Inner {
     budget: Duration,
     on_l2_error: OnL2Error,
     outage_ttl: Duration,
+    expired: Option<ExpiredSender>,
     gate: Option<Bypass>,
 }
 
@@ -159,6 +165,7 @@ impl Cache {
             budget: parts.budget,
             on_l2_error: parts.on_l2_error,
             outage_ttl: parts.outage_ttl,
+            expired: parts.expired,
             gate: parts.gate,
         }))
     }

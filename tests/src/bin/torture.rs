@@ -45,11 +45,16 @@ async fn main() -> ExitCode {
             })
         })
         .collect();
-    let outcomes: Vec<Outcome> = running.into_iter().map(|run| run.join().expect("a run ends")).collect();
-    outcomes.iter().for_each(print);
+    let ended: Vec<_> = running.into_iter().map(std::thread::JoinHandle::join).collect();
+    let outcomes: Vec<&Outcome> = ended.iter().flatten().collect();
+    outcomes.iter().for_each(|outcome| print(outcome));
     let broken = outcomes.iter().map(|outcome| outcome.violations.len()).sum::<usize>();
     println!("\nviolations: {broken}");
-    if broken == 0 && !outcomes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if outcomes.len() < ended.len() {
+        println!("runs that came to no end: {}", ended.len() - outcomes.len());
+    }
+    let all_is_well = broken == 0 && !outcomes.is_empty() && outcomes.len() == ended.len();
+    if all_is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print(outcome: &Outcome) {

@@ -395,11 +395,21 @@ enum Way {
     Many,
 }
 
+/// A kind of change of a single row.
+fn of_one_row() -> u8 {
+    fastrand::u8(..7)
+}
+
 /// Waits for a task; gives some up.
 async fn finish<T>(task: tokio::task::JoinHandle<T>) -> Option<T> {
-    if fastrand::u8(..6) == 0 {
+    finish_or(task, 6, 60_000).await
+}
+
+/// Waits for a task; gives one in so many up, after up to so many microseconds.
+async fn finish_or<T>(task: tokio::task::JoinHandle<T>, one_in: u8, patience: u64) -> Option<T> {
+    if fastrand::u8(..one_in) == 0 {
         let abort = task.abort_handle();
-        let patience = Duration::from_micros(fastrand::u64(..60_000));
+        let patience = Duration::from_micros(fastrand::u64(..patience));
         let Ok(done) = timeout(patience, task).await else {
             abort.abort();
             return None;
@@ -443,18 +453,19 @@ async fn write(world: World, place: usize) {
         let rival = (fastrand::u8(..4) == 0).then(|| world.any_node());
         let rivals = async {
             match &rival {
-                Some(rival) => change(&world, rival, id).await,
+                Some(rival) => change(&world, rival, id, of_one_row()).await,
                 None => None,
             }
         };
-        let (own, rivals) = tokio::join!(change(&world, &node, id), rivals);
+        let kind = if rival.is_some() { of_one_row() } else { fastrand::u8(..12) };
+        let (own, rivals) = tokio::join!(change(&world, &node, id, kind), rivals);
         world.history().changes.extend(own.into_iter().chain(rivals));
     }
 }
 
 /// One change of rows, of this one if it is of one, told to the cache in one of the ways that there are; nothing if the caller
 /// gave up.
-async fn change(world: &World, node: &Node, id: u64) -> Option<Change> {
+async fn change(world: &World, node: &Node, id: u64, kind: u8) -> Option<Change> {
     let (cache, database) = (node.cache.clone(), world.database.on(node.number));
     let told = |kind, rows, lot, seen: Vec<Observation>| {
         let ack = seen.iter().rev().find_map(|seen| match seen.outcome {
@@ -464,7 +475,7 @@ async fn change(world: &World, node: &Node, id: u64) -> Option<Change> {
         let applied = ack.is_some_and(Ack::is_applied);
         Change { node: node.number, kind, rows, lot, ended: world.history().moment(), applied }
     };
-    match fastrand::u8(..12) {
+    match kind {
         0..=2 => {
             let task = tokio::spawn(observe(async move { shop::save(&cache, database, RowId(id)).await }));
             let (row, seen) = finish(task).await?;
@@ -482,7 +493,7 @@ async fn change(world: &World, node: &Node, id: u64) -> Option<Change> {
         }
         6 => {
             let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
-            let (version, seen) = finish(task).await?;
+            let (version, seen) = finish_or(task, 2, 25_000).await?;
             Some(told("evict in the caller", vec![(id, version.ok()?)], None, seen))
         }
         7..=8 => {

@@ -182,21 +182,27 @@ impl Database {
 
     /// Asks the director. Without it there is nothing to do here any more.
     async fn ask(&self, question: &str) -> String {
+        self.try_ask(question).await.unwrap_or_else(|_gone| std::process::exit(0))
+    }
+
+    async fn try_ask(&self, question: &str) -> io::Result<String> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                let stream = self.reporting().await.expect("the director is there");
-                stream.set_nodelay(true).unwrap();
+                let stream = self.reporting().await?;
+                stream.set_nodelay(true)?;
                 let (read, write) = stream.into_split();
                 Connection { read: BufReader::new(read), write }
             }
         };
-        connection.write.write_all(question.as_bytes()).await.expect("the director is there");
+        connection.write.write_all(question.as_bytes()).await?;
         let mut answer = String::new();
-        connection.read.read_line(&mut answer).await.expect("the director is there");
+        if connection.read.read_line(&mut answer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         // One that was given up in the middle is not put back.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        answer
+        Ok(answer)
     }
 }

@@ -126,6 +126,14 @@ impl Ears {
             return;
         }
         let Ok(channel) = std::str::from_utf8(channel) else { return };
+        if channel.starts_with("__keyevent@") {
+            // Here the event is the channel, and what came with it is the name.
+            let payload = std::str::from_utf8(event).ok().and_then(|name| self.names.payload_of(name));
+            if let Some((key, fingerprint)) = payload {
+                self.listener.expired(&key, fingerprint);
+            }
+            return;
+        }
         let Some((_, name)) = channel.split_once("__:") else { return };
         match self.names.heard(name) {
             // What becomes of these otherwise (an end, somebody's DEL) is no word of anybody's.
@@ -222,6 +230,9 @@ mod tests {
         fn reachable(&self, _: PrimaryId, _: bool) {}
         fn restored(&self, _: Continuity) {}
         fn assigned(&self, _: &Assignment) {}
+        fn expired(&self, key: &Key, _: &str) {
+            self.note(format!("expired {}", key.wire()));
+        }
     }
 
     fn ears() -> (Ears, Arc<Log>) {

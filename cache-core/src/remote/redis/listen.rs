@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 
-use super::{Fleet, connect::Target, ears::PROBES, server};
+use super::{Fleet, connect::Target, ears::PROBES, names::Names, server};
 use crate::{
     error::{Error, ErrorKind},
     tier::Mechanism,
@@ -36,7 +36,7 @@ async fn keyspace(
     ears: &mut MultiplexedConnection,
 ) -> Result<(), Error> {
     let fence = fleet.names.fence(slot);
-    server::check_notifications(target, data, fence, fleet.config.ensure_notifications).await?;
+    server::check_notifications(target, data, fence, &fleet.config).await?;
     let patterns = fleet.names.patterns(target.database());
     let subscribed = match target.step("PSUBSCRIBE", ears.psubscribe(&patterns[..])).await {
         Ok(()) if fleet.cluster.is_some() => {
@@ -47,6 +47,12 @@ async fn keyspace(
             target.step("SUBSCRIBE", ears.subscribe(&echoes[..])).await
         }
         refused => refused,
+    };
+    let subscribed = match subscribed {
+        Ok(()) if fleet.config.expired_events => {
+            target.step("SUBSCRIBE", ears.subscribe(Names::expired_events(target.database()))).await
+        }
+        subscribed => subscribed,
     };
     subscribed.map_err(|error| match error.kind() {
         ErrorKind::Denied => {

@@ -73,6 +73,8 @@ pub(crate) struct RedisConfig {
     /// How the server is to tell about changes: the first that it can.
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) ensure_notifications: bool,
+    /// Have it say, too, what expired.
+    pub(crate) expired_events: bool,
     /// Build the cache even if the server cannot be reached yet.
     pub(crate) start_unreachable: bool,
     pub(crate) bound: Duration,

@@ -126,6 +126,18 @@ impl Names {
         format!("__keyspace@{database}__:{}:p:*", self.namespace)
     }
 
+    /// The channel on which a server says what expired, of whomever.
+    pub(crate) fn expired_events(database: i64) -> String {
+        format!("__keyevent@{database}__:expired")
+    }
+
+    /// The key and the type, if the record called `name` is a payload of ours.
+    pub(crate) fn payload_of<'a>(&self, name: &'a str) -> Option<(Key, &'a str)> {
+        let rest = name.strip_prefix(self.namespace.as_str())?.strip_prefix(":d:{")?;
+        let (text, fingerprint) = rest.split_once("}:")?.1.rsplit_once('@')?;
+        Key::parse(text).map(|key| (key, fingerprint))
+    }
+
     /// What the record called `name` belongs to, if it is one of ours.
     pub(crate) fn heard(&self, name: &str) -> Option<Heard> {
         let rest = name.strip_prefix(self.namespace.as_str())?.strip_prefix(':')?;
@@ -159,6 +171,9 @@ mod tests {
         assert_eq!(names.heard(&names.probe("n1", None, 3)), Some(Heard::Probe(3)));
         assert_eq!(names.heard(&names.probe("n1", Some(77), 3)), Some(Heard::Probe(3)));
         assert_eq!(names.heard(&names.fence(None)), Some(Heard::Fence));
+        let payload = format!("{}@0123", names.keyed('d', &key.wire()));
+        assert_eq!(names.payload_of(&payload), Some((key.clone(), "0123")));
+        assert_eq!(names.payload_of(&names.control(&key)), None);
         assert_eq!(names.heard(&names.fence(Some(77))), Some(Heard::Fence));
     }
 

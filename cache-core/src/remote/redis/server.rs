@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::{aio::MultiplexedConnection, cmd};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{connect::Target, names::Names};
+use super::{RedisConfig, connect::Target, names::Names};
 use crate::{
     error::{Error, ErrorKind},
     tier::Mechanism,
@@ -13,6 +13,8 @@ use crate::{
 
 /// The classes of events that coherence needs: keyspace channels, generic commands, strings, expiry, eviction.
 const NEEDED: &str = "Kg$xe";
+/// And where somebody wants to know what expired: the channels by event.
+const NEEDED_FOR_EXPIRED: &str = "Kg$xeE";
 /// The setting that carries them.
 const SETTING: &str = "notify-keyspace-events";
 
@@ -24,7 +26,7 @@ pub(crate) async fn check_notifications(
     target: &Target,
     connection: &mut MultiplexedConnection,
     fence: String,
-    ensure: bool,
+    config: &RedisConfig,
 ) -> Result<(), Error> {
     let mut question = cmd("CONFIG");
     question.arg("GET").arg(SETTING);
@@ -35,12 +37,17 @@ pub(crate) async fn check_notifications(
         Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Remote) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let missing: String = NEEDED.chars().filter(|&class| !delivers(&flags, class)).collect();
+    let needed = if config.expired_events { NEEDED_FOR_EXPIRED } else { NEEDED };
+    let missing: String = needed.chars().filter(|&class| !delivers(&flags, class)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    if !ensure {
-        return Err(Error::new(ErrorKind::Unsupported, "keyspace notifications", advice(target, Some(&flags))));
+    if !config.ensure_notifications {
+        let mut detail = advice(target, Some(&flags));
+        if config.expired_events {
+            detail.push_str("; for `expired_events` it has to contain `E`, too");
+        }
+        return Err(Error::new(ErrorKind::Unsupported, "keyspace notifications", detail));
     }
     // Another application may have asked for other classes: unite, never overwrite.
     let united = format!("{flags}{missing}");
@@ -58,7 +65,7 @@ pub(crate) async fn check_notifications(
 
 /// `A` stands for every class of events, but not for where they are published.
 fn delivers(flags: &str, class: char) -> bool {
-    flags.contains(class) || (class != 'K' && flags.contains('A'))
+    flags.contains(class) || (!"KE".contains(class) && flags.contains('A'))
 }
 
 /// What to do about a server that answers, and whose echoes do not come.

@@ -232,8 +232,7 @@ impl Session {
         if link.mechanism == Mechanism::Keyspace {
             let mut data = link.data.clone();
             let (target, fence) = (self.shard.target(), self.shard.fleet.names.fence(self.beat.slot()));
-            let ensure = config.ensure_notifications;
-            let checked = server::check_notifications(&target, &mut data, fence, ensure).await;
+            let checked = server::check_notifications(&target, &mut data, fence, config).await;
             let Err(error) = checked else { return false };
             tracing::warn!(%error, "Redis no longer tells about changes");
         }
