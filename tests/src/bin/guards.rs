@@ -413,6 +413,13 @@ const GUARDS: &[Guard] = &[
         "if false {",
         "sentinel::an_old_primary_that_is_still_there_is_left",
     ),
+    guard(
+        "one node of all loads ahead of the readers",
+        "cache/warm.rs",
+        "let Some(Reply::Yes(true)) = self.ask(&mut budget, vec![lease])",
+        "let Some(Reply::Yes(_)) = self.ask(&mut budget, vec![lease])",
+        "warm::one_node_of_all_loads_and_the_others_take_it",
+    ),
 ];
 
 /// Seeds within which the simulation has to notice.
