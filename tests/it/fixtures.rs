@@ -328,3 +328,9 @@ async fn futures<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     }
     all
 }
+
+#[test]
+fn guards_stand_where_the_program_that_takes_them_out_looks_for_them() {
+    let looked = Command::new(env!("CARGO_BIN_EXE_guards")).arg("--texts").output().unwrap();
+    assert!(looked.status.success(), "{}", String::from_utf8_lossy(&looked.stdout));
+}
