@@ -268,6 +268,12 @@ impl Coherence {
         let primaries = self.lock();
         let present = || primaries.states.iter().filter(|state| state.present);
         let unheard = present().filter(|state| now >= state.coherent_until);
+        let is_anybodys = primaries.guardians.iter().all(|guardians| !guardians.is_empty());
+        if !is_anybodys || present().next().is_none() {
+            let (state, since) = (CoherenceState::Fenced, now.since(primaries.coherent_since));
+            let why = Some("some partitions have no primary");
+            return CoherenceReport { state, since, why, fences: self.fences(), queued, remote_trusted };
+        }
         let (state, since, why) = match unheard.min_by_key(|state| (state.reachable, state.coherent_until)) {
             None => (CoherenceState::Coherent, primaries.coherent_since, primaries.last_fence),
             Some(worst) if worst.reachable => {
@@ -422,6 +428,9 @@ mod tests {
         coherence.assign(&Assignment { guardians: vec![vec![A], vec![]], present: vec![A] });
         coherence.heard_up_to(A, now(&coherence));
         assert!(coherence.coherent_in([0]) && !coherence.coherent_in([1]) && !is_coherent(&coherence));
+        assert_eq!(coherence.report(0, true).state, CoherenceState::Fenced);
+        coherence.assign(&Assignment { guardians: vec![vec![], vec![]], present: vec![] });
+        assert_eq!(coherence.report(0, true).state, CoherenceState::Fenced, "nobody is there, so nobody is heard");
     }
 
     #[test]

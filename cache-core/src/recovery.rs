@@ -186,23 +186,38 @@ impl Recovery {
         while self.waiting() > 0 && self.replay(remote, clock).await {}
     }
 
-    /// One trip; whether it put anything in force.
+    /// One trip for each part of what waits; whether that put anything in force. Where one primary of several does not answer,
+    /// its share holds up nobody else's.
     async fn replay(&self, remote: &dyn RemoteTier, clock: &Clock) -> bool {
-        let taken = self.lock().take();
+        let (mut after, mut any) = (0, false);
+        loop {
+            let taken = self.lock().take(after);
+            let Some(last) = taken.iter().map(|taken| taken.waiting.number).max() else { return any };
+            match self.replay_some(taken, remote, clock).await {
+                Some(done) => any |= done,
+                // Nobody answers at all.
+                None => return any,
+            }
+            after = last;
+        }
+    }
+
+    /// One trip; whether it put anything in force, and nothing if it was not answered.
+    async fn replay_some(&self, taken: Vec<Taken>, remote: &dyn RemoteTier, clock: &Clock) -> Option<bool> {
         let proposed = clock.remote_micros();
         let ops = taken.iter().map(|taken| taken.op(proposed)).collect();
         let replies = match timeout(TRIP, remote.run(ops)).await {
             Ok(Ok(replies)) => replies,
             Ok(Err(error)) => {
                 tracing::debug!(%error, waiting = taken.len(), "evictions still wait");
-                return false;
+                return None;
             }
-            Err(_) => return false,
+            Err(_) => return None,
         };
         let done = taken.iter().zip(replies).filter(|(_, reply)| matches!(reply, Reply::Bumped { .. }));
         let done: Vec<&Taken> = done.map(|(taken, _)| taken).collect();
         if done.is_empty() {
-            return false;
+            return Some(false);
         }
         let mut state = self.lock();
         for taken in &done {
@@ -212,7 +227,7 @@ impl Recovery {
         drop(state);
         self.confirmed(done.iter().map(|taken| taken.record.clone()), clock.now());
         tracing::info!(replayed = done.len(), waiting = self.waiting(), "evictions are in force");
-        true
+        Some(true)
     }
 
     fn publish(&self, state: &State) {
@@ -272,13 +287,20 @@ impl State {
         }
     }
 
-    fn take(&self) -> Vec<Taken> {
+    /// The next of what waits, in the order in which it was queued.
+    fn take(&self, after: u64) -> Vec<Taken> {
         let tags = self.tags.iter().map(|(tag, waiting)| Taken { record: Record::Tag(tag.clone()), waiting: *waiting });
         let keys = self.keys.iter().map(|(key, number)| Taken {
             record: Record::Control(key.clone()),
             waiting: Waiting { number: *number, incident: None },
         });
-        tags.chain(keys).take(BATCH).collect()
+        let mut next: Vec<Taken> = tags.chain(keys).filter(|taken| taken.waiting.number > after).collect();
+        if next.len() > BATCH {
+            next.select_nth_unstable_by_key(BATCH, |taken| taken.waiting.number);
+            next.truncate(BATCH);
+        }
+        next.sort_unstable_by_key(|taken| taken.waiting.number);
+        next
     }
 
     /// What was queued again since it was taken along waits on.
@@ -308,13 +330,17 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        error::{Error, ErrorKind},
+        tier::BoxFuture,
+    };
 
     /// What waits after a primary is back in this way, an hour or a second after an eviction was confirmed.
     fn waiting(how: Continuity, after: Duration) -> Vec<Record> {
         let recovery = Recovery::new();
         recovery.confirmed([Record::Control(Key::new("product").arg(7_u64))], Tick::ZERO);
         recovery.restored(how, Tick::ZERO.plus(after));
-        let waiting = recovery.lock().take();
+        let waiting = recovery.lock().take(0);
         waiting.into_iter().map(|taken| taken.record).collect()
     }
 
@@ -328,6 +354,56 @@ mod tests {
         let healed = Continuity::RolledBack { incident: 1 };
         assert_eq!(waiting(healed, second), [Record::Tag(TagId::Namespace), key()]);
         assert_eq!(waiting(healed, Duration::from_secs(61)), [Record::Tag(TagId::Namespace)]);
+    }
+
+    /// A tier of which only one part answers.
+    struct Half;
+
+    impl RemoteTier for Half {
+        fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
+            let answers = |op: &Op| op.record() == Record::Control(Key::new("answers"));
+            let away = || Reply::Failed(Error::new(ErrorKind::Unreachable, "test", "away"));
+            let reply = |op: &Op| if answers(op) { Reply::Bumped { version: 1, stored: false } } else { away() };
+            Box::pin(std::future::ready(Ok(ops.iter().map(reply).collect())))
+        }
+
+        fn barrier(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn catch_up(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn settles_doubts(&self) -> bool {
+            true
+        }
+
+        fn record_name(&self, _: &Record) -> Option<String> {
+            None
+        }
+
+        fn trusts(&self, _: &[Op]) -> bool {
+            true
+        }
+
+        fn trusts_all(&self) -> bool {
+            true
+        }
+
+        fn close(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_primary_that_is_away_holds_up_nobody_elses() {
+        let recovery = Recovery::new();
+        let away = (0..3 * BATCH as u64).map(|id| Record::Control(Key::new("away").arg(id)));
+        recovery.queue(away.chain([Record::Control(Key::new("answers"))]));
+        assert!(recovery.replay(&Half, &Clock::new()).await);
+        assert_eq!(recovery.waiting(), 3 * BATCH);
+        assert!(!recovery.replay(&Half, &Clock::new()).await, "nothing more comes of it");
     }
 
     #[test]

@@ -133,8 +133,8 @@ async fn a_slot_that_moves_is_followed_and_no_eviction_is_missed() {
 }
 
 #[tokio::test]
-async fn a_primary_that_gives_all_of_our_slots_away_is_followed() {
-    let cluster = RedisCluster::start(3, 0).await;
+async fn a_primary_that_gives_all_of_our_slots_away_is_followed_and_has_no_say_any_more() {
+    let cluster = RedisCluster::start(3, 1).await;
     let (a, b) = (node(&cluster).await, node(&cluster).await);
     let first = &cluster.nodes()[0];
     let mut slots = HashSet::new();
@@ -156,6 +156,37 @@ async fn a_primary_that_gives_all_of_our_slots_away_is_followed() {
         sees(&b, &origin, id, revision).await;
     }
     in_order(&a, &b).await;
+    // What it said of the others is old by now.
+    cluster.promote(cluster.replica_of(to).await).await;
+    for cache in [&a, &b] {
+        well(cache).await;
+    }
+    in_order(&a, &b).await;
+}
+
+#[tokio::test]
+async fn a_slot_that_stays_half_moved_does_no_harm_even_if_the_beat_was_in_it() {
+    let cluster = RedisCluster::start(3, 0).await;
+    let (a, b) = (node(&cluster).await, node(&cluster).await);
+    // The last slot of each is where its beat is.
+    for (index, slot) in [(0, 5_460), (1, 10_921), (2, 16_383)] {
+        let from = cluster.owner_of(slot).await;
+        assert_eq!(from.address(), cluster.nodes()[index].address());
+        cluster.begin_move(slot, from, &cluster.nodes()[(index + 1) % 3]).await;
+    }
+    let fences = [&a, &b].map(|cache| cache.coherence().fences);
+    // Time itself: some bounds, in which the beats go elsewhere.
+    tokio::time::sleep(millis(3_000)).await;
+    for cache in [&a, &b] {
+        well(cache).await;
+    }
+    in_order(&a, &b).await;
+    let fresh = node(&cluster).await;
+    in_order(&a, &fresh).await;
+    for (cache, before) in [&a, &b].into_iter().zip(fences) {
+        let fences = cache.coherence().fences - before;
+        assert!(fences <= 3, "a beat to each of the three went astray, and no more: {fences}");
+    }
 }
 
 #[tokio::test]

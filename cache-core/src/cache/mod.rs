@@ -220,6 +220,7 @@ impl Cache {
     /// Waits for as long as the loads under way take; wrap it in a timeout to bound it. Dropping the future is safe.
     pub async fn close(&self) {
         self.0.tasks.close();
+        self.0.warm_ups.clear();
         self.0.tasks.finished().await;
         self.0.recovery.flush(&*self.0.remote, &self.0.clock).await;
         self.0.remote.close().await;

@@ -138,6 +138,13 @@ impl WarmUps {
         }
     }
 
+    /// Keeps nothing warm any more: a load may hold the cache.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        state.keys.clear();
+        state.due.clear();
+    }
+
     fn first_due(&self) -> Option<Tick> {
         self.lock().due.first_key_value().map(|((due, _), _)| *due)
     }

@@ -47,7 +47,9 @@ async fn main() -> ExitCode {
         .collect();
     let ended: Vec<_> = running.into_iter().map(std::thread::JoinHandle::join).collect();
     let outcomes: Vec<&Outcome> = ended.iter().flatten().collect();
-    outcomes.iter().for_each(|outcome| print(outcome));
+    for outcome in &outcomes {
+        print(outcome);
+    }
     let broken = outcomes.iter().map(|outcome| outcome.violations.len()).sum::<usize>();
     println!("\nviolations: {broken}");
     if outcomes.len() < ended.len() {

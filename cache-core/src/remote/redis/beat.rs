@@ -50,6 +50,8 @@ pub(crate) struct Beat {
 pub(crate) enum Sent {
     /// It was taken. Its echo comes by itself.
     Taken,
+    /// Its slot is on its way, or elsewhere by now: it does not count.
+    Astray,
     /// It was taken, and fewer replicas have it than have to: it does not count.
     Alone,
     /// It was taken, by a server that has lost earlier ones.
@@ -69,15 +71,15 @@ impl Beat {
 
     /// Sees to it that the records of the beat are in a slot of the primary whose view this is.
     pub(crate) fn settle_in(&mut self, view: &View, target: &Target) -> Result<(), Error> {
-        let own = view.own().filter(|own| own.any_slot().is_some());
+        let own = view.own().filter(|own| own.slot_to_stay().is_some());
         let Some(own) = own else {
             let detail = format!("{} is no primary with slots now", target.address());
             return Err(Error::new(ErrorKind::Unreachable, "cluster", detail));
         };
-        if self.slot.is_none_or(|slot| !own.owns(slot)) {
+        if self.slot.is_none_or(|slot| !own.keeps(slot)) && self.slot != own.slot_to_stay() {
             self.strayed |= self.taken != [0; PROBES];
             self.taken = [0; PROBES];
-            self.slot = own.any_slot();
+            self.slot = own.slot_to_stay();
         }
         Ok(())
     }
@@ -113,12 +115,15 @@ impl Beat {
             if slot != self.slot {
                 // This beat went astray, the next one will not; the server is the same.
                 self.strayed = false;
-                return Ok(Sent::Taken);
+                return Ok(Sent::Astray);
             }
         }
         let before = match answer.probe {
             Value::ServerError(error) => {
                 // A demoted primary, a user without rights: it cannot echo what it does not write.
+                if matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN") {
+                    return Ok(Sent::Astray);
+                }
                 let error = RedisError::from(error);
                 let detail = format!("{} does not take the beat: {error}", shard.address());
                 return Err(Error::caused(kind_of(&error), "beat", detail, error));
@@ -151,7 +156,6 @@ impl Beat {
     pub(crate) async fn compare(&mut self, shard: &Shard, link: &Link) -> Result<Continuity, Error> {
         let fleet = &shard.fleet;
         let is_same = self.identity.is_some() && self.identity == link.identity;
-        self.identity.clone_from(&link.identity);
         let incident = link.identity.as_ref().map_or_else(|| fastrand::u64(..), Identity::incident);
         let names: Vec<String> = (0..PROBES).map(|index| fleet.names.probe(&fleet.node, self.slot, index)).collect();
         let mut pipeline = redis::pipe();
@@ -159,12 +163,19 @@ impl Beat {
         let mut data = link.data.clone();
         let found = match shard.trip(link, &mut data, &pipeline, 1).await?.pop() {
             Some(Value::Array(values)) if values.len() == PROBES => values,
+            Some(Value::ServerError(error)) => {
+                let error = RedisError::from(error);
+                let detail = format!("{} does not say what beats it has: {error}", shard.address());
+                return Err(Error::caused(kind_of(&error), "compare", detail, error));
+            }
             _ => return Err(Error::new(ErrorKind::Remote, "compare", "the server does not say what beats it has")),
         };
         let found: Vec<u64> = found.iter().map(number_in).collect();
         let was_ever_taken = self.taken != [0; PROBES];
         let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken);
-        // From here on the server is held to what it has.
+        // From here on the server is held to what it has. Not before it has answered: an attempt that comes to nothing must not
+        // make a stranger known.
+        self.identity.clone_from(&link.identity);
         self.taken.copy_from_slice(&found);
         let has_all = has_all && (is_same || !std::mem::take(&mut self.strayed));
         Ok(match (has_all, is_same) {

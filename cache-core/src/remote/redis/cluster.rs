@@ -88,6 +88,16 @@ impl Cluster {
         }
     }
 
+    /// Only these can be asked again: what others said, who are primaries no longer, counts no more.
+    fn keep_views_of(&self, present: &[PrimaryId]) {
+        let mut known = self.lock();
+        let before = known.views.len();
+        known.views.retain(|primary, _| present.contains(primary));
+        if known.views.len() < before {
+            self.changed.notify_one();
+        }
+    }
+
     fn is_silent(&self) -> bool {
         self.lock().views.is_empty()
     }
@@ -117,6 +127,9 @@ impl Cluster {
                 return Some(said_by);
             }
             let found = members.iter().position(|member| primary.is_at(&member.ip, member.port));
+            if let Some(member) = found.map(|index| &mut members[index]) {
+                member.hostname.clone_from(&primary.hostname);
+            }
             let index = found.unwrap_or_else(|| {
                 let (ip, hostname, port) = (primary.ip.clone(), primary.hostname.clone(), primary.port);
                 members.push(Member { ip, hostname, port });
@@ -222,7 +235,7 @@ pub(crate) async fn ask(target: &Target, connection: &mut MultiplexedConnection)
         }
         _ => error,
     })?);
-    if view.primaries.iter().any(|primary| primary.any_slot().is_some()) {
+    if view.primaries.iter().any(|primary| primary.slot_to_stay().is_some()) {
         return Ok(view);
     }
     let detail = format!("the cluster of {} has no primary with slots yet", target.address());
@@ -263,13 +276,26 @@ impl Sessions {
                     cluster.lost(session.primary());
                     sessions.push((session, None));
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.leave_all();
+                    return Err(error);
+                }
             }
         }
         if sessions.iter().all(|(_, link)| link.is_none()) {
+            self.leave_all();
             return Err(Error::new(ErrorKind::Unreachable, "cluster", "none of its primaries can be reached"));
         }
         Ok(sessions)
+    }
+
+    /// Ends with all of them, as if none had been found.
+    fn leave_all(&mut self) {
+        for (_, shard) in self.shards.drain() {
+            shard.closed.cancel();
+            shard.hang_up();
+        }
+        self.fleet.router.store(Arc::default());
     }
 
     /// Takes up what is known now: sessions with new primaries, which are answered, an end to those with old ones.
@@ -299,11 +325,16 @@ impl Sessions {
             let shard = Shard::new(id, Arc::clone(&fleet), Place::Fixed(target));
             let is_heir = |beat: &Beat| beat.slot().is_some_and(|slot| cluster.owner_of(slot) == Some(id));
             let memory = self.orphans.iter().position(is_heir).map(|index| self.orphans.swap_remove(index));
+            if let Some(memory) = &memory {
+                // For the next heir, should this one not live to beat.
+                shard.remember(memory);
+            }
             sessions.push(Session::new(Arc::clone(&shard), memory));
             self.shards.insert(id, shard);
         }
         // A beat without an heir waits for one.
         self.orphans.retain(|beat| beat.slot().is_some_and(|slot| cluster.owner_of(slot).is_none()));
+        cluster.keep_views_of(present);
         let route = |owner: &Option<PrimaryId>| owner.as_ref().and_then(|id| self.shards.get(id)).cloned();
         let owners = picture.owners.iter().map(route).collect();
         fleet.router.store(Arc::new(Router { owners, shards: self.shards.clone() }));
@@ -342,9 +373,7 @@ impl Sessions {
             }
         };
         fleet.closed.run_until_cancelled(join(following, asking)).await;
-        for shard in self.shards.values() {
-            shard.hang_up();
-        }
+        self.leave_all();
     }
 }
 

@@ -58,9 +58,14 @@ async fn keyspace(
         ErrorKind::Denied => {
             let [keys, tags] = &patterns;
             let probes = fleet.names.probes(target.database());
-            let detail = format!(
-                "the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)"
-            );
+            let detail = if fleet.cluster.is_some() || fleet.config.expired_events {
+                // Names of chance among them, which no ACL can foresee.
+                "the user may not listen to every channel that it has to; grant all in the ACL (`&*`)".to_owned()
+            } else {
+                format!(
+                    "the user may not listen to `{keys}`, `{tags}` and `{probes}`; grant them in the ACL (`&{keys}`)"
+                )
+            };
             Error::caused(ErrorKind::Denied, "PSUBSCRIBE", detail, error)
         }
         _ => error,

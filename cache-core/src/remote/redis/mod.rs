@@ -179,8 +179,14 @@ impl RedisRemote {
         fleet.router.store(Arc::new(Router { owners: vec![Some(Arc::clone(&shard))], shards }));
         fleet.listener.assigned(&Assignment { guardians: vec![vec![shard.id]], present: vec![shard.id] });
         let mut session = Session::new(shard, None);
-        let first = fleet.allow_for_unreachable(session.first_link().await)?;
-        Ok(Box::pin(session.keep(first)))
+        let first = fleet.allow_for_unreachable(session.first_link().await);
+        // Shards know their fleet, and the fleet knows its shards: whoever ends undoes it.
+        let first = first.inspect_err(|_| fleet.router.store(Arc::default()))?;
+        let fleet = Arc::clone(fleet);
+        Ok(Box::pin(async move {
+            session.keep(first).await;
+            fleet.router.store(Arc::default());
+        }))
     }
 
     async fn all_primaries(fleet: &Arc<Fleet>) -> Result<Services, Error> {
@@ -216,7 +222,7 @@ impl Fleet {
     /// Sends each operation to whom it concerns, and once more to whom that one names instead.
     async fn run(&self, ops: Vec<Op>) -> Result<Vec<Reply>, Error> {
         let router = self.router.load_full();
-        if let [Some(only)] = router.owners.as_slice() {
+        if let (None, [Some(only)]) = (&self.cluster, router.owners.as_slice()) {
             let values = only.run(&ops, false).await?;
             return Ok(ops.iter().zip(values).map(|(op, value)| commands::reply(op, value)).collect());
         }
@@ -237,8 +243,10 @@ impl Fleet {
             let Some(Ok(value)) = answer else { continue };
             let Some(redirect) = commands::redirect(value) else { continue };
             let Some(cluster) = &self.cluster else { continue };
-            // What is known is old: the next beat, which asks anew, is now.
-            router.shards.values().for_each(|shard| shard.beat_now.notify_one());
+            if !redirect.asking {
+                // What is known is old: the next beat, which asks anew, is now.
+                router.shards.values().for_each(|shard| shard.beat_now.notify_one());
+            }
             let shard = cluster.at(&redirect.host, redirect.port).and_then(|id| router.shards.get(&id));
             if let Some(shard) = shard {
                 again.add(Arc::clone(shard), redirect.asking, index);
@@ -352,7 +360,8 @@ impl Shard {
         if !beat.is_multiple_of(u64::from(session::BEATS)) {
             return false;
         }
-        let answer = timeout(self.fleet.config.bound, sentinels.primary()).await;
+        // Less than the time to the next beat.
+        let answer = timeout(self.fleet.config.bound / (2 * session::BEATS), sentinels.primary()).await;
         matches!(answer, Ok(Ok(primary)) if primary.address() != self.address())
     }
 

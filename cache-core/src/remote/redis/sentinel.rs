@@ -31,6 +31,8 @@ impl Sentinels {
         let mut last = None;
         for step in 0..self.sentinels.len() {
             let index = (first + step) % self.sentinels.len();
+            // The next one's turn, unless this one answers: whoever asks may have given up by then.
+            self.next.store(index + 1, Ordering::Relaxed);
             match self.ask(&self.sentinels[index]).await {
                 Ok(primary) => {
                     self.next.store(index, Ordering::Relaxed);

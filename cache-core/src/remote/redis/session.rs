@@ -65,8 +65,8 @@ impl Session {
     async fn prove(&mut self, mechanism: Mechanism) -> Result<Arc<Link>, Error> {
         let shard = Arc::clone(&self.shard);
         let link = Arc::new(Link::establish(&shard, mechanism, &mut self.beat).await?);
-        let _continuity = self.beat.compare(&shard, &link).await?;
         let proof = async {
+            let _continuity = self.beat.compare(&shard, &link).await?;
             if let Sent::Alone = self.beat.send(&shard, &link).await? {
                 let detail = format!("fewer replicas than `min_replicas` asks for follow {}", shard.address());
                 return Err(Error::new(ErrorKind::Unreachable, "WAIT", detail));

@@ -37,9 +37,15 @@ impl Primary {
         self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
 
-    /// Some slot that it owns.
-    pub(crate) fn any_slot(&self) -> Option<u16> {
-        self.slots.first().map(|(first, _)| *first)
+    /// Whether it owns the slot, which is not on its way anywhere.
+    pub(crate) fn keeps(&self, slot: u16) -> bool {
+        self.owns(slot) && self.moves(slot).is_none()
+    }
+
+    /// The slot that it will own longest, as far as one can tell: slots are moved in ascending order.
+    pub(crate) fn slot_to_stay(&self) -> Option<u16> {
+        let descending = || self.slots.iter().rev().flat_map(|(first, last)| (*first..=*last).rev());
+        descending().find(|slot| self.moves(*slot).is_none()).or_else(|| descending().next())
     }
 
     /// Whether a slot is on its way from here or to here.
@@ -141,9 +147,22 @@ half a line
         let view = View::parse(NODES);
         assert_eq!(view.primaries.len(), 3, "{view:?}");
         let own = view.own().unwrap();
-        assert_eq!((own.ip.as_str(), own.port, own.epoch, own.any_slot()), ("127.0.0.1", 30_001, 1, Some(0)));
+        assert_eq!((own.ip.as_str(), own.port, own.epoch, own.slot_to_stay()), ("127.0.0.1", 30_001, 1, Some(5460)));
         assert!(own.owns(0) && !own.owns(1) && own.owns(5460));
         assert_eq!(view.primaries[1].hostname.as_deref(), Some("shop-3"));
+    }
+
+    #[test]
+    fn slot_to_stay_is_the_last_that_does_not_move() {
+        let of = |slots: &str| {
+            let view = View::parse(&format!("a 127.0.0.1:1@2 myself,master - 0 0 1 connected {slots}"));
+            let own = view.own().unwrap();
+            (own.slot_to_stay(), own.keeps(9))
+        };
+        assert_eq!(of("3 7-9"), (Some(9), true));
+        assert_eq!(of("3 7-9 [9->-b] [8->-b]"), (Some(7), false));
+        assert_eq!(of("9 [9->-b]"), (Some(9), false), "there is no other");
+        assert_eq!(of(""), (None, false));
     }
 
     #[test]
