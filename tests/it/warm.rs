@@ -192,6 +192,8 @@ async fn what_redis_says_expired_is_told_by_type() {
     assert_eq!((products.missed(), numbers.missed()), (0, 0));
     // It is a word about payloads, and no doubt about anything else.
     assert_eq!(cache.coherence().state, cache_core::CoherenceState::Coherent);
+    drop(cache);
+    assert_eq!(tokio::time::timeout(SOON, products.next()).await.unwrap(), None, "nothing of the cache is left");
 }
 
 #[tokio::test]
