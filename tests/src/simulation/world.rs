@@ -13,7 +13,10 @@ use cache_core::{
     Ack, Cache, CoherenceState, Mechanism, Observation, Outcome, Policy, key, millis, observe, secs,
     test_util::{Dial, repeatable},
 };
-use tokio::time::{Duration, Instant, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, timeout},
+};
 
 use super::{
     elapse,
@@ -395,11 +398,6 @@ enum Way {
     Many,
 }
 
-/// A kind of change of a single row.
-fn of_one_row() -> u8 {
-    fastrand::u8(..7)
-}
-
 /// Waits for a task; gives some up.
 async fn finish<T>(task: tokio::task::JoinHandle<T>) -> Option<T> {
     finish_or(task, 6, 60_000).await
@@ -448,20 +446,29 @@ async fn read(world: World, place: usize) {
 async fn write(world: World, place: usize) {
     while world.goes_on() {
         elapse(Duration::from_micros(fastrand::u64(1_000..world.settings.pace.as_micros() as u64))).await;
-        let (node, id) = (world.node_at(place), fastrand::u64(..ROWS));
-        // Two at one row at one time, and then nothing for a while: what such a race leaves behind is not cleared away at once.
-        let rival = (fastrand::u8(..4) == 0).then(|| world.any_node());
-        let rivals = async {
-            match &rival {
-                Some(rival) => change(&world, rival, id, of_one_row()).await,
-                None => None,
+        let node = world.node_at(place);
+        let mut changes = JoinSet::new();
+        if fastrand::u8(..4) == 0 {
+            // Two at each row at one time, and then nothing for a while: what such a race leaves behind is not cleared away.
+            let rival = world.any_node();
+            for id in 0..ROWS {
+                for node in [&node, &rival] {
+                    let (world, node, kind) = (world.clone(), node.clone(), fastrand::u8(..OF_ONE_ROW));
+                    changes.spawn(async move { change(&world, &node, id, kind).await });
+                }
             }
-        };
-        let kind = if rival.is_some() { of_one_row() } else { fastrand::u8(..12) };
-        let (own, rivals) = tokio::join!(change(&world, &node, id, kind), rivals);
-        world.history().changes.extend(own.into_iter().chain(rivals));
+        } else {
+            let (world, id, kind) = (world.clone(), fastrand::u64(..ROWS), fastrand::u8(..12));
+            changes.spawn(async move { change(&world, &node, id, kind).await });
+        }
+        while let Some(change) = changes.join_next().await {
+            world.history().changes.extend(change.unwrap());
+        }
     }
 }
+
+/// Kinds of change below this are of a single row.
+const OF_ONE_ROW: u8 = 7;
 
 /// One change of rows, of this one if it is of one, told to the cache in one of the ways that there are; nothing if the caller
 /// gave up.
