@@ -98,7 +98,9 @@ impl Server {
                 let stored = put.is_some_and(|put| Some(put.captured) == versions.of(&record));
                 Reply::Bumped { version: versions.move_on(record), stored }
             }
-            Op::Read { .. } | Op::Fill { .. } | Op::Heal { .. } => unreachable!("it keeps no payloads"),
+            Op::Read { .. } | Op::Fill { .. } | Op::Lease { .. } | Op::Heal { .. } => {
+                unreachable!("it keeps no payloads")
+            }
         }
     }
 
@@ -203,6 +205,7 @@ impl Node {
             budget: BOUND,
             on_l2_error: OnL2Error::Queue,
             outage_ttl: Duration::ZERO,
+            expired: None,
             gate: None,
         });
         Arc::new(Self { cache, origin: Origin::default(), server, hearing, coherence, clock, hands })
