@@ -262,12 +262,13 @@ impl PolicyTree {
             }
             Said { value: None, .. } => Said { value: Duration::ZERO, source: "built in".into() },
         };
+        let shown = if warm_up.value.is_zero() { "off".to_owned() } else { duration::display(warm_up.value) };
         let rows = vec![
             Row::new("ttl", duration::display(ttl.value), &ttl.source),
             Row::new("l1", duration::display(l1.value), &l1.source),
             Row::new("negative", duration::display(negative.value), &negative.source),
             Row::new("jitter", jitter.value.to_string(), &jitter.source),
-            Row::new("warm_up", duration::display(warm_up.value), &warm_up.source),
+            Row::new("warm_up", shown, &warm_up.source),
             Row::new("max_ttl", duration::display(max_ttl.value), &max_ttl.source),
             Row::new("max_bytes", max_bytes.value.to_string(), &max_bytes.source),
         ];
@@ -368,6 +369,18 @@ mod tests {
         assert_eq!((stock.ttl, stock.l1, stock.negative), (secs(60), secs(30), secs(10)));
         assert_eq!(tree().resolve("product:price:eur").ttl, mins(15));
         assert_eq!(tree().resolve("products").ttl, mins(5), "a prefix of a name is not a level");
+    }
+
+    #[test]
+    fn warm_up_is_off_unless_said_and_at_most_half_of_the_ttl() {
+        assert_eq!(tree().resolve("product").warm_up, Duration::ZERO);
+        assert!(tree().explain("product").to_string().contains("warm_up    off        built in"));
+        let mut tree = tree();
+        tree.set("product", Policy::new().ttl(mins(2)).warm_up(secs(90))).unwrap();
+        assert_eq!(tree.resolve("product").warm_up, mins(1));
+        assert_eq!(tree.resolve("product:stock").warm_up, secs(30), "of its own, shorter ttl");
+        let of_a_call = tree.resolve("product").with(Overrides { ttl: Some(secs(10)), ..Overrides::default() });
+        assert_eq!(of_a_call.warm_up, secs(5));
     }
 
     #[test]
