@@ -111,7 +111,7 @@ impl Beat {
             // What the primary says now counts before the beat does.
             let slot = self.slot;
             self.settle_in(&view, &shard.target())?;
-            cluster.saw(shard.id, view);
+            cluster.hear(fleet, shard.id, view);
             if slot != self.slot {
                 // This beat went astray, the next one will not; the server is the same.
                 self.strayed = false;

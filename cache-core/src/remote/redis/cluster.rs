@@ -69,13 +69,22 @@ impl Cluster {
         Self { seeds, known: Mutex::default(), changed: Notify::new() }
     }
 
-    /// A primary that answered a beat says this.
-    pub(crate) fn saw(&self, primary: PrimaryId, view: View) {
-        let mut known = self.lock();
-        if known.views.get(&primary) != Some(&view) {
-            known.views.insert(primary, view);
+    /// A primary says this. Whose the partitions are then is told before this returns: a beat that it came with counts after it.
+    pub(crate) fn hear(&self, fleet: &Fleet, primary: PrimaryId, view: View) {
+        if self.saw(primary, view) {
+            fleet.listener.assigned(&self.picture(&fleet.names).assignment);
             self.changed.notify_one();
         }
+    }
+
+    /// Whether a primary says something new.
+    fn saw(&self, primary: PrimaryId, view: View) -> bool {
+        let mut known = self.lock();
+        let is_new = known.views.get(&primary) != Some(&view);
+        if is_new {
+            known.views.insert(primary, view);
+        }
+        is_new
     }
 
     /// What a primary said counts no more: it cannot be reached.

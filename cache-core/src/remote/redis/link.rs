@@ -61,7 +61,7 @@ impl Link {
             let view = cluster::ask(target, &mut data).await?;
             beat.settle_in(&view, target)?;
             has_meta = view.own().is_some_and(|own| own.owns(slot::of(&fleet.names.meta())));
-            cluster.saw(shard.id, view);
+            cluster.hear(fleet, shard.id, view);
         }
         if has_meta {
             server::agree_on_partitions(target, &mut data, &fleet.names).await?;
