@@ -314,3 +314,20 @@ async fn one_node_that_is_there_is_enough_to_find_the_others() {
     let cache = built(settings(Redis::cluster([nowhere, cluster.nodes()[2].url()])).ensure_notifications()).await;
     in_order(&cache, &node(&cluster).await).await;
 }
+
+#[tokio::test]
+async fn a_start_before_any_primary_can_be_reached_is_made_good() {
+    let cluster = RedisCluster::start(1, 1).await;
+    let [primary, replica] = cluster.nodes() else { panic!("there are two") };
+    // The replica says whose the slots are; its primary takes connections, and answers nobody.
+    primary.pause().await;
+    let redis = Redis::cluster([replica.url()]);
+    let early = || settings(redis.clone()).ensure_notifications().bound(millis(1_000)).connect_timeout(millis(500));
+    let error = early().build().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let cache = early().start_unreachable().build().await.unwrap();
+    assert_eq!(cache.coherence().state, CoherenceState::Fenced);
+    primary.resume();
+    well(&cache).await;
+    in_order(&cache, &node(&cluster).await).await;
+}

@@ -164,6 +164,43 @@ async fn an_eviction_that_the_server_lost_is_issued_again() {
     sees(&fresh, &origin, 7, 2).await;
 }
 
+/// How often the server has refused to read several records.
+async fn refused_reads(redis: &RedisServer) -> u64 {
+    let counts: String = redis::from_redis_value(redis.cli(&["INFO", "commandstats"]).await).unwrap();
+    let reads = counts.lines().find_map(|line| line.strip_prefix("cmdstat_mget:"));
+    let refused = reads.and_then(|counts| counts.split(',').find_map(|count| count.strip_prefix("rejected_calls=")));
+    refused.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_comparison_that_fails_half_way_makes_no_stranger_known() {
+    let options = RedisServer::options().user("shop on >secret ~shop:* &* +@all").append_only("always");
+    let redis = options.notifications("K$gxe").start().await;
+    let (url, budget) = (redis.url_with("shop", "secret", ""), millis(100));
+    let cache = built(settings(url).bound(millis(400)).budget(budget)).await;
+    assert!(cache.evict(&key(7)).await.is_applied());
+    let version = async || -> u64 {
+        let control = cache.redis_key(&key(7)).unwrap();
+        redis::from_redis_value(redis.cli(&["GET", &control]).await).unwrap()
+    };
+    let before = version().await;
+    // Another process, which says who it is, and not yet which beats it holds.
+    let all_but_beats = ["~shop:[^p]*", "%W~shop:p:*", "~shop:p:*:8", "~shop:p:*:9"];
+    redis.cli(&[&["ACL", "SETUSER", "shop", "resetkeys"][..], &all_but_beats].concat()).await;
+    redis.cli(&["ACL", "SAVE"]).await;
+    let fences = cache.coherence().fences;
+    redis.restart().await;
+    eventually(SOON, async || refused_reads(&redis).await >= 2).await;
+    assert!(!cache.coherence().remote_trusted);
+    redis.cli(&["ACL", "SETUSER", "shop", "~shop:*"]).await;
+    healed(&cache, fences).await;
+    eventually(SOON, async || {
+        let now = version().await;
+        if now > before { Ok(()) } else { Err(now) }
+    })
+    .await;
+}
+
 /// The records of beats on the server.
 async fn probes(redis: &RedisServer) -> Vec<String> {
     redis::from_redis_value(redis.cli(&["KEYS", "shop:p:*"]).await).unwrap()

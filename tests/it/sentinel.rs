@@ -1,7 +1,7 @@
 //! A primary that sentinels watch: whoever takes its place is followed, and what it lacks is evicted again.
 
-use cache_core::{Cache, CoherenceState, Redis, millis};
-use tests::fixtures::{RedisSentinel, RedisServer, eventually};
+use cache_core::{Cache, CoherenceState, Redis, millis, secs};
+use tests::fixtures::{Direction, Proxy, RedisSentinel, RedisServer, eventually};
 
 use crate::{
     outage::{SOON, in_order, local, state},
@@ -63,16 +63,9 @@ async fn a_replica_that_lacks_the_last_evictions_takes_over_and_they_are_made_ag
     in_order(&a, &b).await;
 }
 
-#[tokio::test]
-async fn an_old_primary_that_is_still_there_is_left() {
-    let watched = RedisSentinel::start(1).await;
-    let cache = node(&watched).await;
+/// As by a partition: the sentinels give the primary up, and it does not hear of that. Another takes its place.
+async fn depose(watched: &RedisSentinel) {
     let [old, new] = watched.servers() else { panic!("there are two") };
-    let origin = Origin::default();
-    origin.write(1);
-    local(&cache, &origin, 7).await;
-    // As by a partition: the sentinels give it up, and it does not hear of that.
-    let fences = cache.coherence().fences;
     for sentinel in watched.sentinels() {
         sentinel.cli(&["SENTINEL", "REMOVE", RedisSentinel::SERVICE]).await;
     }
@@ -81,13 +74,46 @@ async fn an_old_primary_that_is_still_there_is_left() {
         let port = new.address().port().to_string();
         sentinel.cli(&["SENTINEL", "MONITOR", RedisSentinel::SERVICE, "127.0.0.1", &port, "2"]).await;
     }
-    healed(&cache, fences).await;
+    assert!(old.id().is_some(), "it would answer");
+}
+
+#[tokio::test]
+async fn an_old_primary_that_is_still_there_is_left() {
+    let watched = RedisSentinel::start(1).await;
+    left_when_deposed(&watched, &node(&watched).await).await;
+}
+
+#[tokio::test]
+async fn a_sentinel_that_falls_silent_keeps_nobody_with_an_old_primary() {
+    let watched = RedisSentinel::start(1).await;
+    let silent = Proxy::before(&watched.sentinels()[0]).await;
+    let urls = [silent.url(), watched.urls().remove(1)];
+    let redis = Redis::sentinel(urls, RedisSentinel::SERVICE);
+    // A step of connecting may take longer than the beat can be held up.
+    let patient = settings(redis).ensure_notifications().bound(millis(1_000)).connect_timeout(secs(3_600));
+    let cache = built(patient).await;
+    assert!(silent.counts().accepted > 0, "it is the one that is asked first");
+    silent.stall(Direction::ToServer);
+    let fences = cache.coherence().fences;
+    // Time itself: some bounds, in each of which the sentinels are asked.
+    tokio::time::sleep(millis(4_000)).await;
+    let report = cache.coherence();
+    assert_eq!((report.fences, report.state), (fences, CoherenceState::Coherent), "{report:?}");
+    left_when_deposed(&watched, &cache).await;
+}
+
+async fn left_when_deposed(watched: &RedisSentinel, cache: &Cache) {
+    let origin = Origin::default();
+    origin.write(1);
+    local(cache, &origin, 7).await;
+    let fences = cache.coherence().fences;
+    depose(watched).await;
+    healed(cache, fences).await;
     origin.write(2);
-    let through_the_new_one = node_at(new.url()).await;
+    let through_the_new_one = node_at(watched.servers()[1].url()).await;
     assert!(through_the_new_one.evict(&key(7)).await.is_applied());
-    sees(&cache, &origin, 7, 2).await;
-    assert!(old.id().is_some(), "it would have answered");
-    in_order(&cache, &through_the_new_one).await;
+    sees(cache, &origin, 7, 2).await;
+    in_order(cache, &through_the_new_one).await;
 }
 
 /// A primary, and the replica that follows it.

@@ -88,8 +88,8 @@ fn texts(root: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let mut gone = 0;
     for guard in GUARDS {
         let file = root.join("cache-core/src").join(guard.file);
-        if !fs::read_to_string(file)?.contains(guard.from) {
-            println!("{}: \"{}\" is no longer in {}", guard.name, guard.from, guard.file);
+        if fs::read_to_string(file)?.matches(guard.from).count() != 1 {
+            println!("{}: \"{}\" does not stand exactly once in {}", guard.name, guard.from, guard.file);
             gone += 1;
         }
     }

@@ -97,8 +97,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "nobody boards a flight that departed before an eviction",
         "cache/load.rs",
-        "|departure| self.stands(departure)",
-        "|_| true",
+        "generation, |departure| self.stands(departure)",
+        "generation, |_| true",
         "coherence::evict_during_a_load_on_the_same_node_leaves_nothing_stale",
     )
     .simulated(),
@@ -405,5 +405,33 @@ pub(crate) const GUARDS: &[Guard] = &[
         "let Some(Reply::Yes(true)) = self.ask(&mut budget, vec![lease])",
         "let Some(Reply::Yes(_)) = self.ask(&mut budget, vec![lease])",
         "warm::one_node_of_all_loads_and_the_others_take_it",
+    ),
+    guard(
+        "a silent sentinel does not hold up the beat",
+        "remote/redis/mod.rs",
+        "let answer = timeout(self.fleet.config.bound / (2 * session::BEATS), sentinels.primary()).await;",
+        "let answer = Ok::<_, ()>(sentinels.primary().await);",
+        "sentinel::a_sentinel_that_falls_silent_keeps_nobody_with_an_old_primary",
+    ),
+    guard(
+        "after a silent sentinel it is the next one's turn",
+        "remote/redis/sentinel.rs",
+        "self.next.store(index + 1, Ordering::Relaxed);",
+        "",
+        "sentinel::a_sentinel_that_falls_silent_keeps_nobody_with_an_old_primary",
+    ),
+    guard(
+        "a server is known only once it has said what it holds",
+        "remote/redis/beat.rs",
+        "pipeline.cmd(\"MGET\").arg(names);",
+        "pipeline.cmd(\"MGET\").arg(names);\n        self.identity.clone_from(&link.identity);",
+        "recovery::a_comparison_that_fails_half_way_makes_no_stranger_known",
+    ),
+    guard(
+        "primaries that were found and not reached are found again",
+        "remote/redis/cluster.rs",
+        "if sessions.iter().all(|(_, link)| link.is_none()) {\n            self.leave_all();",
+        "if sessions.iter().all(|(_, link)| link.is_none()) {",
+        "cluster::a_start_before_any_primary_can_be_reached_is_made_good",
     ),
 ];
