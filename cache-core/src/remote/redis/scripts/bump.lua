@@ -9,16 +9,16 @@ if type(old) == 'table' then
   redis.call('SET', KEYS[1], ARGV[1])
   old = false
 end
+if KEYS[2] and old == ARGV[4] then
+  -- What the writer saw, and nothing newer than what it proposes.
+  redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
+  return {tonumber(ARGV[1]), 1}
+end
 local version = ARGV[1]
 if not old then
   if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-elseif #old < 17 and string.match(old, '^[1-9]%d*$') and tonumber(old) < 9007199254740991 and tonumber(old) >= tonumber(version) then
+elseif (#old ~= #version or old >= version) and #old < 17 and string.match(old, '^[1-9]%d*$') and tonumber(old) < 9007199254740991 and tonumber(old) >= tonumber(version) then
   version = string.format('%.0f', math.min(tonumber(old) + tonumber(ARGV[3]), 9007199254740991))
   redis.call('SET', KEYS[1], version, 'KEEPTTL')
 end
-local stored = 0
-if KEYS[2] and old == ARGV[4] then
-  redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
-  stored = 1
-end
-return {tonumber(version), stored}
+return {tonumber(version), 0}
