@@ -21,6 +21,11 @@ impl Budget {
         Self { left: budget, spent: Duration::ZERO }
     }
 
+    /// Starts it again: what the call waited for meanwhile was not Redis.
+    pub(crate) fn renew(&mut self, budget: Duration) {
+        self.left = budget;
+    }
+
     /// Awaits a trip within what is left, and takes the time from it.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::{
     coherence::Coherence,
     error::Error,
     hearing::Hearing,
+    lease::Waiting,
     local::MokaTier,
     outcome::{Bypass, OnL2Error},
     policy::{Policy, PolicyTree, check_scope},
@@ -107,6 +108,7 @@ impl Cache {
             tags: Arc::new(Tags::alone(coherence.epochs())),
             coherence,
             recovery: Arc::new(Recovery::new()),
+            waiting: Arc::default(),
             counters: Arc::default(),
             tasks: Tasks::new(),
             policies,
@@ -257,10 +259,12 @@ impl Builder {
         let coherence = Arc::new(Coherence::with_primaries(clock.clone(), self.bound, partitions));
         let tags = Arc::new(Tags::remote(coherence.epochs()));
         let recovery = Arc::new(Recovery::new());
+        let waiting = Arc::new(Waiting::default());
         let mut hearing = Hearing::new(
             Arc::clone(&coherence),
             Arc::clone(&tags),
             Arc::clone(&recovery),
+            Arc::clone(&waiting),
             Arc::clone(&counters),
             clock.clone(),
         );
@@ -289,6 +293,7 @@ impl Builder {
             coherence,
             tags,
             recovery,
+            waiting,
             counters,
             tasks,
             policies,

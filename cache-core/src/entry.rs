@@ -33,8 +33,16 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// Deadlines of a value that is fresh for `ttl` from `now` and of no use after that.
     pub(crate) fn fresh_for(now_micros: u64, ttl: Duration) -> Self {
-        let until = now_micros.saturating_add(u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX));
-        Self { fresh_until: until, stale_until: until, fail_safe_until: until }
+        Self::fresh_and_then(now_micros, ttl, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// Deadlines of a value that is fresh for `ttl` from `now`, and after that may be served stale, or when a load fails.
+    pub(crate) fn fresh_and_then(now_micros: u64, ttl: Duration, stale: Duration, fail_safe: Duration) -> Self {
+        let after =
+            |start: u64, time: Duration| start.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let fresh_until = after(now_micros, ttl);
+        let stale_until = after(fresh_until, stale);
+        Self { fresh_until, stale_until, fail_safe_until: after(fresh_until, fail_safe) }
     }
 
     /// Whether a value is fresh at `now_micros`.
@@ -52,6 +60,20 @@ impl Deadlines {
         let last = self.fresh_until.max(self.stale_until).max(self.fail_safe_until);
         Duration::from_micros(last.saturating_sub(now_micros))
     }
+}
+
+/// When a value was loaded, and until when it is of what use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// In microseconds of Redis time.
+    pub(crate) created: u64,
+    /// How long the load took.
+    pub(crate) load_time: Duration,
+    pub(crate) deadlines: Deadlines,
+    /// Until then it is a hit in passing.
+    pub(crate) expires: Tick,
+    /// Until then this process may use it, for whatever it is of use, without asking anybody for its value.
+    pub(crate) kept_until: Tick,
 }
 
 /// What is read before the first command of a load: by it alone a hint or a fence since then is seen.
@@ -93,8 +115,10 @@ pub(crate) struct EntryMeta {
     epoch: AtomicU64,
     /// The count of moves before the last look that found the entry to stand.
     stood_at: AtomicU64,
-    /// The deadline in this process: the nearer of what the value still has and what L1 may keep.
+    /// Until then it is a hit in passing: the nearest of what the value still has, what L1 may keep, and an early refresh.
     pub(crate) expires: Tick,
+    /// Until then this process may use it, for whatever it is of use.
+    pub(crate) kept_until: Tick,
     /// The key in words: compared at every hit, so that nothing hangs on the hash.
     pub(crate) words: SmallVec<[u64; 5]>,
     /// The partition of the key's records.
@@ -112,18 +136,8 @@ pub(crate) struct EntryMeta {
 }
 
 impl EntryMeta {
-    #[allow(clippy::too_many_arguments, reason = "the one place where an entry is put together")]
-    pub(crate) fn new(
-        key: &Key,
-        slot: TypeId,
-        partition: u16,
-        version: u64,
-        created: u64,
-        load_time: Duration,
-        deadlines: Deadlines,
-        expires: Tick,
-        stamp: Stamp,
-    ) -> Self {
+    pub(crate) fn new(key: &Key, slot: TypeId, partition: u16, version: u64, times: Times, stamp: Stamp) -> Self {
+        let Times { created, load_time, deadlines, expires, kept_until } = times;
         Self {
             words: SmallVec::from_slice(key.words()),
             slot,
@@ -133,6 +147,7 @@ impl EntryMeta {
             load_time,
             deadlines,
             expires,
+            kept_until,
             depends: OnceLock::new(),
             stripe: AtomicU64::new(stamp.stripe),
             epoch: AtomicU64::new(stamp.epoch),
@@ -283,5 +298,14 @@ mod tests {
         assert!(!deadlines.fresh_at(1_500));
         assert_eq!(deadlines.fresh_left(1_200), Duration::from_micros(300));
         assert_eq!(deadlines.life_left(9_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_comes_after_freshness_is_counted_from_its_end() {
+        let micros = Duration::from_micros;
+        let deadlines = Deadlines::fresh_and_then(1_000, micros(500), micros(50), micros(70));
+        let Deadlines { fresh_until, stale_until, fail_safe_until } = deadlines;
+        assert_eq!((fresh_until, stale_until, fail_safe_until), (1_500, 1_550, 1_570));
+        assert_eq!(deadlines.life_left(1_500), micros(70));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     clock::Tick,
     entry::{Entry, Spot, Stamp},
     key::Key,
-    outcome::Tier,
+    outcome::Outcome,
     sync::{Mutex, MutexGuard, Notify},
     tag::TagId,
 };
@@ -52,8 +52,8 @@ pub(crate) struct Landed {
     pub(crate) entry: Arc<Entry>,
     /// The tags that only the value could name.
     pub(crate) result_tags: Arc<[TagId]>,
-    /// Where it was found; `None` if it had to be loaded.
-    pub(crate) found: Option<Tier>,
+    /// What those aboard are told; `None` if it had to be loaded.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 enum State {
@@ -163,6 +163,12 @@ impl Flights {
         Seat { flights: Arc::clone(self), key, flight, leads: true }
     }
 
+    /// Whether anybody is aboard a flight of the key.
+    pub(crate) fn is_under_way(&self, key: &Key, slot: TypeId) -> bool {
+        let key = FlightKey { key: key.clone(), slot };
+        self.table(&key).contains_key(&key)
+    }
+
     fn table(&self, key: &FlightKey) -> MutexGuard<'_, Table> {
         #[allow(clippy::cast_possible_truncation, reason = "a remainder fits")]
         let index = (key.key.local_hash() >> 32) as usize % SHARDS;
@@ -186,6 +192,11 @@ impl Flights {
 // === impl Seat ===
 
 impl Seat {
+    /// Whether this caller is the first aboard, and leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.leads
+    }
+
     /// Waits until the flight has landed, or this caller is to lead it.
     ///
     /// Dropping the future gives the seat back.

@@ -8,11 +8,12 @@ use crate::{
     clock::{Clock, Tick},
     coherence::Coherence,
     key::Key,
+    lease::{Waiting, Word},
     recovery::Recovery,
     stats::{Count, Counters},
     tag::TagId,
     tags::Tags,
-    tier::{Assignment, ChangeListener, Continuity, PrimaryId},
+    tier::{Assignment, ChangeListener, Continuity, LeaseEnd, PrimaryId},
 };
 
 /// Turns what a remote tier tells into moves of stripes, cells and epochs.
@@ -20,6 +21,7 @@ pub(crate) struct Hearing {
     coherence: Arc<Coherence>,
     tags: Arc<Tags>,
     recovery: Arc<Recovery>,
+    waiting: Arc<Waiting>,
     counters: Arc<Counters>,
     clock: Clock,
     /// Where somebody may want to know what expired.
@@ -37,10 +39,11 @@ impl Hearing {
         coherence: Arc<Coherence>,
         tags: Arc<Tags>,
         recovery: Arc<Recovery>,
+        waiting: Arc<Waiting>,
         counters: Arc<Counters>,
         clock: Clock,
     ) -> Self {
-        Self { coherence, tags, recovery, counters, clock, expired: None }
+        Self { coherence, tags, recovery, waiting, counters, clock, expired: None }
     }
 
     /// Hands on what expired, from now on.
@@ -53,6 +56,7 @@ impl ChangeListener for Hearing {
     fn key_changed(&self, key: &Key) {
         self.counters.add(Count::Hints);
         self.coherence.move_stripe(key.local_hash());
+        self.waiting.tell(key, Word::Changed);
     }
 
     fn tag_changed(&self, tag: &TagId) {
@@ -81,6 +85,10 @@ impl ChangeListener for Hearing {
         self.coherence.assign(assignment);
     }
 
+    fn lease_ended(&self, key: &Key, end: LeaseEnd) {
+        self.waiting.tell(key, Word::Ended(end));
+    }
+
     fn expired(&self, key: &Key, fingerprint: &str) {
         if let Some(expired) = &self.expired {
             // Nobody listens just now: then nobody wants to know.
@@ -98,7 +106,8 @@ mod tests {
         let coherence = Arc::new(Coherence::with_primaries(clock.clone(), std::time::Duration::from_secs(1), 1));
         let tags = Arc::new(Tags::remote(coherence.epochs()));
         let recovery = Arc::new(Recovery::new());
-        let hearing = Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), recovery, Arc::default(), clock);
+        let hearing =
+            Hearing::new(Arc::clone(&coherence), Arc::clone(&tags), recovery, Arc::default(), Arc::default(), clock);
         (hearing, coherence, tags)
     }
 

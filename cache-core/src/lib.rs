@@ -39,11 +39,13 @@ mod flight;
 mod hearing;
 mod installed;
 pub mod key;
+mod lease;
 mod local;
 mod moves;
 mod outcome;
 mod policy;
 mod recovery;
+mod refresh;
 mod remote;
 mod schema;
 mod stats;
@@ -66,11 +68,11 @@ pub use crate::{
     codec::Codec,
     coherence::{CoherenceReport, CoherenceState},
     duration::{days, hours, millis, mins, secs},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, TimedOut},
     installed::{installed, with_cache},
     key::{Key, KeyPart},
     outcome::{Ack, Bypass, Observation, OnL2Error, Outcome, Tier},
-    policy::{Explanation, Overrides, Policy},
+    policy::{EarlyRefresh, Explanation, Overrides, Policy},
     remote::redis::Redis,
     stats::Stats,
     tier::Mechanism,

@@ -134,10 +134,18 @@ impl Ack {
 pub enum Outcome {
     /// The value was there.
     Hit(Tier),
+    /// A value was there that has ended to be fresh; it was served while a new one is loaded
+    /// ([`Policy::stale`](crate::Policy::stale)).
+    Stale(Tier),
+    /// A value was there that has ended to be fresh; it was served because a load failed or was late
+    /// ([`Policy::fail_safe`](crate::Policy::fail_safe)).
+    FailSafe(Tier),
     /// The value was not there; a load that was already under way gave it.
     Joined,
     /// The value was not there; this call loaded it.
     Loaded,
+    /// The value was not there, and its load took longer than the call waits for one.
+    TimedOut,
     /// The cache stood aside, and the call ran as if it were not there.
     Bypass(Bypass),
     /// A value was put.
@@ -147,33 +155,51 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// `hit`, `miss`, `bypass`, `put` or `evict`.
+    /// `hit`, `stale`, `fail_safe`, `miss`, `bypass`, `put` or `evict`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit(_) => "hit",
-            Self::Joined | Self::Loaded => "miss",
+            Self::Stale(_) => "stale",
+            Self::FailSafe(_) => "fail_safe",
+            Self::Joined | Self::Loaded | Self::TimedOut => "miss",
             Self::Bypass(_) => "bypass",
             Self::Put(_) => "put",
             Self::Evict(_) => "evict",
         }
     }
 
-    /// Whether no load was needed.
+    /// Whether the caller waited for no load.
     #[must_use]
     pub const fn is_hit(self) -> bool {
-        matches!(self, Self::Hit(_))
+        matches!(self, Self::Hit(_) | Self::Stale(_))
+    }
+
+    /// Where the value was found, if it was.
+    #[must_use]
+    pub const fn tier(self) -> Option<Tier> {
+        match self {
+            Self::Hit(tier) | Self::Stale(tier) | Self::FailSafe(tier) => Some(tier),
+            _ => None,
+        }
+    }
+
+    /// Whether the value had ended to be fresh.
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Stale(_) | Self::FailSafe(_))
     }
 }
 
-/// `hit; tier=local`, `miss; load=joined`, `bypass; reason=when`, `evict; ack=queued`.
+/// `hit; tier=local`, `stale; tier=remote`, `miss; load=joined`, `bypass; reason=when`, `evict; ack=queued`.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.as_str();
         match self {
-            Self::Hit(tier) => write!(f, "{word}; tier={}", tier.as_str()),
+            Self::Hit(tier) | Self::Stale(tier) | Self::FailSafe(tier) => write!(f, "{word}; tier={}", tier.as_str()),
             Self::Joined => write!(f, "{word}; load=joined"),
             Self::Loaded => write!(f, "{word}; load=own"),
+            Self::TimedOut => write!(f, "{word}; load=late"),
             Self::Bypass(reason) => write!(f, "{word}; reason={}", reason.as_str()),
             Self::Put(ack) | Self::Evict(ack) => write!(f, "{word}; ack={}", ack.as_str()),
         }
@@ -206,6 +232,7 @@ mod tests {
     #[test]
     fn display_says_the_word_and_why() {
         assert_eq!(Outcome::Hit(Tier::Remote).to_string(), "hit; tier=remote");
+        assert_eq!(Outcome::FailSafe(Tier::Local).to_string(), "fail_safe; tier=local");
         assert_eq!(Outcome::Bypass(Bypass::When).to_string(), "bypass; reason=when");
         assert_eq!(Outcome::Evict(Ack::Queued).to_string(), "evict; ack=queued");
     }

@@ -10,8 +10,13 @@
 //! let policy = Policy::new().ttl(mins(5)).l1(secs(30)).negative(secs(10)).jitter(0.1).max_ttl(mins(30));
 //! ```
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+mod resolved;
+mod tree;
 
+use std::time::Duration;
+
+pub use self::tree::Explanation;
+pub(crate) use self::{resolved::Resolved, tree::PolicyTree};
 use crate::{duration, error::Error, key::ScopeId};
 
 /// How long values of a scope live. A field that is not set is inherited.
@@ -22,9 +27,31 @@ pub struct Policy {
     l1: Option<Duration>,
     negative: Option<Duration>,
     jitter: Option<f64>,
+    stale: Option<Duration>,
+    fail_safe: Option<Duration>,
+    throttle: Option<Duration>,
+    soft: Option<Duration>,
+    hard: Option<Duration>,
+    early_refresh: Option<EarlyRefresh>,
     warm_up: Option<Duration>,
+    max_loads: Option<usize>,
     max_ttl: Option<Duration>,
     max_bytes: Option<usize>,
+}
+
+/// When a value that is still fresh is loaded again, so that no reader finds it expired. Decided once for each value and
+/// process, when it comes in; whoever asks first after that is answered from the cache all the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EarlyRefresh {
+    /// Not before it has expired.
+    Off,
+    /// By chance, the likelier the nearer the end is and the longer the value took to load: `load time x beta x -ln(u)` before
+    /// it, with a draw `u` (Vattani et al., *Optimal Probabilistic Cache Stampede Prevention*, VLDB 2015). 1.0 is what the paper
+    /// calls optimal; more is earlier. Between 0.1 and 100.
+    XFetch(f64),
+    /// After this share of the TTL, between 0.1 and 0.99.
+    Fraction(f64),
 }
 
 impl Policy {
@@ -64,6 +91,62 @@ impl Policy {
         self
     }
 
+    /// How long after it has ended to be fresh a value may still be served while a new one is loaded in the background
+    /// (stale-while-revalidate). One load for all nodes; what was evicted is never served. Of calls whose load must stay in the
+    /// caller, one loads and the others are served. Default: zero, not at all.
+    #[must_use]
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.stale = Some(stale);
+        self
+    }
+
+    /// How long after it has ended to be fresh a value may still be served when a load fails or is late
+    /// ([`soft`](Self::soft), [`hard`](Self::hard)); counted from the same moment as [`stale`](Self::stale). What was evicted is
+    /// never served. Default: zero, not at all.
+    #[must_use]
+    pub fn fail_safe(mut self, fail_safe: Duration) -> Self {
+        self.fail_safe = Some(fail_safe);
+        self
+    }
+
+    /// How long, after a load has failed and an old value was served instead, no node loads again. Default: 1 s.
+    #[must_use]
+    pub fn throttle(mut self, throttle: Duration) -> Self {
+        self.throttle = Some(throttle);
+        self
+    }
+
+    /// How long a caller waits for a load where there is an old value that it may be served ([`fail_safe`](Self::fail_safe)).
+    /// The load goes on, and fills. Not of calls whose load must stay in the caller. Default: as long as it takes.
+    #[must_use]
+    pub fn soft(mut self, soft: Duration) -> Self {
+        self.soft = Some(soft);
+        self
+    }
+
+    /// How long a caller waits for a load at all. It is then served an old value if there is one, else the error that its
+    /// place has for that (`hard = ..` of the attribute, [`Request::hard`](crate::Request::hard)); a place that has none waits
+    /// on. Also the longest wait for another node's load. The load goes on, and fills. Default: as long as it takes.
+    #[must_use]
+    pub fn hard(mut self, hard: Duration) -> Self {
+        self.hard = Some(hard);
+        self
+    }
+
+    /// When a value that is still fresh is loaded again. Default: [`EarlyRefresh::Off`].
+    #[must_use]
+    pub fn early_refresh(mut self, early_refresh: EarlyRefresh) -> Self {
+        self.early_refresh = Some(early_refresh);
+        self
+    }
+
+    /// How many loads of the scope this process runs at once; one more waits for its turn. At least 1. Default: no limit.
+    #[must_use]
+    pub fn max_loads(mut self, max_loads: usize) -> Self {
+        self.max_loads = Some(max_loads);
+        self
+    }
+
     /// How long before a value ends to be fresh it is loaded again, so that its next reader finds it warm; of those that are
     /// asked for with a load that can be repeated ([`Request::or_load_warm`](crate::Request::or_load_warm)). At most half of
     /// the TTL counts. Default: zero, not at all.
@@ -73,7 +156,7 @@ impl Policy {
         self
     }
 
-    /// A cap on every TTL at and below this scope, which no nearer policy, call site or `ttl_with` overrides. Of several caps
+    /// A cap on every TTL and on every time after it at and below this scope, which no nearer policy, call site or `ttl_with` overrides. Of several caps
     /// the smallest counts. At most 36,500 days. Default: 30 days.
     #[must_use]
     pub fn max_ttl(mut self, max_ttl: Duration) -> Self {
@@ -101,6 +184,26 @@ impl Policy {
             return refuse(
                 "a ttl of zero stores nothing; leave the attribute away, or use `when`, to bypass the cache".into(),
             );
+        }
+        match self.early_refresh {
+            Some(EarlyRefresh::XFetch(beta)) if !(0.1..=100.0).contains(&beta) => {
+                return refuse(format!("the beta of an early refresh is {beta}; it is between 0.1 and 100"));
+            }
+            Some(EarlyRefresh::Fraction(share)) if !(0.1..=0.99).contains(&share) => {
+                return refuse(format!(
+                    "an early refresh after {share} of the TTL; it is a share between 0.1 and 0.99"
+                ));
+            }
+            _ => {}
+        }
+        if self.max_loads == Some(0) {
+            return refuse("max_loads is 0, so that nothing would ever be loaded".into());
+        }
+        if let (Some(soft), Some(hard)) = (self.soft, self.hard)
+            && soft > hard
+        {
+            let (soft, hard) = (duration::display(soft), duration::display(hard));
+            return refuse(format!("a soft timeout of {soft} is over its own hard timeout of {hard}"));
         }
         if self.max_bytes == Some(0) {
             return refuse("max_bytes is 0, so that nothing could be stored".into());
@@ -137,298 +240,15 @@ pub struct Overrides {
     pub l1: Option<Duration>,
     /// As [`Policy::negative`].
     pub negative: Option<Duration>,
-}
-
-/// A policy with every question answered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Resolved {
-    pub(crate) ttl: Duration,
-    pub(crate) l1: Duration,
-    pub(crate) negative: Duration,
-    pub(crate) jitter: f64,
-    pub(crate) warm_up: Duration,
-    pub(crate) max_ttl: Duration,
-    pub(crate) max_bytes: usize,
-}
-
-const DEFAULT_TTL: Duration = duration::mins(5);
-const DEFAULT_NEGATIVE_CAP: Duration = duration::secs(30);
-const DEFAULT_JITTER: f64 = 0.1;
-const DEFAULT_MAX_TTL: Duration = duration::days(30);
-/// A longer cap counts as this one: for ever, and still far from where times overflow.
-const LONGEST_TTL: Duration = duration::days(36_500);
-const DEFAULT_MAX_BYTES: usize = 8 << 20;
-
-impl Resolved {
-    /// What a call site's own words make of it; the caps still hold.
-    pub(crate) fn with(self, overrides: Overrides) -> Self {
-        let ttl = overrides.ttl.unwrap_or(self.ttl).min(self.max_ttl);
-        Self {
-            ttl,
-            warm_up: self.warm_up.min(ttl / 2),
-            l1: overrides.l1.unwrap_or(if overrides.ttl.is_some() { self.l1.max(ttl) } else { self.l1 }).min(ttl),
-            negative: overrides.negative.unwrap_or(self.negative).min(self.max_ttl),
-            ..self
-        }
-    }
-
-    /// The longest that anything stored under this policy is of use.
-    pub(crate) fn longest_life(&self) -> Duration {
-        self.ttl.max(self.negative)
-    }
-
-    /// `ttl` after jitter, with `draw` between 0 and 1.
-    pub(crate) fn jittered(&self, ttl: Duration, draw: f64) -> Duration {
-        ttl.mul_f64(1.0 - self.jitter * draw.clamp(0.0, 1.0))
-    }
-}
-
-/// The policies of one cache by scope. Cloned and replaced as a whole when one is retuned.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PolicyTree {
-    root: Policy,
-    scopes: BTreeMap<String, Policy>,
-}
-
-/// One field of a scope's policy and where it was said.
-struct Said<T> {
-    value: T,
-    source: String,
-}
-
-impl PolicyTree {
-    pub(crate) fn set(&mut self, scope: &str, policy: Policy) -> Result<(), Error> {
-        policy.validate(scope)?;
-        self.scopes.insert(scope.to_owned(), policy);
-        Ok(())
-    }
-
-    pub(crate) fn set_root(&mut self, policy: Policy) -> Result<(), Error> {
-        policy.validate("(all)")?;
-        self.root = policy;
-        Ok(())
-    }
-
-    pub(crate) fn resolve(&self, scope: &str) -> Resolved {
-        self.explain(scope).resolved
-    }
-
-    /// The policies that say something about `scope`, from the cache's own to the nearest.
-    fn levels<'a>(&'a self, scope: &'a str) -> impl Iterator<Item = (&'a str, &'a Policy)> {
-        let ends = scope.match_indices(':').map(|(at, _)| at).chain([scope.len()]);
-        let named = ends.filter_map(|end| self.scopes.get_key_value(&scope[..end]));
-        [("(all)", &self.root)].into_iter().chain(named.map(|(name, policy)| (name.as_str(), policy)))
-    }
-
-    /// The nearest word on a field.
-    fn nearest<T: Copy>(&self, scope: &str, field: impl Fn(&Policy) -> Option<T>, default: T) -> Said<T> {
-        let said = self.levels(scope).filter_map(|(name, policy)| Some((name, field(policy)?))).last();
-        match said {
-            Some((name, value)) => Said { value, source: format!("scope {name}") },
-            None => Said { value: default, source: "built in".into() },
-        }
-    }
-
-    /// The smallest word on a cap.
-    fn smallest<T: Copy + Ord>(&self, scope: &str, field: impl Fn(&Policy) -> Option<T>, default: T) -> Said<T> {
-        let said = self
-            .levels(scope)
-            .filter_map(|(name, policy)| Some((name, field(policy)?)))
-            .min_by_key(|(_, value)| *value);
-        match said {
-            Some((name, value)) => Said { value, source: format!("scope {name}") },
-            None => Said { value: default, source: "built in".into() },
-        }
-    }
-
-    pub(crate) fn explain(&self, scope: &str) -> Explanation {
-        let max_ttl = self.smallest(scope, |policy| policy.max_ttl.map(|cap| cap.min(LONGEST_TTL)), DEFAULT_MAX_TTL);
-        let max_bytes = self.smallest(scope, |policy| policy.max_bytes, DEFAULT_MAX_BYTES);
-        let jitter = self.nearest(scope, |policy| policy.jitter, DEFAULT_JITTER);
-        let ttl = capped(self.nearest(scope, |policy| policy.ttl, DEFAULT_TTL), &max_ttl, "max_ttl");
-        let l1 = match self.nearest(scope, |policy| policy.l1.map(Some), None) {
-            Said { value: Some(value), source } => capped(Said { value, source }, &ttl, "ttl"),
-            Said { value: None, .. } => Said { value: ttl.value, source: "as long as ttl".into() },
-        };
-        let negative = match self.nearest(scope, |policy| policy.negative.map(Some), None) {
-            Said { value: Some(value), source } => capped(Said { value, source }, &max_ttl, "max_ttl"),
-            Said { value: None, .. } => {
-                Said { value: (ttl.value / 10).min(DEFAULT_NEGATIVE_CAP), source: "a tenth of ttl, at most 30s".into() }
-            }
-        };
-        let warm_up = match self.nearest(scope, |policy| policy.warm_up.map(Some), None) {
-            Said { value: Some(value), source } => {
-                capped(Said { value, source }, &Said { value: ttl.value / 2, source: "a half of it".into() }, "ttl")
-            }
-            Said { value: None, .. } => Said { value: Duration::ZERO, source: "built in".into() },
-        };
-        let shown = if warm_up.value.is_zero() { "off".to_owned() } else { duration::display(warm_up.value) };
-        let rows = vec![
-            Row::new("ttl", duration::display(ttl.value), &ttl.source),
-            Row::new("l1", duration::display(l1.value), &l1.source),
-            Row::new("negative", duration::display(negative.value), &negative.source),
-            Row::new("jitter", jitter.value.to_string(), &jitter.source),
-            Row::new("warm_up", shown, &warm_up.source),
-            Row::new("max_ttl", duration::display(max_ttl.value), &max_ttl.source),
-            Row::new("max_bytes", max_bytes.value.to_string(), &max_bytes.source),
-        ];
-        let resolved = Resolved {
-            ttl: ttl.value,
-            l1: l1.value,
-            negative: negative.value,
-            jitter: jitter.value,
-            warm_up: warm_up.value,
-            max_ttl: max_ttl.value,
-            max_bytes: max_bytes.value,
-        };
-        Explanation { scope: scope.to_owned(), rows, resolved }
-    }
-}
-
-fn capped(said: Said<Duration>, cap: &Said<Duration>, name: &str) -> Said<Duration> {
-    if said.value <= cap.value {
-        return said;
-    }
-    let source = format!("{}, capped by {name} ({})", said.source, cap.source);
-    Said { value: cap.value, source }
-}
-
-#[derive(Clone, Debug)]
-struct Row {
-    field: &'static str,
-    value: String,
-    source: String,
-}
-
-impl Row {
-    fn new(field: &'static str, value: String, source: &str) -> Self {
-        Self { field, value, source: source.to_owned() }
-    }
-}
-
-/// The policy of a scope, each field with where it came from. `Display` prints it as a table.
-#[derive(Clone, Debug)]
-pub struct Explanation {
-    scope: String,
-    rows: Vec<Row>,
-    resolved: Resolved,
-}
-
-impl Explanation {
-    /// How long values of the scope are fresh, before jitter.
-    #[must_use]
-    pub fn ttl(&self) -> Duration {
-        self.resolved.ttl
-    }
-
-    /// How long this process keeps them.
-    #[must_use]
-    pub fn l1(&self) -> Duration {
-        self.resolved.l1
-    }
-
-    /// How long *nothing* is kept.
-    #[must_use]
-    pub fn negative(&self) -> Duration {
-        self.resolved.negative
-    }
-
-    /// Where the field of that name came from, if there is such a field.
-    #[must_use]
-    pub fn source(&self, field: &str) -> Option<&str> {
-        self.rows.iter().find(|row| row.field == field).map(|row| row.source.as_str())
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "scope {}", self.scope)?;
-        for Row { field, value, source } in &self.rows {
-            write!(f, "\n  {field:<10} {value:<10} {source}")?;
-        }
-        Ok(())
-    }
+    /// As [`Policy::stale`].
+    pub stale: Option<Duration>,
+    /// As [`Policy::fail_safe`].
+    pub fail_safe: Option<Duration>,
+    /// As [`Policy::soft`].
+    pub soft: Option<Duration>,
+    /// As [`Policy::hard`].
+    pub hard: Option<Duration>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::duration::{hours, mins, secs};
-
-    fn tree() -> PolicyTree {
-        let mut tree = PolicyTree::default();
-        tree.set_root(Policy::new().ttl(mins(5)).l1(secs(30)).max_ttl(hours(1))).unwrap();
-        tree.set("product", Policy::new().ttl(mins(15)).negative(secs(10))).unwrap();
-        tree.set("product:stock", Policy::new().ttl(secs(60))).unwrap();
-        tree
-    }
-
-    #[test]
-    fn resolve_inherits_field_by_field() {
-        let stock = tree().resolve("product:stock");
-        assert_eq!((stock.ttl, stock.l1, stock.negative), (secs(60), secs(30), secs(10)));
-        assert_eq!(tree().resolve("product:price:eur").ttl, mins(15));
-        assert_eq!(tree().resolve("products").ttl, mins(5), "a prefix of a name is not a level");
-    }
-
-    #[test]
-    fn warm_up_is_off_unless_said_and_at_most_half_of_the_ttl() {
-        assert_eq!(tree().resolve("product").warm_up, Duration::ZERO);
-        assert!(tree().explain("product").to_string().contains("warm_up    off        built in"));
-        let mut tree = tree();
-        tree.set("product", Policy::new().ttl(mins(2)).warm_up(secs(90))).unwrap();
-        assert_eq!(tree.resolve("product").warm_up, mins(1));
-        assert_eq!(tree.resolve("product:stock").warm_up, secs(30), "of its own, shorter ttl");
-        let of_a_call = tree.resolve("product").with(Overrides { ttl: Some(secs(10)), ..Overrides::default() });
-        assert_eq!(of_a_call.warm_up, secs(5));
-    }
-
-    #[test]
-    fn explain_names_the_source_of_each_field() {
-        let explained = tree().explain("product:stock");
-        assert_eq!(explained.source("ttl"), Some("scope product:stock"));
-        assert_eq!(explained.source("negative"), Some("scope product"));
-        assert_eq!(explained.source("l1"), Some("scope (all)"));
-        assert_eq!(explained.source("jitter"), Some("built in"));
-        assert!(explained.to_string().contains("ttl        1m         scope product:stock"), "{explained}");
-    }
-
-    #[test]
-    fn caps_hold_against_scopes_and_call_sites() {
-        let mut tree = tree();
-        tree.set("report", Policy::new().ttl(hours(9))).unwrap();
-        let report = tree.resolve("report");
-        assert_eq!(report.ttl, hours(1));
-        assert!(tree.explain("report").source("ttl").is_some_and(|source| source.contains("capped by max_ttl")));
-        let overrides = Overrides { ttl: Some(hours(2)), ..Overrides::default() };
-        assert_eq!(report.with(overrides).ttl, hours(1));
-    }
-
-    #[test]
-    fn l1_never_outlives_the_ttl() {
-        let overrides = Overrides { ttl: Some(secs(5)), ..Overrides::default() };
-        assert_eq!(tree().resolve("product").with(overrides).l1, secs(5));
-        assert_eq!(tree().resolve("other").with(Overrides { l1: Some(hours(1)), ..Overrides::default() }).l1, mins(5));
-    }
-
-    #[test]
-    fn jitter_only_shortens() {
-        let resolved = tree().resolve("product");
-        assert_eq!(resolved.jittered(secs(100), 1.0), secs(90));
-        assert_eq!(resolved.jittered(secs(100), 0.0), secs(100));
-    }
-
-    #[test]
-    fn validate_names_the_scope_and_the_fault() {
-        let cases = [
-            (Policy::new().jitter(0.9), "jitter is 0.9"),
-            (Policy::new().ttl(Duration::ZERO), "a ttl of zero"),
-            (Policy::new().max_bytes(0), "max_bytes is 0"),
-            (Policy::new().ttl(hours(2)).max_ttl(hours(1)), "ttl 2h is over its own max_ttl 1h"),
-        ];
-        for (policy, words) in cases {
-            let error = policy.validate("product").unwrap_err().to_string();
-            assert!(error.contains(words) && error.contains("`product`"), "{error}");
-        }
-    }
-}
+mod tests;

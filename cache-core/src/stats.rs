@@ -29,6 +29,13 @@ pub(crate) enum Count {
     LoadFailures,
     LoadPanics,
     WarmUps,
+    Stale,
+    FailSafe,
+    Refreshes,
+    RefreshFailures,
+    LeasesAwaited,
+    SoftTimeouts,
+    HardTimeouts,
     Revalidated,
     Fills,
     FillsRefused,
@@ -76,6 +83,13 @@ impl Counters {
             load_failures: of(Count::LoadFailures),
             load_panics: of(Count::LoadPanics),
             warm_ups: of(Count::WarmUps),
+            stale: of(Count::Stale),
+            fail_safe: of(Count::FailSafe),
+            refreshes: of(Count::Refreshes),
+            refresh_failures: of(Count::RefreshFailures),
+            leases_awaited: of(Count::LeasesAwaited),
+            soft_timeouts: of(Count::SoftTimeouts),
+            hard_timeouts: of(Count::HardTimeouts),
             revalidated: of(Count::Revalidated),
             fills: of(Count::Fills),
             fills_refused: of(Count::FillsRefused),
@@ -115,6 +129,21 @@ pub struct Stats {
     pub load_panics: u64,
     /// Loads ahead of a value's end ([`Policy::warm_up`](crate::Policy::warm_up)).
     pub warm_ups: u64,
+    /// Calls that were given a value that has ended to be fresh, while a new one is loaded
+    /// ([`Policy::stale`](crate::Policy::stale)).
+    pub stale: u64,
+    /// Calls that were given an old value because a load failed or was late ([`Policy::fail_safe`](crate::Policy::fail_safe)).
+    pub fail_safe: u64,
+    /// Loads in the background for a value that was stale, or about to be.
+    pub refreshes: u64,
+    /// Of these, those that failed or panicked.
+    pub refresh_failures: u64,
+    /// Misses for which another node was loading already, so that this one waited.
+    pub leases_awaited: u64,
+    /// Callers that did not wait for a load beyond its soft timeout.
+    pub soft_timeouts: u64,
+    /// Callers that did not wait for a load beyond its hard timeout.
+    pub hard_timeouts: u64,
     /// Local entries that Redis confirmed after a doubt (a hint on their stripe, a fence).
     pub revalidated: u64,
     /// Values stored in Redis after a load.
@@ -176,6 +205,11 @@ impl fmt::Display for Stats {
             self.hit_ratio()
         )?;
         writeln!(f, "loads {} (failed {}, panicked {})", self.loads, self.load_failures, self.load_panics)?;
+        writeln!(
+            f,
+            "stale {}, fail-safe {}, refreshes {} (failed {})",
+            self.stale, self.fail_safe, self.refreshes, self.refresh_failures
+        )?;
         writeln!(f, "fills {} (refused {}, dropped {})", self.fills, self.fills_refused, self.fills_dropped)?;
         writeln!(f, "puts {}, evictions {}, of these queued {}", self.puts, self.evictions, self.queued)?;
         write!(f, "bypassed {}", self.bypassed())?;

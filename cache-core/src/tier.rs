@@ -51,12 +51,18 @@ pub(crate) enum Op {
     /// The version of a record, created if it has none, its life renewed if it is shorter than `needs`; `None` is for ever.
     /// Silent: nobody is told. Answered by [`Reply::Version`].
     Acquire { record: Record, needs: Option<Duration> },
-    /// Stores a payload iff the control record is at `version`. Silent. Answered by [`Reply::Yes`].
-    Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration },
+    /// Stores a payload iff the control record is at `version`, and ends the lease that its load had. Silent, but for those who
+    /// wait for the lease. Answered by [`Reply::Yes`].
+    Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration, leased: bool },
     /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`].
     Bump { record: Record, proposed: u64, put: Option<Put> },
-    /// Takes the lease of a key's load, if nobody has it, for that long. Answered by [`Reply::Yes`].
-    Lease { key: Key, life: Duration },
+    /// Takes the lease of a key's load, or finds that this node has it; where another node has it, this one will be told of its end. It only saves
+    /// work: what is stored is decided by the version alone. Answered by [`Reply::Lease`].
+    Lease { key: Key, fingerprint: Fingerprint, life: Duration },
+    /// Lengthens this node's lease, if it still has it. Answered by [`Reply::Lease`].
+    Renew { key: Key, fingerprint: Fingerprint, life: Duration },
+    /// Gives this node's lease up, and tells those who wait why; nobody gets it for `hold`. Answered by [`Reply::Yes`].
+    Release { key: Key, fingerprint: Fingerprint, hold: Duration, word: LeaseEnd },
     /// Moves the generation of the namespace, unless somebody has done so for this incident. Answered by [`Reply::Bumped`].
     Heal { incident: u64, proposed: u64 },
 }
@@ -65,7 +71,11 @@ impl Op {
     /// The record that it is about.
     pub(crate) fn record(&self) -> Record {
         match self {
-            Self::Read { key, .. } | Self::Fill { key, .. } | Self::Lease { key, .. } => Record::Control(key.clone()),
+            Self::Read { key, .. }
+            | Self::Fill { key, .. }
+            | Self::Lease { key, .. }
+            | Self::Renew { key, .. }
+            | Self::Release { key, .. } => Record::Control(key.clone()),
             Self::Check { record, .. }
             | Self::Version { record }
             | Self::Acquire { record, .. }
@@ -73,6 +83,28 @@ impl Op {
             Self::Heal { .. } => Record::Tag(TagId::Namespace),
         }
     }
+}
+
+/// Whose the lease of a load is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leased {
+    /// This node's.
+    Ours,
+    /// Another node's, for as long unless it is renewed.
+    Theirs(Duration),
+    /// Nobody's, and nobody gets it for as long: a load has failed.
+    HeldOff(Duration),
+}
+
+/// How a lease ended, told to those who wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeaseEnd {
+    /// There is a value.
+    Filled,
+    /// The load failed, or what it returned is not stored: whoever waits loads for himself.
+    Failed,
+    /// The load was given up: it is somebody else's turn.
+    GivenUp,
 }
 
 /// The answer to an [`Op`].
@@ -84,6 +116,7 @@ pub(crate) enum Reply {
     },
     Version(Option<u64>),
     Yes(bool),
+    Lease(Leased),
     Bumped {
         version: u64,
         stored: bool,
@@ -204,6 +237,8 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     fn restored(&self, how: Continuity);
     /// Whose the partitions are now, and which primaries there are.
     fn assigned(&self, assignment: &Assignment);
+    /// The lease of a load of the key that this node waited for has ended.
+    fn lease_ended(&self, key: &Key, end: LeaseEnd);
     /// A payload of the key was removed because its time was over, by whatever the server takes for that.
     fn expired(&self, key: &Key, fingerprint: &str);
 }
@@ -276,7 +311,8 @@ impl NullRemote {
     fn answer(&self, op: &Op) -> Reply {
         match op {
             Op::Read { .. } => Reply::Read { version: None, payload: None },
-            Op::Check { .. } | Op::Lease { .. } => Reply::Yes(true),
+            Op::Check { .. } | Op::Release { .. } => Reply::Yes(true),
+            Op::Lease { .. } | Op::Renew { .. } => Reply::Lease(Leased::Ours),
             Op::Fill { .. } => Reply::Yes(false),
             Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(self.next_version())),
             Op::Bump { put, .. } => Reply::Bumped { version: self.next_version(), stored: put.is_some() },

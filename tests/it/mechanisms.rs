@@ -85,10 +85,12 @@ async fn tracking_killed_is_fenced_and_healed() {
     let control = a.redis_key(&key(7)).unwrap();
     let mut connection = redis.connection().await;
     let mut breath = redis::pipe();
-    breath.cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]);
+    for kind in ["normal", "pubsub"] {
+        breath.cmd("CLIENT").arg(&["KILL", "TYPE", kind]);
+    }
     breath.cmd("SET").arg(&control).arg("1790000000000001").arg("KEEPTTL").ignore();
     let killed: Vec<i64> = breath.query_async(&mut connection).await.unwrap();
-    assert_eq!(killed, [4], "both connections of both nodes");
+    assert_eq!(killed, [2, 2], "both connections of both nodes");
     for (cache, fences) in [&a, &b].into_iter().zip(fences) {
         healed(cache, fences).await;
         sees(cache, &origin, 7, 2).await;

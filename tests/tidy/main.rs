@@ -23,8 +23,19 @@ const ROWS: &[(&str, &[&str])] = &[
     ("composition", &["cache", "builder"]),
     ("faces", &["installed", "__private", "test_util", "lib"]),
 ];
-const MACHINERY: &[&str] =
-    &["tasks", "flight", "budget", "coherence", "tags", "refresh", "recovery", "stats", "hearing", "write_behind"];
+const MACHINERY: &[&str] = &[
+    "tasks",
+    "flight",
+    "lease",
+    "budget",
+    "coherence",
+    "tags",
+    "refresh",
+    "recovery",
+    "stats",
+    "hearing",
+    "write_behind",
+];
 
 /// The row that only these may name, besides itself: machinery sees ports, never adapters.
 const ADAPTERS: &str = "adapters";

@@ -7,13 +7,14 @@ use crate::{
     budget::Budget,
     cell::{Seen, TagCell},
     clock::Tick,
-    entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp},
+    entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp, Times},
     error::{Error, ErrorKind},
     flight::Departure,
     key::{Key, ScopeId},
+    policy::Resolved,
     stats::Count,
     tag::TagId,
-    tier::{Op, Record, Reply},
+    tier::{Leased, Op, Record, Reply},
     value::ValueOps,
     wire::{self, Expect, Header, PayloadKind},
 };
@@ -143,7 +144,7 @@ impl Inner {
         cells.filter(|cell| self.believes(believed, cell).is_none()).map(TagCell::seen).collect()
     }
 
-    /// Reads L2: an entry that is fresh, whose version is the current one and whose tags all stand, or nothing.
+    /// Reads L2: an entry that is of some use still, whose version is the current one and whose tags all stand, or nothing.
     pub(super) async fn read<T: 'static, E: 'static>(
         &self,
         call: &Call<T, E>,
@@ -199,7 +200,7 @@ impl Inner {
                 return Ok(None);
             }
         };
-        if header.version != version || !header.deadlines().fresh_at(self.clock.remote_micros()) {
+        if header.version != version || header.deadlines().life_left(self.clock.remote_micros()).is_zero() {
             return Ok(None);
         }
         let Some(held) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
@@ -254,20 +255,24 @@ impl Inner {
         scope: &ScopeState,
         watch: &Watch,
     ) -> EntryMeta {
-        let deadlines = header.deadlines();
         // Never restarts the clock: L1 keeps a value at most for what it still has.
-        let left = deadlines.fresh_left(self.clock.remote_micros()).min(scope.policy.with(call.overrides).l1);
-        EntryMeta::new(
-            &call.key,
-            ValueOps::<T>::slot(),
-            watch.spot.partition,
-            header.version,
-            header.created,
-            Duration::from_micros(header.load_micros.into()),
-            deadlines,
-            self.clock.now().plus(left),
-            watch.stamp,
-        )
+        let load_time = Duration::from_micros(header.load_micros.into());
+        let policy = scope.policy.with(call.overrides);
+        let times = self.times(header.created, load_time, header.deadlines(), &policy);
+        EntryMeta::new(&call.key, ValueOps::<T>::slot(), watch.spot.partition, header.version, times, watch.stamp)
+    }
+
+    /// What the deadlines of a value come to in this process, from now on.
+    pub(super) fn times(&self, created: u64, load_time: Duration, deadlines: Deadlines, policy: &Resolved) -> Times {
+        let now = self.clock.now();
+        let micros = self.clock.remote_micros_at(now);
+        let (fresh, life) = (deadlines.fresh_left(micros), deadlines.life_left(micros));
+        let ttl = deadlines.fresh_left(created);
+        // Not 0, of which there is no logarithm.
+        let early = policy.early(ttl, load_time, 1.0 - fastrand::f64());
+        let kept = policy.l1.map_or(life, |l1| l1.min(life));
+        let (expires, kept_until) = (now.plus(fresh.saturating_sub(early).min(kept)), now.plus(kept));
+        Times { created, load_time, deadlines, expires, kept_until }
     }
 
     /// The cells of the tags in an envelope, if each is where the envelope says, and the call's own are among them.
@@ -307,6 +312,18 @@ impl Inner {
         life: Duration,
         budget: &mut Budget,
     ) -> Result<Captured, Error> {
+        self.capture_and(key, watch, life, None, budget).await.map(|(captured, _)| captured)
+    }
+
+    /// The same, and in the same trip the question for a lease, of which no answer is none.
+    pub(super) async fn capture_and(
+        &self,
+        key: &Key,
+        watch: &Watch,
+        life: Duration,
+        lease: Option<Op>,
+        budget: &mut Budget,
+    ) -> Result<(Captured, Option<Leased>), Error> {
         let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
         let mut ops = vec![Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) }];
         let mut asked = Vec::new();
@@ -319,10 +336,11 @@ impl Inner {
                 asked.push((seen, needs));
             }
         }
+        ops.extend(lease);
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let version = version_of(replies.next())?;
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
-        for ((seen, needs), reply) in asked.into_iter().zip(replies) {
+        for ((seen, needs), reply) in asked.into_iter().zip(replies.by_ref()) {
             let generation = version_of(Some(reply))?;
             seen.learn(generation);
             if needs.is_some() {
@@ -340,7 +358,11 @@ impl Inner {
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
             }
         }
-        Ok(Captured { version, held })
+        let leased = match replies.next() {
+            Some(Reply::Lease(leased)) => Some(leased),
+            _ => None,
+        };
+        Ok((Captured { version, held }, leased))
     }
 }
 

@@ -113,6 +113,11 @@ impl Context {
         Self { observer, stand_in: stand_in() }
     }
 
+    /// The same for work that nobody waits for.
+    pub(crate) fn unobserved(self) -> Self {
+        Self { observer: None, ..self }
+    }
+
     /// Runs `future` in it.
     pub(crate) async fn run<F: Future>(self, future: F) -> F::Output {
         match (self.observer, self.stand_in) {

@@ -1,22 +1,25 @@
-//! The load path: L1 again, the local flight, L2, the capture, the load, and what is done with what it returns.
+//! The load path: L1 again, the local flight, L2, the claim, the load; and old values where they may stand in.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::TypeId, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 
 use super::{
     Cache, Call, Inner,
-    ask::{Captured, Watch, with_heads},
+    ask::Watch,
+    claim::Claim,
     context::note,
+    old::Use,
     panic_message,
+    returned::{Returned, Why},
     scopes::ScopeState,
-    store::{Loaded, MAX_TAGS},
+    store::MAX_TAGS,
     templates,
 };
 use crate::{
     budget::Budget,
     cell::Seen,
-    entry::{Deadlines, Entry, EntryMeta},
+    entry::Entry,
     error::Error,
     flight::{Departure, Landed, Landing, Lead, Turn},
     key::Key,
@@ -25,16 +28,31 @@ use crate::{
     tag::TagId,
     tier::Change,
     value::ValueOps,
-    wire::PayloadKind,
 };
 
 /// What a caller gets: the value, an error of the load, or that it is up to it.
 enum Ready<T: 'static, E: 'static> {
     Answer(Answer<T, E>),
+    /// An answer that is old, or about to be: the load is for the background.
+    Old(Answer<T, E>, Box<Ticket<T, E>>),
     /// It leads a flight: L2 is to be asked, then the origin.
     Lead(Box<Ticket<T, E>>, Lead),
     /// It has to load.
     Load(Box<Ticket<T, E>>),
+}
+
+/// What the leader of a flight found before its load.
+enum Looked<T: 'static, E: 'static> {
+    Answer(Answer<T, E>),
+    Old(Answer<T, E>, Box<Ticket<T, E>>),
+    Load(Box<Ticket<T, E>>),
+}
+
+/// What there is in the tiers.
+enum Found<T, E> {
+    Fresh(Arc<Entry>, Result<Option<T>, E>, Tier),
+    Old(Arc<Entry>, Tier, Use),
+    Nothing,
 }
 
 /// A value or an error, with the entry that it stands in, if it stands in one.
@@ -45,14 +63,29 @@ pub(super) struct Answer<T, E> {
 }
 
 /// Everything that is known when a load is about to begin.
-struct Ticket<T: 'static, E: 'static> {
-    call: Call<T, E>,
-    scope: Arc<ScopeState>,
-    watch: Option<Watch>,
-    lead: Option<Lead>,
-    budget: Budget,
+pub(super) struct Ticket<T: 'static, E: 'static> {
+    pub(super) call: Call<T, E>,
+    pub(super) scope: Arc<ScopeState>,
+    pub(super) watch: Option<Watch>,
+    pub(super) lead: Option<Lead>,
+    pub(super) budget: Budget,
     /// Why what is loaded will not be stored, if it will not.
-    bypass: Option<Bypass>,
+    pub(super) bypass: Option<Bypass>,
+    /// What may be served if the load fails.
+    pub(super) old: Option<(Arc<Entry>, Tier)>,
+}
+
+/// Whether a load can go on without its caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    InCaller,
+    InTask,
+}
+
+impl<T: 'static, E: 'static> Ticket<T, E> {
+    pub(super) fn new(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Self {
+        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None }
+    }
 }
 
 impl Cache {
@@ -84,8 +117,8 @@ impl Cache {
         E: 'static,
         F: Future<Output = Result<Option<T>, E>>,
     {
-        let ready = Box::pin(self.0.prepare(call)).await;
-        self.0.finish(ready, load).await
+        let ready = Box::pin(self.0.prepare(call, Runs::InCaller)).await;
+        self.0.finish(ready, load, Runs::InCaller, |_, _, _, _| {}).await
     }
 
     pub(super) async fn answer_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
@@ -94,64 +127,86 @@ impl Cache {
         E: Send + 'static,
         F: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
-        let ready = Box::pin(self.0.prepare(call)).await;
-        if let Ready::Answer(answer) = ready {
-            return answer;
+        let patience = self.0.patience(&call);
+        // Boxed, so that a caller whose value is there carries none of it.
+        let answer = Box::pin(self.answer_patiently(call, load));
+        match patience {
+            None => answer.await,
+            Some(patience) => Box::pin(self.0.wait_for(patience, answer)).await,
         }
-        // From here on in a task, the question to L2 included: a caller that is kept but no longer polled leads nobody astray.
-        let inner = Arc::clone(&self.0);
-        self.run_owned(async move { inner.finish(ready, load).await }).await
+    }
+
+    async fn answer_patiently<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
+    where
+        T: Send + Sync + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    {
+        match self.0.prepare(call, Runs::InTask).await {
+            Ready::Answer(answer) => answer,
+            Ready::Old(answer, ticket) => {
+                self.0.refresh(ticket.call, answer.entry.as_ref(), load);
+                answer
+            }
+            // From here on in a task, the question to L2 included: a caller that is kept but no longer polled leads nobody astray.
+            ready => {
+                let inner = Arc::clone(&self.0);
+                let refresh = |inner: &Arc<Inner>, old: &Answer<T, E>, ticket: Box<Ticket<T, E>>, load| {
+                    inner.refresh(ticket.call, old.entry.as_ref(), load);
+                };
+                self.run_owned(async move { inner.finish(ready, load, Runs::InTask, refresh).await }).await
+            }
+        }
     }
 }
 
 impl Inner {
-    /// Loads a key although it is cached: what is loaded takes the place of what is there, if nothing moved meanwhile. Not if
-    /// somebody loads it already.
-    pub(super) async fn reload<T, E, F>(self: &Arc<Self>, call: Call<T, E>, load: F) -> Option<Arc<Entry>>
-    where
-        T: 'static,
-        E: 'static,
-        F: Future<Output = Result<Option<T>, E>>,
-    {
-        let scope = self.scopes.state(call.key.scope(), &self.tags);
-        let slot = ValueOps::<T>::slot();
-        let seat = self.flights.board(&call.key, slot, 0, |departure| self.stands(departure));
-        let Turn::Lead(lead) = seat.turn().await else { return None };
-        let watch = self.watch(&call.key, &scope, &call.tags);
-        lead.depart(watch.departure());
-        let budget = Budget::new(self.budget);
-        let ticket = Ticket { call, scope, watch: Some(watch), lead: Some(lead), budget, bypass: None };
-        self.fly(Box::new(ticket), load).await.entry
-    }
-
     /// Everything up to the load.
-    async fn prepare<T: 'static, E: 'static>(&self, call: Call<T, E>) -> Ready<T, E> {
+    async fn prepare<T: 'static, E: 'static>(&self, call: Call<T, E>, runs: Runs) -> Ready<T, E> {
         let scope = self.scopes.state(call.key.scope(), &self.tags);
         let budget = Budget::new(self.budget);
         if let Some(reason) = self.refusal(&call, &scope) {
-            let ticket = Ticket { call, scope, watch: None, lead: None, budget, bypass: Some(reason) };
+            let mut ticket = Ticket::new(call, scope, budget);
+            ticket.bypass = Some(reason);
             return Ready::Load(Box::new(ticket));
+        }
+        let slot = ValueOps::<T>::slot();
+        let policy = scope.policy.with(call.overrides);
+        let kept = self.kept::<T>(&call.key, &policy, self.clock.now());
+        if let Some((entry, usage)) = &kept
+            && self.may_serve_at_once(&call.key, slot, *usage, runs)
+            && let Some(answer) = self.serve_old(&call, entry, usage.outcome(Tier::Local), budget.spent())
+        {
+            if *usage == Use::Hit {
+                return Ready::Answer(answer);
+            }
+            return Ready::Old(answer, Box::new(Ticket::new(call, scope, budget)));
         }
         let mut generation = 0;
         loop {
             let boarded_at = self.tags.sequence();
-            let slot = ValueOps::<T>::slot();
             let seat = self.flights.board(&call.key, slot, generation, |departure| self.stands(departure));
+            if let Some((entry, Use::Stale)) = &kept
+                && !seat.leads()
+                && let Some(answer) = self.serve_old(&call, entry, Outcome::Stale(Tier::Local), budget.spent())
+            {
+                // Its load stays in the caller; one of them is enough.
+                return Ready::Answer(answer);
+            }
             match seat.turn().await {
-                Turn::Lead(lead) => {
-                    let ticket = Ticket { call, scope, watch: None, lead: None, budget, bypass: None };
-                    return Ready::Lead(Box::new(ticket), lead);
-                }
+                Turn::Lead(lead) => return Ready::Lead(Box::new(Ticket::new(call, scope, budget)), lead),
                 Turn::Landed { landing: Landing::Value(landed), generation: flown, departed, at_once } => {
                     if !self.stood_until(boarded_at, departed, &landed.result_tags) {
                         generation = flown + 1;
                         continue;
                     }
-                    let Some(result) = answer(&call, &landed.entry) else { return solo(call, scope, budget) };
+                    let serves = landed.outcome.is_none_or(|outcome| self.allows(&landed.entry, &policy, outcome));
+                    let result = answer(&call, &landed.entry).filter(|_| serves);
+                    let Some(result) = result else { return solo(call, scope, budget) };
                     // A load that had landed already left its value in this process.
-                    let found = landed.found.or(at_once.then_some(Tier::Local));
-                    let outcome = found.map_or(Outcome::Joined, Outcome::Hit);
-                    return self.answered(&call, result, outcome, Some(landed.entry), &budget);
+                    let found = landed.outcome.or(at_once.then_some(Outcome::Hit(Tier::Local)));
+                    let outcome = found.unwrap_or(Outcome::Joined);
+                    return Ready::Answer(self.answer(&call, result, outcome, Some(landed.entry), &budget));
                 }
                 Turn::Landed { landing: Landing::Failed(shared), .. } => {
                     let shared = shared.zip(call.rules.share_err);
@@ -159,13 +214,28 @@ impl Inner {
                         // Side by side with the other waiters, never one behind another.
                         return solo(call, scope, budget);
                     };
-                    return self.answered(&call, Err(error), Outcome::Joined, None, &budget);
+                    return Ready::Answer(self.answer(&call, Err(error), Outcome::Joined, None, &budget));
                 }
                 Turn::Landed { landing: Landing::Panicked(message), .. } => {
                     std::panic::resume_unwind(Box::new(message.to_string()));
                 }
             }
         }
+    }
+
+    /// Whether an old value may be served before anything is loaded.
+    fn may_serve_at_once(&self, key: &Key, slot: TypeId, usage: Use, runs: Runs) -> bool {
+        match usage {
+            Use::Hit | Use::Early => true,
+            // Where nobody could load in the background, somebody has to do it who waits.
+            Use::Stale => runs == Runs::InTask,
+            Use::FailSafe => self.refreshes.is_held_off(key, slot, self.clock.now()),
+        }
+    }
+
+    /// Whether a call of this policy is content with what another was served.
+    fn allows(&self, entry: &Entry, policy: &crate::policy::Resolved, outcome: Outcome) -> bool {
+        !outcome.is_stale() || self.use_of(entry, policy).is_some()
     }
 
     /// Why a call goes past the cache from the start.
@@ -185,7 +255,7 @@ impl Inner {
 
     /// Whether nothing has changed for a flight since it departed. What cannot be heard, because a primary is silent, may have
     /// changed: then a flight is boarded no longer than a hit would be served.
-    fn stands(&self, departure: &Departure) -> bool {
+    pub(super) fn stands(&self, departure: &Departure) -> bool {
         let cells = departure.watched.iter().map(|seen| seen.cell.partition());
         let heard = self.coherence.coherent_in(cells.chain([departure.spot.partition]))
             || self.clock.now() < departure.at.plus(self.coherence.bound());
@@ -200,8 +270,14 @@ impl Inner {
         })
     }
 
-    /// The leader's part, and the load where it comes to that.
-    async fn finish<T, E, F>(self: &Arc<Self>, ready: Ready<T, E>, load: F) -> Answer<T, E>
+    /// The leader's part, and the load where it comes to that. `refresh` takes the load where an old value is the answer.
+    async fn finish<T, E, F>(
+        self: &Arc<Self>,
+        ready: Ready<T, E>,
+        load: F,
+        runs: Runs,
+        refresh: impl FnOnce(&Arc<Self>, &Answer<T, E>, Box<Ticket<T, E>>, F),
+    ) -> Answer<T, E>
     where
         T: 'static,
         E: 'static,
@@ -209,10 +285,18 @@ impl Inner {
     {
         let ticket = match ready {
             Ready::Answer(answer) => return answer,
+            Ready::Old(answer, ticket) => {
+                refresh(self, &answer, ticket, load);
+                return answer;
+            }
             Ready::Load(ticket) => ticket,
-            Ready::Lead(ticket, lead) => match Box::pin(self.lead(ticket, lead)).await {
-                Ok(answer) => return answer,
-                Err(ticket) => ticket,
+            Ready::Lead(ticket, lead) => match Box::pin(self.lead(ticket, lead, runs)).await {
+                Looked::Answer(answer) => return answer,
+                Looked::Old(answer, ticket) => {
+                    refresh(self, &answer, ticket, load);
+                    return answer;
+                }
+                Looked::Load(ticket) => ticket,
             },
         };
         self.fly(ticket, load).await
@@ -223,22 +307,36 @@ impl Inner {
         &self,
         mut ticket: Box<Ticket<T, E>>,
         lead: Lead,
-    ) -> Result<Answer<T, E>, Box<Ticket<T, E>>> {
+        runs: Runs,
+    ) -> Looked<T, E> {
         let Ticket { call, scope, budget, .. } = &mut *ticket;
         let watch = self.watch(&call.key, scope, &call.tags);
         lead.depart(watch.departure());
+        let land = |entry: &Arc<Entry>, outcome| {
+            let (entry, result_tags) = (Arc::clone(entry), tags_unwatched(entry, &watch));
+            lead.land(Landing::Value(Landed { entry, result_tags, outcome: Some(outcome) }));
+        };
         match self.look(call, scope, &watch, budget).await {
-            Ok(Some((entry, result, tier))) => {
-                let result_tags = tags_unwatched(&entry, &watch);
-                lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: Some(tier) }));
-                return Ok(self.answer(call, result, Outcome::Hit(tier), Some(entry), budget));
+            Ok(Found::Fresh(entry, result, tier)) => {
+                land(&entry, Outcome::Hit(tier));
+                return Looked::Answer(self.answer(call, result, Outcome::Hit(tier), Some(entry), budget));
             }
-            Ok(None) => {}
+            Ok(Found::Old(entry, tier, usage)) => {
+                let outcome = usage.outcome(tier);
+                if self.may_serve_at_once(&call.key, ValueOps::<T>::slot(), usage, runs)
+                    && let Some(answer) = self.serve_old(call, &entry, outcome, budget.spent())
+                {
+                    land(&entry, outcome);
+                    return Looked::Old(answer, ticket);
+                }
+                ticket.old = Some((entry, tier));
+            }
+            Ok(Found::Nothing) => {}
             Err(_) => ticket.bypass = Some(Bypass::Remote),
         }
         ticket.watch = Some(watch);
         ticket.lead = Some(lead);
-        Err(ticket)
+        Looked::Load(ticket)
     }
 
     /// L1 again, with the server's word where there is a doubt, then L2.
@@ -248,9 +346,11 @@ impl Inner {
         scope: &ScopeState,
         watch: &Watch,
         budget: &mut Budget,
-    ) -> Result<Option<(Arc<Entry>, Result<Option<T>, E>, Tier)>, Error> {
+    ) -> Result<Found<T, E>, Error> {
+        let policy = scope.policy.with(call.overrides);
         let held = self.local.get(call.key.local_hash());
         let entry = held.as_ref().and_then(|held| held.of(&call.key, ValueOps::<T>::slot()));
+        let entry = entry.filter(|entry| self.clock.now() < entry.meta.kept_until);
         if let Some(entry) = entry
             && let Some(result) = answer(call, entry)
             && self.clock.now() < entry.meta.expires
@@ -258,13 +358,30 @@ impl Inner {
             let stands = self.may_serve(&call.key, entry, self.clock.now())
                 || self.settle(&call.key, entry, watch, budget).await?;
             if stands {
-                return Ok(Some((Arc::clone(entry), result, Tier::Local)));
+                return Ok(Found::Fresh(Arc::clone(entry), result, Tier::Local));
             }
         }
-        let Some(entry) = self.read(call, scope, watch, budget).await? else { return Ok(None) };
-        let Some(result) = answer(call, &entry) else { return Ok(None) };
-        self.install(watch.spot, &entry, watch.stamp);
-        Ok(Some((entry, result, Tier::Remote)))
+        if let Some(found) = self.read(call, scope, watch, budget).await? {
+            let fresh = answer(call, &found).filter(|_| self.is_fresh_to(call, &found));
+            if let Some(result) = fresh {
+                self.install(watch.spot, &found, watch.stamp);
+                return Ok(Found::Fresh(found, result, Tier::Remote));
+            }
+            if let Some(usage) = self.use_of(&found, &policy) {
+                self.install(watch.spot, &found, watch.stamp);
+                return Ok(Found::Old(found, Tier::Remote, usage));
+            }
+        }
+        // What the server has no longer, or never had, may still be here, and no older than it says.
+        if let Some(entry) = entry
+            && !entry.meta.is_provisional()
+            && let Some(usage) = self.use_of(entry, &policy)
+            && (self.stands_now(&call.key, entry, self.clock.now())
+                || self.settle(&call.key, entry, watch, budget).await?)
+        {
+            return Ok(Found::Old(Arc::clone(entry), Tier::Local, usage));
+        }
+        Ok(Found::Nothing)
     }
 
     /// Settles a doubt about an entry of L1.
@@ -287,17 +404,6 @@ impl Inner {
         Ok(stands)
     }
 
-    fn answered<T: 'static, E: 'static>(
-        &self,
-        call: &Call<T, E>,
-        result: Result<Option<T>, E>,
-        outcome: Outcome,
-        entry: Option<Arc<Entry>>,
-        budget: &Budget,
-    ) -> Ready<T, E> {
-        Ready::Answer(self.answer(call, result, outcome, entry, budget))
-    }
-
     fn answer<T: 'static, E: 'static>(
         &self,
         call: &Call<T, E>,
@@ -309,200 +415,88 @@ impl Inner {
         match outcome {
             Outcome::Hit(Tier::Local) => self.counters.local_hit(),
             Outcome::Hit(Tier::Remote) => self.counters.add(Count::RemoteHits),
+            Outcome::Stale(_) => self.counters.add(Count::Stale),
+            Outcome::FailSafe(_) => self.counters.add(Count::FailSafe),
             _ => self.counters.add(Count::Joined),
         }
         note(call.key.scope(), outcome, budget.spent());
         Answer { result, outcome, entry }
     }
 
-    /// The capture, the load, and its end.
+    /// The claim, the load, and its end.
     async fn fly<T, E, F>(self: &Arc<Self>, mut ticket: Box<Ticket<T, E>>, load: F) -> Answer<T, E>
     where
         T: 'static,
         E: 'static,
         F: Future<Output = Result<Option<T>, E>>,
     {
-        let mut captured = None;
-        if let (Some(watch), None) = (&ticket.watch, ticket.bypass) {
-            let life = ticket.scope.policy.with(ticket.call.overrides).longest_life();
-            match Box::pin(self.capture(&ticket.call.key, watch, life, &mut ticket.budget)).await {
-                Ok(capture) => captured = Some(capture),
+        let (mut captured, mut lease) = (None, None);
+        while ticket.bypass.is_none() {
+            match Box::pin(self.claim(&mut ticket, true)).await {
+                Ok(Claim::Load(capture, leased)) => {
+                    (captured, lease) = (capture, leased);
+                    break;
+                }
+                Ok(Claim::Found(entry)) => return self.landed_elsewhere(ticket, entry),
+                Ok(Claim::Elsewhere(left)) => {
+                    if let Some(answer) = self.held_off(&mut ticket, left) {
+                        return answer;
+                    }
+                    // The old value is none any more; the next claim is of a call that has none.
+                }
                 Err(_) => ticket.bypass = Some(Bypass::Remote),
             }
         }
+        self.load_now(Returned { ticket, captured, lease, why: Why::Miss }, load).await
+    }
+
+    /// Another node has loaded: that is the answer to all aboard.
+    fn landed_elsewhere<T: 'static, E: 'static>(
+        &self,
+        mut ticket: Box<Ticket<T, E>>,
+        entry: Arc<Entry>,
+    ) -> Answer<T, E> {
+        if let Some((lead, watch)) = ticket.lead.take().zip(ticket.watch.as_ref()) {
+            let (entry, result_tags) = (Arc::clone(&entry), tags_unwatched(&entry, watch));
+            lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
+        }
+        let Ticket { call, budget, .. } = &*ticket;
+        let result = answer(call, &entry).expect("a claim finds nothing that does not answer the call");
+        self.answer(call, result, Outcome::Joined, Some(entry), budget)
+    }
+
+    /// A load and its end. A panic of it is this one's.
+    pub(super) async fn load_now<T, E, F>(self: &Arc<Self>, mut returned: Returned<T, E>, load: F) -> Answer<T, E>
+    where
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<Option<T>, E>>,
+    {
         self.counters.add(Count::Loads);
-        let begun = self.clock.now();
-        let result = AssertUnwindSafe(load).catch_unwind().await;
-        let took = self.clock.now().since(begun);
+        let load = AssertUnwindSafe(load).catch_unwind();
+        let (result, took) = self.run_load(&returned.ticket.scope, returned.lease.as_ref(), load).await;
         match result {
-            Ok(Ok(value)) => self.loaded(ticket, captured, value, took),
-            Ok(Err(error)) => self.failed(ticket, captured, error, took),
+            Ok(Ok(value)) => {
+                returned.ticket.scope.took(took);
+                self.loaded(returned, value, took)
+            }
+            Ok(Err(error)) => self.failed(returned, error, took),
             Err(panic) => {
                 self.counters.add(Count::LoadPanics);
-                if let Some(lead) = ticket.lead.take() {
+                if let Some(lead) = returned.ticket.lead.take() {
                     lead.panicked(panic_message(&*panic));
+                }
+                if let (Some(lease), Why::Refresh { hold }) = (returned.lease, returned.why) {
+                    lease.failed(hold);
                 }
                 std::panic::resume_unwind(panic)
             }
         }
     }
-
-    /// A load returned a value, or *nothing*.
-    fn loaded<T: 'static, E: 'static>(
-        self: &Arc<Self>,
-        ticket: Box<Ticket<T, E>>,
-        captured: Option<Captured>,
-        value: Option<T>,
-        took: Duration,
-    ) -> Answer<T, E> {
-        let Ticket { call, scope, watch, lead, budget, bypass } = *ticket;
-        let rules = &call.rules;
-        let policy = scope.policy.with(call.overrides);
-        let ttl = match &value {
-            None => policy.negative,
-            Some(value) => rules.ttl_with.as_ref().map_or(policy.ttl, |ttl_with| ttl_with(value).min(policy.ttl)),
-        };
-        let ttl = policy.jittered(ttl, fastrand::f64());
-        let mut result_tags = Vec::new();
-        if let (Some(tags_of), Some(value)) = (&rules.result_tags, &value) {
-            result_tags = tags_of(value);
-        }
-        let refused = (rules.unless.as_ref().is_some_and(|unless| unless(value.as_ref())).then_some(Bypass::Unless))
-            .or_else(|| ttl.is_zero().then_some(Bypass::NoTtl))
-            .or_else(|| (call.tags.len() + result_tags.len() > MAX_TAGS).then_some(Bypass::Tags));
-        let is_provisional = bypass == Some(Bypass::Remote) && refused.is_none();
-        let bypass = bypass.or(refused);
-
-        let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
-        self.count_load(&call.key, outcome, budget.spent());
-        let watch = watch.filter(|_| bypass.is_none() || is_provisional);
-        if bypass.is_some() && watch.is_none() && lead.as_ref().is_none_or(Lead::alone) {
-            return Answer { result: Ok(value), outcome, entry: None };
-        }
-        let kept = value.as_ref().map(call.ops.clone);
-        let kind = if kept.is_some() { PayloadKind::Value } else { PayloadKind::Nothing };
-        let meta = self.meta_of_load::<T>(&call.key, captured.as_ref(), watch.as_ref(), took, ttl, policy.l1);
-        let entry = call.ops.entry(kept, meta);
-        if let Some(lead) = &lead {
-            let result_tags = with_heads(&result_tags).collect();
-            lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: None }));
-        }
-        if let (true, Some(watch)) = (is_provisional, &watch) {
-            self.install_provisionally(&entry, watch, &result_tags);
-        }
-        if let (Some(captured), Some(watch), None) = (captured, watch, bypass) {
-            let (ops, rev) = (call.ops, call.rev);
-            let loaded = Loaded {
-                key: call.key,
-                entry: Arc::clone(&entry),
-                captured,
-                watch,
-                result_tags,
-                kind,
-                encode: Box::new(move |entry, codec, max_bytes| {
-                    let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
-                    let payload = match ValueOps::<T>::view(entry) {
-                        Some(Some(value)) => {
-                            (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?
-                        }
-                        _ => Vec::new(),
-                    };
-                    Ok((fingerprint, payload))
-                }),
-                max_bytes: policy.max_bytes,
-                lead,
-            };
-            self.store(loaded);
-        }
-        Answer { result: Ok(value), outcome, entry: Some(entry) }
-    }
-
-    /// A load returned an error.
-    fn failed<T: 'static, E: 'static>(
-        self: &Arc<Self>,
-        ticket: Box<Ticket<T, E>>,
-        captured: Option<Captured>,
-        error: E,
-        took: Duration,
-    ) -> Answer<T, E> {
-        let Ticket { call, scope, watch, lead, budget, bypass } = *ticket;
-        self.counters.add(Count::LoadFailures);
-        let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
-        self.count_load(&call.key, outcome, budget.spent());
-        let policy = scope.policy.with(call.overrides);
-        let ttl = policy.jittered(policy.negative, fastrand::f64());
-        let cacheable = call.rules.cache_err.filter(|(chosen, _)| chosen(&error) && !ttl.is_zero());
-        if let (Some((_, errors)), Some(captured), Some(watch), None) = (cacheable, captured, watch, bypass) {
-            let meta = self.meta_of_load::<T>(&call.key, Some(&captured), Some(&watch), took, ttl, policy.l1);
-            let (ops, rev) = (call.ops, call.rev);
-            let entry = errors.failure_entry((errors.clone)(&error), meta);
-            if let Some(lead) = &lead {
-                let result_tags = Arc::default();
-                lead.land(Landing::Value(Landed { entry: Arc::clone(&entry), result_tags, found: None }));
-            }
-            let loaded = Loaded {
-                key: call.key,
-                entry,
-                captured,
-                watch,
-                result_tags: Vec::new(),
-                kind: PayloadKind::Failure,
-                encode: Box::new(move |entry, codec, max_bytes| {
-                    let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
-                    let error = ValueOps::<E>::view_failure(entry).ok_or("no error in the entry of an error")?;
-                    // The payload stands under the value's type, so it says the error's own.
-                    let errors_own = (errors.fingerprint)(codec, 0).map_err(|error| error.to_string())?;
-                    let encoded = (errors.encode)(error, codec, max_bytes).map_err(|error| error.to_string())?;
-                    Ok((fingerprint, [&errors_own.get().to_le_bytes()[..], &encoded].concat()))
-                }),
-                max_bytes: policy.max_bytes,
-                lead,
-            };
-            self.store(loaded);
-        } else if let Some(lead) = lead {
-            lead.land(Landing::Failed(call.rules.share_err.map(|ops| (ops.share)(&error))));
-        }
-        Answer { result: Err(error), outcome, entry: None }
-    }
-
-    fn count_load(&self, key: &Key, outcome: Outcome, remote_time: Duration) {
-        match outcome {
-            Outcome::Bypass(reason) => self.bypass(key.scope(), reason, remote_time),
-            _ => {
-                self.counters.add(Count::Misses);
-                note(key.scope(), outcome, remote_time);
-            }
-        }
-    }
-
-    fn meta_of_load<T: 'static>(
-        &self,
-        key: &Key,
-        captured: Option<&Captured>,
-        watch: Option<&Watch>,
-        took: Duration,
-        ttl: Duration,
-        l1: Duration,
-    ) -> EntryMeta {
-        let now = self.clock.now();
-        let created = self.clock.remote_micros_at(now);
-        let spot = watch.map_or_else(|| self.coherence.spot(key), |watch| watch.spot);
-        let stamp = watch.map_or_else(|| self.coherence.stamp(spot), |watch| watch.stamp);
-        let version = captured.map_or(0, |captured| captured.version);
-        let deadlines = Deadlines::fresh_for(created, ttl);
-        let expires = now.plus(ttl.min(l1));
-        // Without a capture no server was asked: counted from before the load, since nobody will tell of what came after.
-        let expires = match watch {
-            Some(watch) if captured.is_none() => expires.min(watch.at.plus(self.outage_ttl)),
-            _ => expires,
-        };
-        let slot = ValueOps::<T>::slot();
-        EntryMeta::new(key, slot, spot.partition, version, created, took, deadlines, expires, stamp)
-    }
 }
 
 /// The tags of an entry that was found, but for those that whoever boards the flight looks at anyway.
-fn tags_unwatched(entry: &Entry, watch: &Watch) -> Arc<[TagId]> {
+pub(super) fn tags_unwatched(entry: &Entry, watch: &Watch) -> Arc<[TagId]> {
     let held = entry.meta.held().unwrap_or_default().iter().map(|(cell, _)| cell);
     let unwatched = held.filter(|cell| !watch.cells.iter().any(|seen| Arc::ptr_eq(&seen.cell, cell)));
     unwatched.map(|cell| cell.tag().clone()).collect()
@@ -510,11 +504,11 @@ fn tags_unwatched(entry: &Entry, watch: &Watch) -> Arc<[TagId]> {
 
 /// A load by itself, beside those of other waiters.
 fn solo<T: 'static, E: 'static>(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Ready<T, E> {
-    Ready::Load(Box::new(Ticket { call, scope, watch: None, lead: None, budget, bypass: None }))
+    Ready::Load(Box::new(Ticket::new(call, scope, budget)))
 }
 
 /// What `entry` says to this caller; nothing when it holds a *nothing* or an error that the caller cannot be told.
-fn answer<T: 'static, E: 'static>(call: &Call<T, E>, entry: &Entry) -> Option<Result<Option<T>, E>> {
+pub(super) fn answer<T: 'static, E: 'static>(call: &Call<T, E>, entry: &Entry) -> Option<Result<Option<T>, E>> {
     if let Some(value) = ValueOps::<T>::view(entry) {
         return match value {
             Some(value) => Some(Ok(Some((call.ops.clone)(value)))),

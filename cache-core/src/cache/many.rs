@@ -115,6 +115,7 @@ impl Inner {
         let mut entries = Vec::with_capacity(calls.len());
         for (((call, scope), watch), read) in calls.iter().zip(&scopes).zip(&watches).zip(reads) {
             let entry = self.judge(call, scope, watch, &mut believed, Some(read), budget).await?;
+            let entry = entry.filter(|entry| entry.meta.deadlines.fresh_at(self.clock.remote_micros()));
             if let Some(entry) = &entry {
                 self.install(watch.spot, entry, watch.stamp);
             }

@@ -6,11 +6,15 @@
 mod ask;
 mod by_hand;
 mod call;
+mod claim;
 mod context;
 mod expired;
 mod load;
 mod many;
+mod old;
 mod probe;
+mod refresh;
+mod returned;
 mod scopes;
 mod store;
 mod templates;
@@ -42,9 +46,11 @@ use crate::{
     flight::Flights,
     hearing::ExpiredSender,
     key::{Key, ScopeId},
+    lease::Waiting,
     outcome::{Bypass, OnL2Error, Outcome},
     policy::{Explanation, Policy, PolicyTree, check_scope},
     recovery::Recovery,
+    refresh::Refreshes,
     stats::{Counters, Stats},
     tags::Tags,
     tasks::Tasks,
@@ -62,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) tags: Arc<Tags>,
     pub(crate) recovery: Arc<Recovery>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tasks: Tasks,
     pub(crate) policies: PolicyTree,
@@ -82,11 +89,13 @@ pub(crate) struct Inner {
     coherence: Arc<Coherence>,
     tags: Arc<Tags>,
     recovery: Arc<Recovery>,
+    waiting: Arc<Waiting>,
     counters: Arc<Counters>,
     tasks: Tasks,
     scopes: Scopes,
     flights: Arc<Flights>,
     fills: Arc<Semaphore>,
+    refreshes: Arc<Refreshes>,
     warm_ups: Arc<WarmUps>,
     codec: Codec,
     budget: Duration,
@@ -155,11 +164,13 @@ impl Cache {
             coherence: parts.coherence,
             tags: parts.tags,
             recovery: parts.recovery,
+            waiting: parts.waiting,
             counters: parts.counters,
             tasks: parts.tasks,
             scopes: Scopes::new(parts.policies),
             flights: Arc::new(Flights::new()),
             fills: Arc::new(Semaphore::new(FILLS_UNDER_WAY)),
+            refreshes: Arc::new(Refreshes::new()),
             warm_ups: Arc::new(WarmUps::new()),
             codec: parts.codec,
             budget: parts.budget,

@@ -39,11 +39,15 @@ impl Inner {
     /// In this order: what was heard before the beat that proves the bound is seen by whoever sees the bound proved.
     #[inline]
     pub(super) fn may_serve(&self, key: &Key, entry: &Entry, now: Tick) -> bool {
-        now < entry.meta.expires && {
-            let coherent = self.coherence.coherent_at(now);
-            let moved = self.coherence.moved();
-            (coherent && entry.meta.unmoved(moved)) || self.marks_stand(key, entry, moved)
-        }
+        now < entry.meta.expires && self.stands_now(key, entry, now)
+    }
+
+    /// Whether everything up to a bound ago was heard, and nothing heard or missed that concerns an entry.
+    #[inline]
+    pub(super) fn stands_now(&self, key: &Key, entry: &Entry, now: Tick) -> bool {
+        let coherent = self.coherence.coherent_at(now);
+        let moved = self.coherence.moved();
+        (coherent && entry.meta.unmoved(moved)) || self.marks_stand(key, entry, moved)
     }
 
     /// Whether the primaries that an entry depends on are heard, and the marks that concern it are where they were: those of

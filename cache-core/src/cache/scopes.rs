@@ -1,8 +1,15 @@
 //! The policy of each scope of one cache, in one load.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::{
     cell::TagCell,
@@ -19,6 +26,26 @@ pub(super) struct ScopeState {
     pub(super) policy: Resolved,
     /// The namespace and each level of the scope.
     pub(super) cells: Box<[Arc<TagCell>]>,
+    /// The turns of loads, where there is a limit to them.
+    pub(super) loads: Option<Semaphore>,
+    /// How long a load usually takes, in microseconds; 0 before the first.
+    usual_load: AtomicU64,
+}
+
+impl ScopeState {
+    /// How long a load usually takes, if one was ever seen.
+    pub(super) fn usual_load(&self) -> Option<Duration> {
+        let micros = self.usual_load.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// A load took so long. Of two at once one may go unnoticed: it is an average.
+    pub(super) fn took(&self, load_time: Duration) {
+        let micros = u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX).clamp(1, u64::MAX / 8);
+        let before = self.usual_load.load(Ordering::Relaxed);
+        let usual = if before == 0 { micros } else { (7 * before.min(u64::MAX / 8) + micros) / 8 };
+        self.usual_load.store(usual, Ordering::Relaxed);
+    }
 }
 
 type Table = Vec<Option<Arc<ScopeState>>>;
@@ -41,8 +68,11 @@ impl Scopes {
         let tree = self.lock();
         let named = scope.lineage().filter(|level| *level != ScopeId::ROOT);
         let levels = [TagId::Namespace].into_iter().chain(named.map(TagId::Scope));
+        let policy = tree.resolve(scope.name());
         let state = Arc::new(ScopeState {
-            policy: tree.resolve(scope.name()),
+            policy,
+            loads: policy.max_loads.map(|loads| Semaphore::new(loads.min(Semaphore::MAX_PERMITS))),
+            usual_load: AtomicU64::new(0),
             cells: levels.map(|level| tags.cell(&level)).collect(),
         });
         let mut table = Table::clone(&self.table.load());

@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     Inner,
     ask::{Captured, Watch, version_of},
+    claim::Lease,
 };
 use crate::{
     budget::Budget,
@@ -21,6 +22,7 @@ use crate::{
     stats::Count,
     tag::TagId,
     tier::{Change, Op, Record, Reply},
+    value::ValueOps,
     wire::{self, Header, PayloadKind},
 };
 
@@ -44,6 +46,8 @@ pub(super) struct Loaded {
     pub(super) max_bytes: usize,
     /// Kept until L1 has the value, so that nobody loads again meanwhile.
     pub(super) lead: Option<Lead>,
+    /// Kept until the value is in Redis.
+    pub(super) lease: Option<Lease>,
 }
 
 impl Inner {
@@ -177,9 +181,14 @@ impl Inner {
         }
         let (fingerprint, payload) =
             self.seal(&loaded.key, &loaded.entry, meta.version, loaded.kind, loaded.encode, loaded.max_bytes)?;
-        let op = Op::Fill { key: loaded.key, fingerprint, version: meta.version, payload, life };
+        let (version, leased) = (meta.version, loaded.lease.is_some());
+        let op = Op::Fill { key: loaded.key, fingerprint, version, payload, life, leased };
         match self.ask(budget, vec![op]).await?.pop() {
             Some(Reply::Yes(stored)) => {
+                // If it was not stored, the lease is of a version that is over.
+                if let Some(lease) = loaded.lease {
+                    lease.filled();
+                }
                 self.counters.add(if stored { Count::Fills } else { Count::FillsRefused });
                 Ok(())
             }
@@ -221,4 +230,16 @@ impl Inner {
             .map_err(|error| Error::caused(ErrorKind::Codec, "envelope", format!("scope `{scope}`: {error}"), error))?;
         Ok((fingerprint, sealed))
     }
+}
+
+/// How the value of an entry is encoded.
+pub(super) fn encode_value<T: 'static>(ops: &'static ValueOps<T>, rev: u32) -> Encode {
+    Box::new(move |entry, codec, max_bytes| {
+        let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
+        let payload = match ValueOps::<T>::view(entry) {
+            Some(Some(value)) => (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?,
+            _ => Vec::new(),
+        };
+        Ok((fingerprint, payload))
+    })
 }

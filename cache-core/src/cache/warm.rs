@@ -22,14 +22,13 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Inner, by_hand::Repeatable};
+use super::{Inner, by_hand::Repeatable, refresh::Refreshed};
 use crate::{
-    budget::Budget,
     clock::Tick,
     entry::{Deadlines, Entry},
     key::{Hashing, Key, hashing},
     stats::Count,
-    tier::{BoxFuture, Op, Reply},
+    tier::BoxFuture,
     value::{CacheValue, ValueOps},
 };
 
@@ -230,22 +229,20 @@ impl Inner {
         F: Future<Output = Result<T, E>> + Send + 'static,
         L: Fn() -> F + Send + Sync + 'static,
     {
-        let mut budget = Budget::new(self.budget);
         let call = request.clone().call::<T, E>(false);
-        let scope = self.scopes.state(call.key.scope(), &self.tags);
-        let watch = self.watch(&call.key, &scope, &call.tags);
-        let stored = self.read(&call, &scope, &watch, &mut budget).await.ok()?;
-        if let Some(stored) = stored
-            && stored.meta.deadlines.fresh_left(self.clock.remote_micros()) > ahead
-        {
-            self.install(watch.spot, &stored, watch.stamp);
-            return Some(stored.meta.deadlines);
+        let held = self.local.get(request.key.local_hash());
+        let held = held.as_ref().and_then(|held| held.of(&request.key, ValueOps::<T>::slot()));
+        let than = held.map_or(0, |held| held.meta.created);
+        let counters = Arc::clone(&self.counters);
+        let load = async move {
+            counters.add(Count::WarmUps);
+            load().await.map(Some)
+        };
+        let again = AssertUnwindSafe(self.load_again(call, than, load, ahead / AGAIN)).catch_unwind().await;
+        match again {
+            Ok(Refreshed::New(entry)) => Some(entry.meta.deadlines),
+            _ => None,
         }
-        let lease = Op::Lease { key: request.key, life: ahead / 2 };
-        let Some(Reply::Yes(true)) = self.ask(&mut budget, vec![lease]).await.ok()?.pop() else { return None };
-        self.counters.add(Count::WarmUps);
-        let load = AssertUnwindSafe(self.reload(call, async move { load().await.map(Some) })).catch_unwind().await;
-        load.ok().flatten().map(|entry| entry.meta.deadlines)
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     Cache, Inner, Place,
     ask::{Captured, Watch},
     context::note,
+    store::encode_value,
     templates,
 };
 use crate::{
@@ -406,48 +407,29 @@ impl Inner {
         // Never one that was given before, even where the server's clock stepped back or lost what it gave.
         let version = if created > captured.version { created } else { captured.version + fastrand::u64(1..=RAISE) };
         let kind = if value.is_some() { PayloadKind::Value } else { PayloadKind::Nothing };
-        let deadlines = Deadlines::fresh_for(created, ttl);
-        let expires = now.plus(ttl.min(policy.l1));
+        let deadlines = Deadlines::of(created, ttl, &policy, value.is_some());
+        let times = self.times(created, Duration::ZERO, deadlines, &policy);
         let slot = ValueOps::<T>::slot();
-        let meta = EntryMeta::new(
-            &key,
-            slot,
-            watch.spot.partition,
-            version,
-            created,
-            Duration::ZERO,
-            deadlines,
-            expires,
-            watch.stamp,
-        );
+        let meta = EntryMeta::new(&key, slot, watch.spot.partition, version, times, watch.stamp);
         let entry = ops.entry(value, meta);
 
         let held = if ttl.is_zero() {
             None
         } else {
-            self.hold_for_put(&after.put_tags, &watch, ttl, captured.held, budget).await
+            self.hold_for_put(&after.put_tags, &watch, deadlines.life_left(created), captured.held, budget).await
         };
         let sealed = held.and_then(|held| {
             entry.meta.hold(held);
             if !self.remote.stores() {
                 return Some(None);
             }
-            let rev = after.rev;
-            let encode = Box::new(move |entry: &Entry, codec, max_bytes| {
-                let fingerprint = (ops.fingerprint)(codec, rev).map_err(|error| error.to_string())?;
-                match ValueOps::<T>::view(entry) {
-                    Some(Some(value)) => {
-                        let payload = (ops.encode)(value, codec, max_bytes).map_err(|error| error.to_string())?;
-                        Ok((fingerprint, payload))
-                    }
-                    _ => Ok((fingerprint, Vec::new())),
-                }
-            });
+            let encode = encode_value(ops, after.rev);
             self.seal(&key, &entry, version, kind, encode, policy.max_bytes).ok().map(Some)
         });
         targets.keys.retain(|target| *target != key);
         let mut bumps = self.bumps(&targets);
-        let payload = sealed.map(|sealed| Put { captured: captured.version, sealed, life: ttl });
+        let payload =
+            sealed.map(|sealed| Put { captured: captured.version, sealed, life: deadlines.life_left(created) });
         bumps.push(Op::Bump { record: Record::Control(key.clone()), proposed: version, put: payload });
         let answer = budget.spend(&self.clock, self.remote.run(bumps)).await;
 

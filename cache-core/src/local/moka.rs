@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Tick,
-        entry::{Deadlines, EntryMeta, Stamp},
+        entry::{Deadlines, EntryMeta, Stamp, Times},
         key::Key,
     };
 
@@ -122,9 +122,15 @@ mod tests {
     }
 
     fn entry(number: u64) -> Arc<Entry> {
-        let (stamp, deadlines) = (Stamp { stripe: 0, epoch: 0 }, Deadlines::fresh_for(0, Duration::ZERO));
-        let meta =
-            EntryMeta::new(&key(number), TypeId::of::<u64>(), 0, 1, 0, Duration::ZERO, deadlines, Tick::NEVER, stamp);
+        let times = Times {
+            created: 0,
+            load_time: Duration::ZERO,
+            deadlines: Deadlines::fresh_for(0, Duration::ZERO),
+            expires: Tick::NEVER,
+            kept_until: Tick::NEVER,
+        };
+        let stamp = Stamp { stripe: 0, epoch: 0 };
+        let meta = EntryMeta::new(&key(number), TypeId::of::<u64>(), 0, 1, times, stamp);
         Arc::new(Entry { meta, value: Box::new(Some(number)) })
     }
 

@@ -395,11 +395,12 @@ impl State {
 
     /// Tells everybody what has happened, but for one, to whom it is to be told later.
     fn tell(&mut self, except: Option<u64>) -> Vec<Said> {
-        let events = self.store.events();
+        let (events, messages) = (self.store.events(), self.store.messages());
         let mut later = Vec::new();
         let ids: Vec<u64> = self.clients.keys().copied().collect();
         for id in ids {
-            let said = self.clients[&id].pushes(&events, &self.flags);
+            let mut said = self.clients[&id].pushes(&events, &self.flags);
+            said.extend(self.clients[&id].messages(&messages));
             let said = if self.doubles { [said.clone(), said].concat() } else { said };
             if except == Some(id) {
                 later = said;
@@ -434,6 +435,12 @@ impl State {
 impl Client {
     fn listens(&self) -> bool {
         !self.patterns.is_empty() || !self.prefixes.is_empty()
+    }
+
+    /// What this client is told of what was published.
+    fn messages(&self, messages: &[(String, String)]) -> Vec<Said> {
+        let heard = messages.iter().filter(|(channel, _)| self.channels.contains(channel));
+        heard.map(|(channel, said)| Said::Push(["message", channel, said].map(Said::text).to_vec())).collect()
     }
 
     /// What this client is told of `events`.

@@ -32,6 +32,7 @@ pub struct Event {
 pub struct Store {
     records: BTreeMap<String, Record>,
     events: Vec<Event>,
+    messages: Vec<(String, String)>,
 }
 
 /// Which of the cache's scripts.
@@ -41,6 +42,8 @@ pub enum Script {
     Fill,
     Bump,
     Heal,
+    Lease,
+    Release,
     Probe,
 }
 
@@ -53,10 +56,29 @@ impl Script {
             ("Stores what a load returned", Self::Fill),
             ("Moves a record to a new version", Self::Bump),
             ("Moves the generation of the namespace, once", Self::Heal),
+            ("Takes the lease of a load", Self::Lease),
+            ("Ends the lease of a load that stored nothing", Self::Release),
             ("The beat's write", Self::Probe),
         ];
         heads.into_iter().find(|(head, _)| text.contains(head)).map(|(_, script)| script)
     }
+}
+
+/// What a lease says.
+struct Held {
+    version: String,
+    owner: String,
+    waiting: Vec<String>,
+}
+
+impl Held {
+    fn text(&self) -> String {
+        [&[self.version.clone(), self.owner.clone()][..], &self.waiting].concat().join(" ")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 // === impl Store ===
@@ -65,6 +87,11 @@ impl Store {
     /// What happened since it was last asked.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// What was published since it was last asked: channel and message.
+    pub fn messages(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.messages)
     }
 
     /// The names of all records, in order.
@@ -140,7 +167,9 @@ impl Store {
     pub fn run(&mut self, script: Script, keys: &[String], arguments: &[Vec<u8>]) -> Said {
         match script {
             Script::Acquire => self.acquire(&keys[0], arguments),
-            Script::Fill => self.fill(&keys[0], &keys[1], arguments),
+            Script::Fill => self.fill(keys, arguments),
+            Script::Lease => self.lease(&keys[0], &keys[1], arguments),
+            Script::Release => self.release(&keys[0], arguments),
             Script::Bump => self.bump(&keys[0], keys.get(1), arguments),
             Script::Heal => self.heal(&keys[0], &keys[1], arguments),
             Script::Probe => {
@@ -172,18 +201,80 @@ impl Store {
         Said::Int(millis(&arguments[0]) as i64)
     }
 
-    fn fill(&mut self, control: &str, payload: &str, arguments: &[Vec<u8>]) -> Said {
-        if self.get(control).as_deref() != Some(&arguments[0]) {
+    fn fill(&mut self, keys: &[String], arguments: &[Vec<u8>]) -> Said {
+        if self.get(&keys[0]).as_deref() != Some(&arguments[0]) {
             return Said::Int(0);
         }
-        self.set(payload, &arguments[1], Life::Millis(millis(&arguments[2])));
+        self.set(&keys[1], &arguments[1], Life::Millis(millis(&arguments[2])));
+        if let Some(held) = keys.get(2).and_then(|lease| self.held(lease)) {
+            self.delete(&keys[2]);
+            self.publish(&held.waiting, &arguments[3..]);
+        }
         Said::Int(1)
+    }
+
+    fn lease(&mut self, control: &str, lease: &str, arguments: &[Vec<u8>]) -> Said {
+        let Some(version) = self.get(control).as_deref().map(text) else { return Said::Int(0) };
+        let (node, renews) = (text(&arguments[0]), arguments[2] == b"1");
+        if let Some(mut held) = self.held(lease).filter(|held| held.version == version) {
+            if held.owner == node {
+                self.expire(lease, millis(&arguments[1]));
+                return Said::Int(0);
+            }
+            let left = self.life(lease).max(1);
+            if held.owner == "-" {
+                return Said::Int(-left);
+            }
+            if !renews && !held.waiting.contains(&node) {
+                held.waiting.push(node);
+                self.set(lease, held.text().as_bytes(), Life::Keep);
+            }
+            return Said::Int(left);
+        }
+        if !renews {
+            self.set(lease, format!("{version} {node}").as_bytes(), Life::Millis(millis(&arguments[1])));
+        }
+        Said::Int(0)
+    }
+
+    fn release(&mut self, lease: &str, arguments: &[Vec<u8>]) -> Said {
+        let held = self.held(lease).filter(|held| held.owner.as_bytes() == arguments[0]);
+        let Some(held) = held else { return Said::Int(0) };
+        match millis(&arguments[1]) {
+            0 => {
+                self.delete(lease);
+            }
+            hold => self.set(lease, format!("{} -", held.version).as_bytes(), Life::Millis(hold)),
+        }
+        self.publish(&held.waiting, &arguments[2..]);
+        Said::Int(1)
+    }
+
+    fn held(&mut self, lease: &str) -> Option<Held> {
+        let held = text(&self.get(lease)?);
+        let mut words = held.split(' ').map(str::to_owned);
+        if !held.starts_with(|c: char| c.is_ascii_digit()) || !words.clone().next()?.bytes().all(|b| b.is_ascii_digit())
+        {
+            return None;
+        }
+        Some(Held { version: words.next()?, owner: words.next()?, waiting: words.collect() })
+    }
+
+    fn publish(&mut self, nodes: &[String], arguments: &[Vec<u8>]) {
+        for node in nodes {
+            self.messages.push((text(&arguments[0]) + node, text(&arguments[1])));
+        }
     }
 
     fn bump(&mut self, record: &str, payload: Option<&String>, arguments: &[Vec<u8>]) -> Said {
         let old = self.get(record);
         self.set(record, &arguments[0], Life::Keep);
         let mut moved = millis(&arguments[0]);
+        let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));
+        if let Some(payload) = stored {
+            self.set(payload, &arguments[4], Life::Millis(millis(&arguments[5])));
+            return Said::Array(vec![Said::Int(moved as i64), Said::Int(1)]);
+        }
         let life = millis(&arguments[1]);
         match old.as_deref() {
             None if life > 0 => self.expire(record, life),
@@ -195,11 +286,7 @@ impl Store {
                 }
             }
         }
-        let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));
-        if let Some(payload) = stored {
-            self.set(payload, &arguments[4], Life::Millis(millis(&arguments[5])));
-        }
-        Said::Array(vec![Said::Int(moved as i64), Said::Int(i64::from(stored.is_some()))])
+        Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
     }
 
     fn heal(&mut self, record: &str, mark: &str, arguments: &[Vec<u8>]) -> Said {

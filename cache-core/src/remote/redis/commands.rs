@@ -8,7 +8,7 @@ use super::{connect::kind_of, names::Names};
 use crate::{
     error::{Error, ErrorKind},
     tag::TagId,
-    tier::{Op, RAISE, Record, Reply},
+    tier::{LeaseEnd, Leased, Op, RAISE, Record, Reply},
 };
 
 /// The life of a control record that a bump creates: nothing is stored under it, it only has to outlive loads under way.
@@ -36,20 +36,28 @@ impl Script {
 
 /// The scripts, each on one slot.
 pub(crate) struct Scripts {
+    /// Who takes leases.
+    node: String,
     acquire: Script,
     fill: Script,
     bump: Script,
     heal: Script,
+    lease: Script,
+    release: Script,
     probe: &'static str,
 }
 
 impl Scripts {
-    pub(crate) fn new() -> Self {
+    /// The scripts of the node of this name.
+    pub(crate) fn new(node: &str) -> Self {
         Self {
+            node: node.to_owned(),
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             bump: Script::new(include_str!("scripts/bump.lua")),
             heal: Script::new(include_str!("scripts/heal.lua")),
+            lease: Script::new(include_str!("scripts/lease.lua")),
+            release: Script::new(include_str!("scripts/release.lua")),
             probe: include_str!("scripts/probe.lua"),
         }
     }
@@ -57,7 +65,7 @@ impl Scripts {
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.acquire, &self.fill, &self.bump, &self.heal] {
+        for script in [&self.acquire, &self.fill, &self.bump, &self.heal, &self.lease, &self.release] {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
         }
         pipeline
@@ -101,10 +109,17 @@ impl Scripts {
                 let mut call = evalsha(&self.acquire, 1);
                 pipeline.add_command(call.arg(names.record(record)).arg(now_micros).arg(needs).arg(gives).take());
             }
-            Op::Fill { key, fingerprint, version, payload, life } => {
-                let mut call = evalsha(&self.fill, 2);
+            Op::Fill { key, fingerprint, version, payload, life, leased } => {
+                let mut call = evalsha(&self.fill, if *leased { 3 } else { 2 });
                 call.arg(names.control(key)).arg(names.payload(key, *fingerprint));
-                pipeline.add_command(call.arg(*version).arg(payload).arg(whole_millis(*life)).take());
+                if *leased {
+                    call.arg(names.lease(key, *fingerprint));
+                }
+                call.arg(*version).arg(payload).arg(whole_millis(*life));
+                if *leased {
+                    call.arg(names.ends("")).arg(names.end(key, LeaseEnd::Filled));
+                }
+                pipeline.add_command(call);
             }
             Op::Bump { record, proposed, put } => {
                 let put = put.as_ref().and_then(|put| Some((put, put.sealed.as_ref()?)));
@@ -119,10 +134,17 @@ impl Scripts {
                 }
                 pipeline.add_command(call);
             }
-            Op::Lease { key, life } => {
-                let mut take = cmd("SET");
-                take.arg(names.lease(key)).arg(1).arg("NX").arg("PX").arg(whole_millis(*life));
-                pipeline.add_command(take);
+            Op::Lease { key, fingerprint, life } | Op::Renew { key, fingerprint, life } => {
+                let renews = u8::from(matches!(op, Op::Renew { .. }));
+                let mut call = evalsha(&self.lease, 2);
+                call.arg(names.control(key)).arg(names.lease(key, *fingerprint));
+                pipeline.add_command(call.arg(&self.node).arg(whole_millis(*life)).arg(renews).take());
+            }
+            Op::Release { key, fingerprint, hold, word } => {
+                let hold = if hold.is_zero() { 0 } else { whole_millis(*hold) };
+                let mut call = evalsha(&self.release, 1);
+                call.arg(names.lease(key, *fingerprint)).arg(&self.node).arg(hold);
+                pipeline.add_command(call.arg(names.ends("")).arg(names.end(key, *word)).take());
             }
             Op::Heal { incident, proposed } => {
                 let mut call = evalsha(&self.heal, 2);
@@ -199,8 +221,14 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         }
         (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
         (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
-        (Op::Lease { .. }, taken @ (Value::Okay | Value::Nil)) => Reply::Yes(taken == Value::Okay),
-        (Op::Fill { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
+        (Op::Lease { .. } | Op::Renew { .. }, Value::Int(left)) => {
+            Reply::Lease(match (left, Duration::from_millis(left.unsigned_abs())) {
+                (0, _) => Leased::Ours,
+                (1.., left) => Leased::Theirs(left),
+                (_, left) => Leased::HeldOff(left),
+            })
+        }
+        (Op::Fill { .. } | Op::Release { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
         (Op::Bump { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
             [Value::Int(version), Value::Int(stored)] if *version > 0 => {
                 Reply::Bumped { version: version.unsigned_abs(), stored: *stored == 1 }

@@ -134,7 +134,13 @@ impl Ears {
             }
             return;
         }
-        let Some((_, name)) = channel.split_once("__:") else { return };
+        let Some((_, name)) = channel.split_once("__:") else {
+            let ended = std::str::from_utf8(event).ok().and_then(|said| self.names.ended(channel, said));
+            if let Some((key, end)) = ended {
+                self.listener.lease_ended(&key, end);
+            }
+            return;
+        };
         match self.names.heard(name) {
             // What becomes of these otherwise (an end, somebody's DEL) is no word of anybody's.
             Some(Heard::Probe(_) | Heard::Fence) if event.as_slice() != b"set" => {}
@@ -202,7 +208,7 @@ mod tests {
     use crate::{
         key::Key,
         tag::TagId,
-        tier::{Assignment, Continuity},
+        tier::{Assignment, Continuity, LeaseEnd},
     };
 
     #[derive(Default)]
@@ -230,6 +236,9 @@ mod tests {
         fn reachable(&self, _: PrimaryId, _: bool) {}
         fn restored(&self, _: Continuity) {}
         fn assigned(&self, _: &Assignment) {}
+        fn lease_ended(&self, key: &Key, end: LeaseEnd) {
+            self.note(format!("{} {end:?}", key.wire()));
+        }
         fn expired(&self, key: &Key, _: &str) {
             self.note(format!("expired {}", key.wire()));
         }
@@ -275,6 +284,21 @@ mod tests {
         ears.push(&PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] });
         let expected = ["key product:7", "heard 1", "gap: the server was flushed"];
         assert_eq!(*log.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_told_to_whoever_waits() {
+        let (ears, log) = ears();
+        let (names, key) = (Names::new("shop", 256), Key::new("product").arg(7_u64));
+        for (channel, said) in [
+            (names.ends("n"), names.end(&key, LeaseEnd::Filled)),
+            (names.ends("n"), names.end(&key, LeaseEnd::GivenUp)),
+            (names.ends("n"), "?product:7".into()),
+            ("other:w:n".into(), names.end(&key, LeaseEnd::Failed)),
+        ] {
+            ears.push(&PushInfo { kind: PushKind::Message, data: [channel, said].map(|said| text(&said)).to_vec() });
+        }
+        assert_eq!(*log.0.lock().unwrap(), ["product:7 Filled", "product:7 GivenUp"]);
     }
 
     #[test]

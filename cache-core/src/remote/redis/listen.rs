@@ -25,6 +25,24 @@ pub(crate) async fn listen(
     match mechanism {
         Mechanism::Keyspace => keyspace(fleet, target, slot, data, ears).await,
         Mechanism::Tracking => tracking(fleet, target, ears).await,
+    }?;
+    ends_of_leases(fleet, target, ears).await
+}
+
+/// To be told when a lease that this node waits for has ended. A user who may not listen there finds out by asking, a little
+/// later.
+async fn ends_of_leases(fleet: &Fleet, target: &Target, ears: &mut MultiplexedConnection) -> Result<(), Error> {
+    let channel = fleet.names.ends(&fleet.node);
+    match target.step("SUBSCRIBE", ears.subscribe(&channel)).await {
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            let pattern = fleet.names.ends("*");
+            tracing::info!(
+                pattern,
+                "the user may not listen to the ends of leases: waiting nodes ask from time to time"
+            );
+            Ok(())
+        }
+        told => told,
     }
 }
 

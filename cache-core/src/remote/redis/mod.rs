@@ -155,10 +155,11 @@ impl RedisRemote {
             Topology::One(place) => (Some(place), None),
             Topology::Many(cluster) => (None, Some(cluster)),
         };
+        let node = format!("{:016x}", fastrand::u64(..));
         let fleet = Arc::new(Fleet {
             names: Names::new(&config.namespace, config.partitions),
-            node: format!("{:016x}", fastrand::u64(..)),
-            scripts: Scripts::new(),
+            scripts: Scripts::new(&node),
+            node,
             config,
             clock,
             listener,

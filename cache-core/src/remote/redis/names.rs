@@ -5,7 +5,7 @@ use crate::{
     key::{Key, partition},
     schema::Fingerprint,
     tag::TagId,
-    tier::Record,
+    tier::{LeaseEnd, Record},
 };
 
 /// No scope is called so, and so no reserved tag.
@@ -52,9 +52,37 @@ impl Names {
         format!("{}@{fingerprint}", self.keyed('d', &key.wire()))
     }
 
-    /// Whoever has it loads the key ahead of its readers. Nobody listens to it.
-    pub(crate) fn lease(&self, key: &Key) -> String {
-        self.keyed('l', &key.wire())
+    /// Whoever has it loads the key, for those who read it as this type. Nobody listens to it.
+    pub(crate) fn lease(&self, key: &Key, fingerprint: Fingerprint) -> String {
+        format!("{}@{fingerprint}", self.keyed('l', &key.wire()))
+    }
+
+    /// The channel on which a node hears that a lease has ended.
+    pub(crate) fn ends(&self, node: &str) -> String {
+        format!("{}:w:{node}", self.namespace)
+    }
+
+    /// What is said there.
+    pub(crate) fn end(&self, key: &Key, end: LeaseEnd) -> String {
+        let word = match end {
+            LeaseEnd::Filled => '+',
+            LeaseEnd::Failed => '!',
+            LeaseEnd::GivenUp => '-',
+        };
+        format!("{word}{}", key.wire())
+    }
+
+    /// What was said there, if `channel` is one of these.
+    pub(crate) fn ended(&self, channel: &str, said: &str) -> Option<(Key, LeaseEnd)> {
+        channel.strip_prefix(&self.namespace)?.strip_prefix(":w:")?;
+        let mut rest = said.chars();
+        let end = match rest.next()? {
+            '+' => LeaseEnd::Filled,
+            '!' => LeaseEnd::Failed,
+            '-' => LeaseEnd::GivenUp,
+            _ => return None,
+        };
+        Some((Key::parse(rest.as_str())?, end))
     }
 
     pub(crate) fn tag(&self, tag: &TagId) -> String {

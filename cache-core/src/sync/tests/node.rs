@@ -98,7 +98,12 @@ impl Server {
                 let stored = put.is_some_and(|put| Some(put.captured) == versions.of(&record));
                 Reply::Bumped { version: versions.move_on(record), stored }
             }
-            Op::Read { .. } | Op::Fill { .. } | Op::Lease { .. } | Op::Heal { .. } => {
+            Op::Read { .. }
+            | Op::Fill { .. }
+            | Op::Lease { .. }
+            | Op::Renew { .. }
+            | Op::Release { .. }
+            | Op::Heal { .. } => {
                 unreachable!("it keeps no payloads")
             }
         }
@@ -188,6 +193,7 @@ impl Node {
             Arc::clone(&tags),
             Arc::clone(&recovery),
             Arc::default(),
+            Arc::default(),
             clock.clone(),
         );
         let locks = [const { Mutex::new(()) }; 4];
@@ -198,6 +204,7 @@ impl Node {
             coherence: Arc::clone(&coherence),
             tags,
             recovery,
+            waiting: Arc::default(),
             counters: Arc::default(),
             tasks: Tasks::new(),
             policies: PolicyTree::default(),

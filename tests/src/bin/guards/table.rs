@@ -74,8 +74,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "a flight that lands what it found says its tags",
         "cache/load.rs",
-        "let result_tags = tags_unwatched(&entry, &watch);",
-        "let result_tags = tags_unwatched(&entry, &watch)[..0].into();",
+        "(Arc::clone(entry), tags_unwatched(entry, &watch));",
+        "(Arc::clone(entry), tags_unwatched(entry, &watch)[..0].into());",
         "flights::found::flight_boarded_after_an_eviction_of_a_found_values_tag_gives_the_new_value",
     ),
     guard(
@@ -330,9 +330,9 @@ pub(crate) const GUARDS: &[Guard] = &[
     ),
     only_simulated(
         "nobody takes the value of a load that began before the head of a tag of it was evicted",
-        "cache/load.rs",
+        "cache/returned.rs",
         "let result_tags = with_heads(&result_tags).collect();",
-        "let result_tags = result_tags.iter().cloned().map(TagId::Tag).collect();",
+        "let result_tags = result_tags.iter().cloned().map(crate::tag::TagId::Tag).collect();",
     ),
     only_simulated(
         "the barrier before a tag of the result is a beat that is echoed",
@@ -401,9 +401,9 @@ pub(crate) const GUARDS: &[Guard] = &[
     ),
     guard(
         "one node of all loads ahead of the readers",
-        "cache/warm.rs",
-        "let Some(Reply::Yes(true)) = self.ask(&mut budget, vec![lease])",
-        "let Some(Reply::Yes(_)) = self.ask(&mut budget, vec![lease])",
+        "cache/claim.rs",
+        "Leased::Theirs(left) | Leased::HeldOff(left) => Ok(Claim::Elsewhere(left)),",
+        "Leased::Theirs(_) | Leased::HeldOff(_) => Ok(Claim::Load(Some(captured), None)),",
         "warm::one_node_of_all_loads_and_the_others_take_it",
     ),
     guard(

@@ -1,0 +1,259 @@
+//! Who loads: the capture before a load, the lease that keeps other nodes from loading the same, and the wait for theirs.
+//!
+//! The lease only saves work. What keeps a value right is the version that was captured before its load; so a lease that is
+//! lost, or never was to be had, costs at worst one load more.
+
+use std::{any::TypeId, future::Future, pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use super::{
+    Call, Inner,
+    ask::{Captured, Watch},
+    load::{Ticket, answer},
+    scopes::ScopeState,
+};
+use crate::{
+    budget::Budget,
+    entry::Entry,
+    error::Error,
+    key::Key,
+    lease::{Wait, Word},
+    schema::Fingerprint,
+    stats::Count,
+    tier::{LeaseEnd, Leased, Op},
+    value::ValueOps,
+};
+
+/// The life of a lease where nobody knows yet how long a load takes.
+const FIRST_LIFE: Duration = Duration::from_secs(1);
+/// A lease outlives the usual load this many times; a load that takes longer renews it.
+const MARGIN: u32 = 4;
+const SHORTEST_LIFE: Duration = Duration::from_millis(250);
+const LONGEST_LIFE: Duration = Duration::from_secs(5);
+/// A lease is renewed when this part of its life is over.
+const RENEWALS: u32 = 3;
+/// Whoever waits asks by himself after this time, and then less and less often.
+const FIRST_QUESTION: Duration = Duration::from_millis(25);
+const LAST_QUESTION: Duration = Duration::from_millis(250);
+/// The longest wait for other nodes' loads where there is no hard timeout.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// What the background work for a lease may spend on Redis.
+const BACKGROUND_BUDGET: Duration = Duration::from_secs(1);
+
+/// The duty to end a lease. Dropped, it is given up: somebody else's turn.
+pub(super) struct Lease {
+    inner: Arc<Inner>,
+    key: Key,
+    slot: TypeId,
+    fingerprint: Fingerprint,
+    life: Duration,
+    ended: bool,
+}
+
+/// Whether this call is to load.
+pub(super) enum Claim {
+    /// It is. What it loads belongs to the capture; without one it is not stored.
+    Load(Option<Captured>, Option<Lease>),
+    /// Another node has loaded.
+    Found(Arc<Entry>),
+    /// Another node loads, or nobody is to load for a while.
+    Elsewhere(Duration),
+}
+
+impl Inner {
+    /// Captures what a load depends on, and takes its lease; where another node has that, waits for what it loads, if `waits`.
+    /// Nothing is answered that is not fresh.
+    pub(super) async fn claim<T: 'static, E: 'static>(
+        self: &Arc<Self>,
+        ticket: &mut Ticket<T, E>,
+        waits: bool,
+    ) -> Result<Claim, Error> {
+        let Some(watch) = &ticket.watch else { return Ok(Claim::Load(None, None)) };
+        let policy = ticket.scope.policy.with(ticket.call.overrides);
+        let wanted = self.wanted_lease(ticket);
+        // From before the question: what is said right after it is not missed.
+        let mut wait = wanted.map(|_| self.waiting.listen(&ticket.call.key));
+        let life = policy.longest_life();
+        let (captured, leased) = self.capture_leased(&ticket.call, watch, life, wanted, &mut ticket.budget).await?;
+        let (Some(wanted), Some(leased), Some(wait)) = (wanted, leased, &mut wait) else {
+            return Ok(Claim::Load(Some(captured), None));
+        };
+        match leased {
+            Leased::Ours => Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, wanted)))),
+            Leased::Theirs(left) if waits => {
+                self.counters.add(Count::LeasesAwaited);
+                let longest = policy.hard.unwrap_or(LONGEST_WAIT);
+                self.await_theirs(ticket, wanted, left, longest, wait).await
+            }
+            Leased::HeldOff(_) if ticket.old.is_none() && waits => Ok(Claim::Load(Some(captured), None)),
+            Leased::Theirs(left) | Leased::HeldOff(left) => Ok(Claim::Elsewhere(left)),
+        }
+    }
+
+    /// The lease that a load wants: none where there is nobody to share with.
+    fn wanted_lease<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>) -> Option<(Fingerprint, Duration)> {
+        if !self.remote.stores() || ticket.lead.is_none() {
+            return None;
+        }
+        let fingerprint = (ticket.call.ops.fingerprint)(self.codec, ticket.call.rev).ok()?;
+        let usual = ticket.scope.usual_load();
+        let life = usual.map_or(FIRST_LIFE, |usual| (usual * MARGIN).clamp(SHORTEST_LIFE, LONGEST_LIFE));
+        Some((fingerprint, life))
+    }
+
+    fn lease<T: 'static, E: 'static>(
+        self: &Arc<Self>,
+        call: &Call<T, E>,
+        (fingerprint, life): (Fingerprint, Duration),
+    ) -> Lease {
+        let (inner, slot) = (Arc::clone(self), ValueOps::<T>::slot());
+        Lease { inner, key: call.key.clone(), slot, fingerprint, life, ended: false }
+    }
+
+    /// Waits until there is a value, or it is this node's turn.
+    async fn await_theirs<T: 'static, E: 'static>(
+        self: &Arc<Self>,
+        ticket: &mut Ticket<T, E>,
+        lease: (Fingerprint, Duration),
+        mut left: Duration,
+        longest: Duration,
+        wait: &mut Wait,
+    ) -> Result<Claim, Error> {
+        let until = self.clock.now().plus(longest);
+        let mut question = FIRST_QUESTION;
+        loop {
+            let pause = question.min(left).mul_f64(0.75 + fastrand::f64() / 2.0);
+            question = (question * 3 / 2).min(LAST_QUESTION);
+            let word = tokio::select! {
+                biased;
+                word = wait.word() => Some(word),
+                () = sleep(pause) => None,
+            };
+            // Each question has a budget of its own: the time between them is nobody's fault.
+            ticket.budget.renew(self.budget);
+            let watch = self.watch(&ticket.call.key, &ticket.scope, &ticket.call.tags);
+            if let Some(lead) = &ticket.lead {
+                lead.depart(watch.departure());
+            }
+            let Ticket { call, scope, budget, .. } = ticket;
+            let found = self.read(call, scope, &watch, budget).await?;
+            let found = found.filter(|found| self.is_fresh_to(call, found));
+            if let Some(found) = found {
+                self.install(watch.spot, &found, watch.stamp);
+                return Ok(Claim::Found(found));
+            }
+            let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
+            let wanted = (!is_own_turn).then_some(lease);
+            let whole = scope.policy.with(call.overrides).longest_life();
+            let (captured, leased) = self.capture_leased(call, &watch, whole, wanted, budget).await?;
+            ticket.watch = Some(watch);
+            match leased {
+                None => return Ok(Claim::Load(Some(captured), None)),
+                Some(Leased::Ours) => {
+                    return Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, lease))));
+                }
+                Some(Leased::HeldOff(left)) if ticket.old.is_some() => return Ok(Claim::Elsewhere(left)),
+                Some(Leased::HeldOff(_)) => return Ok(Claim::Load(Some(captured), None)),
+                Some(Leased::Theirs(still)) => left = still,
+            }
+        }
+    }
+
+    /// Whether an entry that was read is simply an answer to this call.
+    pub(super) fn is_fresh_to<T: 'static, E: 'static>(&self, call: &Call<T, E>, entry: &Entry) -> bool {
+        entry.meta.deadlines.fresh_at(self.clock.remote_micros()) && answer(call, entry).is_some()
+    }
+
+    /// One trip: the capture, and the lease.
+    async fn capture_leased<T: 'static, E: 'static>(
+        &self,
+        call: &Call<T, E>,
+        watch: &Watch,
+        life: Duration,
+        wanted: Option<(Fingerprint, Duration)>,
+        budget: &mut Budget,
+    ) -> Result<(Captured, Option<Leased>), Error> {
+        let lease = wanted.map(|(fingerprint, life)| Op::Lease { key: call.key.clone(), fingerprint, life });
+        self.capture_and(&call.key, watch, life, lease, budget).await
+    }
+
+    /// Runs a load, renewing its lease for as long as it takes and waiting for its turn where the scope has a limit. Answers
+    /// how long the load itself took.
+    pub(super) async fn run_load<R>(
+        &self,
+        scope: &ScopeState,
+        lease: Option<&Lease>,
+        load: impl Future<Output = R>,
+    ) -> (R, Duration) {
+        let limited = async {
+            let _turn = match &scope.loads {
+                // Never closed.
+                Some(loads) => loads.acquire().await.ok(),
+                None => None,
+            };
+            let begun = self.clock.now();
+            let returned = load.await;
+            (returned, self.clock.now().since(begun))
+        };
+        let Some(lease) = lease else { return limited.await };
+        let mut limited = pin!(limited);
+        loop {
+            match timeout(lease.life / RENEWALS, &mut limited).await {
+                Ok(returned) => return returned,
+                Err(_) => lease.renew(),
+            }
+        }
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Asks for more time. Whether it was still to be had makes no difference to the load.
+    fn renew(&self) {
+        let (inner, life) = (Arc::clone(&self.inner), self.life);
+        let op = Op::Renew { key: self.key.clone(), fingerprint: self.fingerprint, life };
+        self.inner.tasks.spawn(async move { inner.ask_behind(op).await });
+    }
+
+    /// The value is in Redis, and whoever waited was told.
+    pub(super) fn filled(mut self) {
+        self.ended = true;
+    }
+
+    /// Nothing came of the load that others could use; for a while, nobody is to try again.
+    pub(super) fn failed(mut self, hold: Duration) {
+        self.end(hold, LeaseEnd::Failed);
+    }
+
+    fn end(&mut self, hold: Duration, word: LeaseEnd) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let (inner, key, slot) = (Arc::clone(&self.inner), self.key.clone(), self.slot);
+        let op = Op::Release { key: self.key.clone(), fingerprint: self.fingerprint, hold, word };
+        self.inner.tasks.spawn(async move {
+            // Whoever takes over in this process has the lease already.
+            if word != LeaseEnd::GivenUp || !inner.flights.is_under_way(&key, slot) {
+                inner.ask_behind(op).await;
+            }
+        });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO, LeaseEnd::GivenUp);
+    }
+}
+
+impl Inner {
+    /// A question of which nobody waits for the answer.
+    async fn ask_behind(&self, op: Op) {
+        let mut budget = Budget::new(BACKGROUND_BUDGET);
+        if let Err(error) = self.ask(&mut budget, vec![op]).await {
+            tracing::debug!(%error, "a lease ends by itself");
+        }
+    }
+}

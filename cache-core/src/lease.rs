@@ -1,0 +1,137 @@
+//! Waiting for another node's load: who waits here for which key, and what they are told.
+//!
+//! A lease only saves work. So nothing hangs on a word that is lost: whoever waits asks again by himself after a while.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+
+use crate::{key::Key, tier::LeaseEnd};
+
+/// What is said about a key that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// The lease has ended.
+    Ended(LeaseEnd),
+    /// The key was changed: whatever is being loaded for it is of no use any more.
+    Changed,
+}
+
+/// Those of one cache who wait, by the hash of their key: a word about another key of the same hash is one question more.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    channels: Mutex<Channels>,
+    /// While nobody waits, nobody takes the lock.
+    count: AtomicUsize,
+}
+
+type Channels = HashMap<u128, (watch::Sender<Option<Word>>, usize)>;
+
+/// Somebody waits, as long as this is kept.
+pub(crate) struct Wait {
+    waiting: Arc<Waiting>,
+    hash: u128,
+    words: watch::Receiver<Option<Word>>,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// Listens to what is said about a key from now on.
+    pub(crate) fn listen(self: &Arc<Self>, key: &Key) -> Wait {
+        let hash = key.local_hash();
+        let mut channels = self.lock();
+        let (sender, waiters) = channels.entry(hash).or_insert_with(|| (watch::Sender::new(None), 0));
+        *waiters += 1;
+        let mut words = sender.subscribe();
+        words.mark_unchanged();
+        self.count.fetch_add(1, Ordering::AcqRel);
+        drop(channels);
+        Wait { waiting: Arc::clone(self), hash, words }
+    }
+
+    /// Tells those who wait for a key.
+    pub(crate) fn tell(&self, key: &Key, word: Word) {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        if let Some((sender, _)) = self.lock().get(&key.local_hash()) {
+            sender.send_replace(Some(word));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        // Nothing can panic while it is held.
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Wait ===
+
+impl Wait {
+    /// The next word. Dropping the future loses none.
+    pub(crate) async fn word(&mut self) -> Word {
+        loop {
+            // The sender lives as long as anybody waits.
+            let changed = self.words.changed().await;
+            let word = *self.words.borrow_and_update();
+            if let (Ok(()), Some(word)) = (changed, word) {
+                return word;
+            }
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let mut channels = self.waiting.lock();
+        self.waiting.count.fetch_sub(1, Ordering::AcqRel);
+        if let Some((_, waiters)) = channels.get_mut(&self.hash) {
+            *waiters -= 1;
+            if *waiters == 0 {
+                channels.remove(&self.hash);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: u64) -> Key {
+        Key::new("product").arg(id)
+    }
+
+    #[tokio::test]
+    async fn a_word_reaches_all_who_wait_for_its_key_and_nobody_else() {
+        let waiting = Arc::new(Waiting::default());
+        let (mut one, mut two, mut other) = (waiting.listen(&key(7)), waiting.listen(&key(7)), waiting.listen(&key(8)));
+        waiting.tell(&key(7), Word::Ended(LeaseEnd::Failed));
+        assert_eq!(one.word().await, Word::Ended(LeaseEnd::Failed));
+        assert_eq!(two.word().await, Word::Ended(LeaseEnd::Failed));
+        assert!(futures_util::poll!(Box::pin(other.word())).is_pending());
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_somebody_listened_is_not_for_him() {
+        let waiting = Arc::new(Waiting::default());
+        let _keeps_the_channel = waiting.listen(&key(7));
+        waiting.tell(&key(7), Word::Changed);
+        let mut late = waiting.listen(&key(7));
+        assert!(futures_util::poll!(Box::pin(late.word())).is_pending());
+    }
+
+    #[test]
+    fn nothing_is_left_of_those_who_no_longer_wait() {
+        let waiting = Arc::new(Waiting::default());
+        drop([waiting.listen(&key(7)), waiting.listen(&key(7)), waiting.listen(&key(8))]);
+        assert!(waiting.lock().is_empty() && waiting.count.load(Ordering::Acquire) == 0);
+    }
+}
