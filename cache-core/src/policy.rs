@@ -125,8 +125,9 @@ impl Policy {
     }
 
     /// How long a caller waits for a load at all. It is then served an old value if there is one, else the error that its
-    /// place has for that (`hard = ..` of the attribute, [`Request::hard`](crate::Request::hard)); a place that has none waits
-    /// on. Also the longest wait for another node's load. The load goes on, and fills. Default: as long as it takes.
+    /// place has for that (`hard = ..` of the attribute, [`Request::or_load_within`](crate::Request::or_load_within)); a place that
+    /// has none waits on. Also the longest wait for another node's load. The load goes on, and fills. Default: as long as it
+    /// takes.
     #[must_use]
     pub fn hard(mut self, hard: Duration) -> Self {
         self.hard = Some(hard);

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     entry,
+    error::TimedOut,
     key::{Key, ScopeId},
     outcome::{Ack, Bypass, Outcome, Tier},
     policy::Overrides,
@@ -55,7 +56,7 @@ impl<T> Entry<T> {
 
 /// A call by hand, with what is said about it. Made by [`Cache::entry`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is asked before `or_load`, `or_load_warm`, `or_load_inline`, `get`, `put` or `write`"]
+#[must_use = "nothing is asked before `or_load`, `or_load_within`, `or_load_warm`, `or_load_inline`, `get`, `put` or `write`"]
 pub struct Request<'c> {
     cache: &'c Cache,
     key: Key,
@@ -159,6 +160,27 @@ impl<'c> Request<'c> {
         self
     }
 
+    /// How long the value may be served after it has ended to be fresh, while a new one is loaded in the background, instead of
+    /// what the scope's policy says ([`Policy::stale`](crate::Policy::stale)).
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.overrides.stale = Some(stale);
+        self
+    }
+
+    /// How long the value may be served after it has ended to be fresh when a load fails or is late, instead of what the
+    /// scope's policy says ([`Policy::fail_safe`](crate::Policy::fail_safe)).
+    pub fn fail_safe(mut self, fail_safe: Duration) -> Self {
+        self.overrides.fail_safe = Some(fail_safe);
+        self
+    }
+
+    /// How long to wait for a load where there is an old value that may be served, instead of what the scope's policy says
+    /// ([`Policy::soft`](crate::Policy::soft)).
+    pub fn soft(mut self, soft: Duration) -> Self {
+        self.overrides.soft = Some(soft);
+        self
+    }
+
     /// The cached value, or what `load` returns, which runs in a task of its own.
     ///
     /// # Errors
@@ -180,6 +202,35 @@ impl<'c> Request<'c> {
         }
         let load = load();
         let (cache, call) = self.call::<T, E>(false);
+        let answer = cache.answer_owned(call, async move { load.await.map(Some) }).await;
+        answered(cache, answer).map(some)
+    }
+
+    /// As [`or_load`](Self::or_load), and waits no longer than `hard` for a load. Beyond it the answer is an old value that may
+    /// be served ([`Policy::fail_safe`](crate::Policy::fail_safe)), else an error made from [`TimedOut`]. The load goes on, and
+    /// fills.
+    ///
+    /// # Errors
+    ///
+    /// The load's own, untouched; and that it is late.
+    ///
+    /// # Panics
+    ///
+    /// When the load does.
+    pub async fn or_load_within<T, E, F, L>(mut self, hard: Duration, load: L) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        E: From<TimedOut> + Send + 'static,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        if let Some(hit) = self.probe::<T>() {
+            return Ok(hit);
+        }
+        self.overrides.hard = Some(hard);
+        let load = load();
+        let (cache, mut call) = self.call::<T, E>(false);
+        call.rules.timed_out = Some(E::from);
         let answer = cache.answer_owned(call, async move { load.await.map(Some) }).await;
         answered(cache, answer).map(some)
     }
