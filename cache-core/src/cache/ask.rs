@@ -324,8 +324,23 @@ impl Inner {
         lease: Option<Op>,
         budget: &mut Budget,
     ) -> Result<(Captured, Option<Leased>), Error> {
+        let mut ops = Vec::new();
+        let question = self.capture_question(key, watch, life, lease, &mut ops);
+        let mut replies = self.ask(budget, ops).await?.into_iter();
+        question.captured(&mut replies)
+    }
+
+    /// What a capture asks: its operations, and what their answers will be about.
+    pub(super) fn capture_question<'w>(
+        &self,
+        key: &Key,
+        watch: &'w Watch,
+        life: Duration,
+        lease: Option<Op>,
+        ops: &mut Vec<Op>,
+    ) -> CaptureQuestion<'w> {
         let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
-        let mut ops = vec![Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) }];
+        ops.push(Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) });
         let mut asked = Vec::new();
         for seen in &watch.cells {
             let cell = &seen.cell;
@@ -336,12 +351,38 @@ impl Inner {
                 asked.push((seen, needs));
             }
         }
+        let wants_lease = lease.is_some();
         ops.extend(lease);
-        let mut replies = self.ask(budget, ops).await?.into_iter();
-        let version = version_of(replies.next())?;
+        CaptureQuestion { watch, asked, needs_until, wants_lease }
+    }
+}
+
+/// A capture that was asked for.
+pub(super) struct CaptureQuestion<'w> {
+    watch: &'w Watch,
+    asked: Vec<(&'w Seen, Option<Duration>)>,
+    needs_until: u64,
+    wants_lease: bool,
+}
+
+impl CaptureQuestion<'_> {
+    /// What was answered; takes as many replies as it has operations.
+    pub(super) fn captured(
+        self,
+        replies: &mut impl Iterator<Item = Reply>,
+    ) -> Result<(Captured, Option<Leased>), Error> {
+        let Self { watch, asked, needs_until, wants_lease } = self;
+        // All of them, whatever becomes of this one: the next question's follow.
+        let version = version_of(replies.next());
+        let generations: Vec<_> = asked.iter().map(|_| version_of(replies.next())).collect();
+        let leased = match wants_lease.then(|| replies.next()).flatten() {
+            Some(Reply::Lease(leased)) => Some(leased),
+            _ => None,
+        };
+        let version = version?;
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
-        for ((seen, needs), reply) in asked.into_iter().zip(replies.by_ref()) {
-            let generation = version_of(Some(reply))?;
+        for ((seen, needs), generation) in asked.into_iter().zip(generations) {
+            let generation = generation?;
             seen.learn(generation);
             if needs.is_some() {
                 seen.cell.renewed(needs_until);
@@ -358,10 +399,6 @@ impl Inner {
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
             }
         }
-        let leased = match replies.next() {
-            Some(Reply::Lease(leased)) => Some(leased),
-            _ => None,
-        };
         Ok((Captured { version, held }, leased))
     }
 }

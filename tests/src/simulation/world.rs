@@ -47,6 +47,8 @@ pub struct Settings {
     pub latency: Duration,
     /// A writer changes something after up to this long.
     pub pace: Duration,
+    /// The server's clock falls behind soon after the start: from then on no version can be made from the time.
+    pub behind: bool,
     pub faults: Vec<Fault>,
 }
 
@@ -104,6 +106,14 @@ impl Settings {
         fastrand::shuffle(&mut faults);
         // Few kinds at a time make long stretches of one trouble, which all kinds at once do not.
         faults.truncate(fastrand::usize(1..=FAULTS.len()));
+        let mut pace = [25, 100, 400, 2_000, 8_000][fastrand::usize(..5)];
+        let behind = fastrand::u8(..4) == 0;
+        if behind {
+            // What is given again after a loss is of the same moment as what was lost: much has to happen, and be lost.
+            faults.truncate(2);
+            faults.push(Fault::FailOver);
+            pace = 25;
+        }
         Self {
             seed,
             nodes: fastrand::usize(1..=4),
@@ -114,7 +124,8 @@ impl Settings {
             lasts: secs(fastrand::u64(4..14)),
             latency: Duration::from_micros(fastrand::u64(50..4_000)),
             // While much is said everything is looked at again and again; little is another case.
-            pace: Duration::from_millis([25, 100, 400, 2_000, 8_000][fastrand::usize(..5)]),
+            pace: millis(pace),
+            behind,
             faults,
         }
     }
@@ -170,6 +181,10 @@ async fn simulate(settings: Settings) -> Run {
     }
     let snapshots = tokio::spawn(snapshots(world.clone()));
     let faults: Vec<_> = (0..AT_ONCE).map(|_| tokio::spawn(faults(world.clone()))).collect();
+    elapse(millis(500)).await;
+    if world.settings.behind {
+        world.server.step_clock(-3_600_000_000);
+    }
     elapse(world.settings.lasts).await;
     world.stopped.store(true, Ordering::Relaxed);
     let mut injected = BTreeMap::new();
@@ -182,6 +197,7 @@ async fn simulate(settings: Settings) -> Run {
         task.await.unwrap();
     }
     snapshots.abort();
+    world.last_writes().await;
     world.settle().await;
     world.verdict(injected)
 }
@@ -297,6 +313,19 @@ impl World {
             }
         };
         timeout(TO_HEAL, all_well).await.is_ok()
+    }
+
+    /// Each row is read once more, and changed by a writer that goes away: nothing that comes later clears away what it left.
+    async fn last_writes(&self) {
+        for id in 0..ROWS {
+            let (reads, writes) = (self.any_node(), self.any_node());
+            if let Some(read) = self.read(&reads, id, Way::Owned).await {
+                self.history().reads.push(read);
+            }
+            let (cache, database) = (writes.cache.clone(), self.database.on(writes.number));
+            let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
+            let _gone = finish_or(task, 1, 25_000).await;
+        }
     }
 
     /// Ends all faults, lets everything come to rest, and reads all rows on every node, and on a new one.

@@ -362,7 +362,7 @@ pub(crate) const GUARDS: &[Guard] = &[
         "an unconfirmed eviction waits before L1 lets the next reader through",
         "cache/write.rs",
         "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n        self.evict_locally(targets);",
-        "        self.evict_locally(targets);\n        let _waits = budget.spend(&self.clock, self.remote.catch_up(Vec::new())).await;\n        let ack = self.acknowledge(targets.records(), answer);",
+        "        self.evict_locally(targets);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), answer);",
     ),
     unit(
         "a server that lost something is told again what was confirmed in the last minute",
