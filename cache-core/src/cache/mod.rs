@@ -49,6 +49,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{LocalTier, Record, RemoteTier},
+    wire::Packing,
 };
 
 /// Values that may be on their way to Redis at once; what comes on top is not stored there, and counted.
@@ -66,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) tasks: Tasks,
     pub(crate) policies: PolicyTree,
     pub(crate) codec: Codec,
+    pub(crate) packing: Packing,
     pub(crate) budget: Duration,
     pub(crate) on_l2_error: OnL2Error,
     pub(crate) outage_ttl: Duration,
@@ -89,6 +91,7 @@ pub(crate) struct Inner {
     fills: Arc<Semaphore>,
     warm_ups: Arc<WarmUps>,
     codec: Codec,
+    packing: Packing,
     budget: Duration,
     on_l2_error: OnL2Error,
     outage_ttl: Duration,
@@ -162,6 +165,7 @@ impl Cache {
             fills: Arc::new(Semaphore::new(FILLS_UNDER_WAY)),
             warm_ups: Arc::new(WarmUps::new()),
             codec: parts.codec,
+            packing: parts.packing,
             budget: parts.budget,
             on_l2_error: parts.on_l2_error,
             outage_ttl: parts.outage_ttl,
