@@ -230,7 +230,7 @@ impl Builder {
         self
     }
 
-    /// How values are encoded in Redis. Default: bincode.
+    /// How values are encoded in Redis. Nodes with different codecs have records of their own. Default: bincode.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self

@@ -39,8 +39,7 @@ pub enum Codec {
     Bincode,
     /// JSON: larger and slower; reads every serde type, and people can read it in `redis-cli`.
     Json,
-    /// postcard 1: for the same types as bincode, about as small and fast, in a format with a specification that programs in
-    /// other languages can read. Feature `postcard`.
+    /// postcard 1: for the same types as bincode and about as small, in a format that has a specification. Feature `postcard`.
     #[cfg(feature = "postcard")]
     Postcard,
     /// MessagePack: for the same types as JSON, smaller; people cannot read it, programs in most languages can. Structs are

@@ -434,4 +434,25 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if sessions.iter().all(|(_, link)| link.is_none()) {",
         "cluster::a_start_before_any_primary_can_be_reached_is_made_good",
     ),
+    guard(
+        "a sealed payload opens under its key alone",
+        "wire/seal.rs",
+        "key.wire().as_bytes()].concat()",
+        "b\"\"].concat()",
+        "hostile::packed::payload_moved_to_another_key_with_its_envelope_is_a_counted_miss",
+    ),
+    guard(
+        "a sealed payload opens in its envelope alone",
+        "wire/seal.rs",
+        "[before, self.namespace",
+        "[&before[..0], self.namespace",
+        "hostile::packed::forged_checksum_does_not_help_where_payloads_are_encrypted",
+    ),
+    guard(
+        "who encrypts reads nothing else",
+        "wire/seal.rs",
+        "check(!self.is_on() || sealed, WireError::Plain)",
+        "Ok(())",
+        "hostile::packed::seal_cannot_be_taken_off",
+    ),
 ];
