@@ -35,15 +35,19 @@ impl Compression {
         bulk::compress(payload, LEVEL).ok().filter(|frame| frame.len() < payload.len())
     }
 
-    /// What `frame` was made of. Reserves what the frame says its content takes, if that is allowed and the frame could hold as
-    /// much.
+    /// What `frame` was made of.
     pub(super) fn expand(frame: &[u8]) -> Result<Vec<u8>, WireError> {
-        let says = zstd_safe::get_frame_content_size(frame).ok().flatten();
-        let most = frame.len().saturating_mul(MOST_PER_BYTE).min(MAX_PAYLOAD_BYTES);
-        let bytes = says.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| (1..=most).contains(bytes));
-        let bytes = bytes.ok_or(WireError::Compression)?;
-        // Else more frames could follow. One of nothing is none of ours: nothing does not get smaller.
+        let bytes = Self::content_bytes(frame).ok_or(WireError::Compression)?;
+        // Else more frames could follow.
         check(zstd_safe::find_frame_compressed_size(frame) == Ok(frame.len()), WireError::Compression)?;
         bulk::decompress(frame, bytes).ok().filter(|payload| payload.len() == bytes).ok_or(WireError::Compression)
+    }
+
+    /// How much a frame says that it unfolds to, which is what will be reserved: no more than is allowed, nor than so many bytes
+    /// can make. Nothing is never compressed, as it does not get smaller.
+    pub(super) fn content_bytes(frame: &[u8]) -> Option<usize> {
+        let says = zstd_safe::get_frame_content_size(frame).ok().flatten()?;
+        let most = frame.len().saturating_mul(MOST_PER_BYTE).min(MAX_PAYLOAD_BYTES);
+        usize::try_from(says).ok().filter(|bytes| (1..=most).contains(bytes))
     }
 }

@@ -139,9 +139,11 @@ mod compressed {
     fn bomb_is_refused_before_it_goes_off() {
         let largest = bulk::compress(&vec![0; MAX_PAYLOAD_BYTES], 3).unwrap();
         assert!(largest.len() < 10_000);
+        assert_eq!(Compression::content_bytes(&largest), Some(MAX_PAYLOAD_BYTES));
         assert!(read(&around(&largest), &AS_IS).is_ok());
         for size in [MAX_PAYLOAD_BYTES + 1, 1 << 28] {
             let bomb = bulk::compress(&vec![0; size], 3).unwrap();
+            assert_eq!(Compression::content_bytes(&bomb), None, "nothing is reserved");
             assert_eq!(read(&around(&bomb), &AS_IS), Err(WireError::Compression));
         }
     }
@@ -162,6 +164,7 @@ mod compressed {
         claim.extend_from_slice(&(64_u32 << 20).to_le_bytes());
         claim.extend_from_slice(&[1, 0, 0]);
         assert_eq!(says(&claim), Some(64 << 20));
+        assert_eq!(Compression::content_bytes(&claim), None);
         assert_eq!(read(&around(&claim), &AS_IS), Err(WireError::Compression));
     }
 

@@ -434,12 +434,12 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if sessions.iter().all(|(_, link)| link.is_none()) {",
         "cluster::a_start_before_any_primary_can_be_reached_is_made_good",
     ),
-    guard(
+    unit(
         "a sealed payload opens under its key alone",
         "wire/seal.rs",
         "key.wire().as_bytes()].concat()",
         "b\"\"].concat()",
-        "hostile::packed::payload_moved_to_another_key_with_its_envelope_is_a_counted_miss",
+        "wire::tests::packed::sealed::payload_of_another_key_or_namespace_does_not_open",
     ),
     guard(
         "a sealed payload opens in its envelope alone",
@@ -454,5 +454,12 @@ pub(crate) const GUARDS: &[Guard] = &[
         "check(!self.is_on() || sealed, WireError::Plain)",
         "Ok(())",
         "hostile::packed::seal_cannot_be_taken_off",
+    ),
+    unit(
+        "a frame unfolds to no more than is allowed",
+        "wire/compress.rs",
+        ".min(MAX_PAYLOAD_BYTES)",
+        "",
+        "wire::tests::packed::compressed::bomb_is_refused_before_it_goes_off",
     ),
 ];
