@@ -178,8 +178,8 @@ async fn compressed_bomb_is_a_counted_miss() {
             &[0xdd, 0xff, 0xff, 0xff, 0xff],
             &[0xdf, 0xff, 0xff, 0xff, 0xff],
         ];
-        for payload in lengths.into_iter().chain([&b"[".repeat(1_000_000)[..], &[0x81; 1_000_000], &[0x91; 1_000_000]])
-        {
+        let levels = [b'[', 0x81, 0x91].map(|byte| vec![byte; 1_000_000]);
+        for payload in lengths.into_iter().chain(levels.iter().map(Vec::as_slice)) {
             assert_eq!(scene.reads(&around(&good, 0, payload)).await, (None, 1), "{codec:?} {:02x?}", &payload[..5]);
         }
         scene.is_mended().await;
