@@ -2,6 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "zstd")]
+use crate::wire::Compression;
+#[cfg(feature = "aead")]
+use crate::wire::{Encryption, Sealing};
 use crate::{
     cache::{Cache, Parts},
     clock::Clock,
@@ -19,6 +23,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{Mechanism, NullLocal, NullRemote, RemoteTier},
+    wire::Packing,
 };
 
 const DEFAULT_BOUND: Duration = Duration::from_secs(1);
@@ -49,6 +54,7 @@ pub struct Builder {
     local_entries: u64,
     partitions: u16,
     codec: Codec,
+    packing: Packing,
     #[cfg(feature = "test-util")]
     dial: Option<crate::remote::redis::dial::Dial>,
 }
@@ -82,6 +88,7 @@ impl Cache {
             local_entries: DEFAULT_LOCAL_ENTRIES,
             partitions: DEFAULT_PARTITIONS,
             codec: Codec::default(),
+            packing: Packing::default(),
             #[cfg(feature = "test-util")]
             dial: None,
         }
@@ -113,6 +120,7 @@ impl Cache {
             tasks: Tasks::new(),
             policies,
             codec,
+            packing: Packing::default(),
             budget: DEFAULT_BUDGET,
             on_l2_error: OnL2Error::Queue,
             outage_ttl: Duration::ZERO,
@@ -224,9 +232,27 @@ impl Builder {
         self
     }
 
-    /// How values are encoded in Redis. Default: bincode.
+    /// How values are encoded in Redis. Nodes with different codecs have records of their own. Default: bincode.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Compresses a value that takes at least so many bytes when it is encoded (zstd, level 3), and keeps it so if it is smaller
+    /// then. Every node needs the feature `zstd` before the first one is told to compress: one without it misses what is
+    /// compressed. Feature `zstd`. Default: nothing is compressed.
+    #[cfg(feature = "zstd")]
+    pub fn compress_above(mut self, bytes: usize) -> Self {
+        self.packing.compression = Compression::above(bytes);
+        self
+    }
+
+    /// Encrypts every value before it goes to Redis (XChaCha20-Poly1305, after it is compressed), and reads only such: what is
+    /// not encrypted, or not for its key, version, deadlines and tags, is a miss. A cache that was not told to encrypt misses
+    /// what is. Keys, tags, versions, deadlines and sizes stay readable in Redis. Feature `aead`. Default: nothing is encrypted.
+    #[cfg(feature = "aead")]
+    pub fn encrypt(mut self, encryption: Encryption) -> Self {
+        self.packing.sealing = Sealing::with(&self.namespace, encryption);
         self
     }
 
@@ -298,6 +324,7 @@ impl Builder {
             tasks,
             policies,
             codec: self.codec,
+            packing: self.packing,
             budget: self.budget,
             on_l2_error: self.on_l2_error,
             outage_ttl: self.outage_ttl.map_or(self.bound, |(ttl, _)| ttl),
@@ -336,6 +363,9 @@ impl Builder {
             let detail =
                 "only keyspace notifications of a Redis say that something expired: give `redis` and that mechanism";
             return Err(Error::config("expired_events", detail));
+        }
+        if let Some(detail) = self.packing.sealing.fault() {
+            return Err(Error::config("encrypt", detail));
         }
         if self.partitions == 0 {
             return Err(Error::config("partitions", "a namespace has at least one partition; the default is 256"));

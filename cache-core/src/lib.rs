@@ -62,6 +62,8 @@ mod wire;
 #[doc(hidden)]
 pub mod __private;
 
+#[cfg(feature = "aead")]
+pub use crate::wire::Encryption;
 pub use crate::{
     builder::Builder,
     cache::{AsCache, Cache, Entry, Expired, Request, observe},

@@ -7,7 +7,7 @@
 //! | 0 | 4 | magic |
 //! | 4 | 1 | wire version |
 //! | 5 | 1 | codec |
-//! | 6 | 1 | flags: the payload's kind |
+//! | 6 | 1 | flags: the payload's kind (bits 0 and 1), compressed (bit 2), sealed (bit 3) |
 //! | 7 | 1 | number of tags, at most 32 |
 //! | 8 | 8 | version |
 //! | 16 | 8 × 4 | created, fresh until, stale until, fail-safe until: µs of Redis time |
@@ -16,21 +16,39 @@
 //! | 56 | 8 | schema fingerprint |
 //! | 64 | 16 | key hash |
 //! | 80 | | per tag: length (2), text, generation (8) |
-//! | | | payload |
+//! | | | payload, as it is stored |
 //! | end − 8 | 8 | xxh3-64 of everything before it |
 //!
+//! A payload that is sealed is stored as the id of the key (1), nonce (24), what was encrypted, and its tag (16). A payload
+//! that is compressed is one zstd frame that says its content's size. One that is both was compressed first.
+//!
 //! Reading goes from cheap to dear and from outer to inner, so that each failure has one name; all of them are counted
-//! misses. The offsets of a released version never change: `wire/v1.hex` must decode for ever.
+//! misses. The offsets of a released version never change: `wire/v1*.hex` must decode for ever.
 
+#[cfg(feature = "zstd")]
+mod compress;
+mod error;
+#[cfg(any(not(feature = "zstd"), not(feature = "aead")))]
+mod null;
+mod pack;
+#[cfg(feature = "aead")]
+mod seal;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, fmt};
+use std::borrow::Cow;
 
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{codec::Codec, schema::Fingerprint};
+#[cfg(feature = "zstd")]
+pub(crate) use self::compress::Compression;
+#[cfg(feature = "aead")]
+pub use self::seal::Encryption;
+#[cfg(feature = "aead")]
+pub(crate) use self::seal::Sealing;
+pub(crate) use self::{error::WireError, pack::Packing};
+use crate::{codec::Codec, key::Key, schema::Fingerprint};
 
 /// An entry has at most this many tags.
 pub(crate) const MAX_TAGS: usize = 32;
@@ -73,84 +91,55 @@ pub(crate) enum PayloadKind {
     Failure,
 }
 
-/// What a reader knows of the entry that it asked for.
+/// What both sides know of an entry: who writes it, and who asks for it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expect {
-    pub(crate) codec: Codec,
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) key_hash: u128,
-}
-
-/// Why bytes are not the envelope asked for, or why one cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum WireError {
-    /// Fewer bytes than any envelope has.
-    TooShort,
-    /// Something else is stored under this name.
-    Magic,
-    /// Written by a version of this crate with another layout.
-    WireVersion,
-    /// Written by another codec.
-    Codec,
-    /// A flag that this version does not know.
-    Flags,
-    /// A value of another type, or of another version of it.
-    Fingerprint,
-    /// The value of another key.
-    Key,
-    /// Bytes were changed or lost.
-    Checksum,
-    /// The checksum holds and the contents still make no sense.
-    Malformed,
-    /// Writing: more than 32 tags.
-    TooManyTags,
-    /// Writing: a tag over 64 KiB or a payload over 4 GiB.
-    TooLarge,
+pub(crate) struct Expect<'a> {
+    codec: Codec,
+    fingerprint: Fingerprint,
+    key: &'a Key,
+    key_hash: u128,
+    packing: &'a Packing,
 }
 
 /// The envelope of `payload`.
 ///
 /// # Errors
-/// [`WireError::TooManyTags`] or [`WireError::TooLarge`]: leaving a tag out instead would make the entry deaf to it.
-pub(crate) fn encode(
-    header: &Header<'_>,
-    codec: Codec,
-    fingerprint: Fingerprint,
-    key_hash: u128,
-    payload: &[u8],
-) -> Result<Vec<u8>, WireError> {
+/// [`WireError::TooManyTags`] or [`WireError::TooLarge`]: leaving a tag out instead would make the entry deaf to it. Where
+/// payloads are encrypted, `NoRandom`.
+pub(crate) fn encode(header: &Header<'_>, expect: Expect<'_>, payload: &[u8]) -> Result<Vec<u8>, WireError> {
     let tag_count = u8::try_from(header.tags.len()).ok().filter(|&count| usize::from(count) <= MAX_TAGS);
     let tag_count = tag_count.ok_or(WireError::TooManyTags)?;
-    let payload_bytes = u32::try_from(payload.len()).map_err(|_| WireError::TooLarge)?;
+    let packed = expect.packing.pack(payload);
+    let payload_bytes = u32::try_from(packed.stored_bytes()).map_err(|_| WireError::TooLarge)?;
     let tag_bytes: usize = header.tags.iter().map(|(text, _)| 2 + text.len() + 8).sum();
 
-    let mut out = Vec::with_capacity(HEADER_BYTES + tag_bytes + payload.len() + CHECKSUM_BYTES);
+    let mut out = Vec::with_capacity(HEADER_BYTES + tag_bytes + packed.stored_bytes() + CHECKSUM_BYTES);
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[WIRE_VERSION, codec.id(), header.kind.bits(), tag_count]);
+    out.extend_from_slice(&[WIRE_VERSION, expect.codec.id(), header.kind.bits() | packed.flags(), tag_count]);
     for number in [header.version, header.created, header.fresh_until, header.stale_until, header.fail_safe_until] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.extend_from_slice(&header.load_micros.to_le_bytes());
     out.extend_from_slice(&payload_bytes.to_le_bytes());
-    out.extend_from_slice(&fingerprint.get().to_le_bytes());
-    out.extend_from_slice(&key_hash.to_le_bytes());
+    out.extend_from_slice(&expect.fingerprint.get().to_le_bytes());
+    out.extend_from_slice(&expect.key_hash.to_le_bytes());
     for (text, generation) in &header.tags {
         let text_bytes = u16::try_from(text.len()).map_err(|_| WireError::TooLarge)?;
         out.extend_from_slice(&text_bytes.to_le_bytes());
         out.extend_from_slice(text.as_bytes());
         out.extend_from_slice(&generation.to_le_bytes());
     }
-    out.extend_from_slice(payload);
+    packed.append_to(&mut out, expect.key)?;
     let checksum = xxh3_64(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     Ok(out)
 }
 
-/// The header and payload in `bytes`, if they are what the reader expects. Tags and payload are borrowed.
+/// The header and payload in `bytes`, if they are what the reader expects. Borrowed, but for a payload that was packed.
 ///
 /// # Errors
 /// The first check that fails, from outer to inner. All are misses.
-pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<(Header<'_>, &[u8]), WireError> {
+pub(crate) fn decode<'b>(bytes: &'b [u8], expect: Expect<'_>) -> Result<(Header<'b>, Cow<'b, [u8]>), WireError> {
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(WireError::TooShort)?;
     if body.len() < HEADER_BYTES {
         return Err(WireError::TooShort);
@@ -167,7 +156,8 @@ pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<(Header<'_>, &[u8])
     check(magic == MAGIC, WireError::Magic)?;
     check(wire_version == WIRE_VERSION, WireError::WireVersion)?;
     check(codec == expect.codec.id(), WireError::Codec)?;
-    let kind = PayloadKind::from_bits(flags).ok_or(WireError::Flags)?;
+    let kind = PayloadKind::from_bits(flags & KIND_BITS).ok_or(WireError::Flags)?;
+    expect.packing.accept(flags & !KIND_BITS)?;
     check(fingerprint == expect.fingerprint.get(), WireError::Fingerprint)?;
     check(key_hash == expect.key_hash, WireError::Key)?;
     check(u64::from_le_bytes(*checksum) == xxh3_64(body), WireError::Checksum)?;
@@ -180,8 +170,10 @@ pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<(Header<'_>, &[u8])
         let text = std::str::from_utf8(text).map_err(|_| WireError::Malformed)?;
         tags.push((text, rest.u64()?));
     }
-    let payload = rest.0;
-    check(u32::try_from(payload.len()) == Ok(payload_bytes), WireError::Malformed)?;
+    let stored = rest.0;
+    check(u32::try_from(stored.len()) == Ok(payload_bytes), WireError::Malformed)?;
+    let before = &body[..body.len() - stored.len()];
+    let payload = expect.packing.unpack(flags & !KIND_BITS, before, stored, expect.key)?;
     check(kind != PayloadKind::Nothing || payload.is_empty(), WireError::Malformed)?;
     let header = Header { version, created, fresh_until, stale_until, fail_safe_until, load_micros, kind, tags };
     Ok((header, payload))
@@ -193,6 +185,14 @@ fn check(holds: bool, error: WireError) -> Result<(), WireError> {
 
 /// What has not been read yet.
 struct Reader<'a>(&'a [u8]);
+
+// === impl Expect ===
+
+impl<'a> Expect<'a> {
+    pub(crate) fn of(codec: Codec, fingerprint: Fingerprint, key: &'a Key, packing: &'a Packing) -> Self {
+        Self { codec, fingerprint, key, key_hash: key.wire_hash(), packing }
+    }
+}
 
 // === impl Reader ===
 
@@ -226,10 +226,7 @@ impl PayloadKind {
     }
 
     const fn from_bits(flags: u8) -> Option<Self> {
-        if flags & !KIND_BITS != 0 {
-            return None;
-        }
-        match flags & KIND_BITS {
+        match flags {
             0 => Some(Self::Value),
             1 => Some(Self::Nothing),
             2 => Some(Self::Failure),
@@ -237,45 +234,3 @@ impl PayloadKind {
         }
     }
 }
-
-// === impl WireError ===
-
-impl WireError {
-    /// One word, the same in logs, metrics and headers.
-    #[must_use]
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::TooShort => "too_short",
-            Self::Magic => "magic",
-            Self::WireVersion => "wire_version",
-            Self::Codec => "codec",
-            Self::Flags => "flags",
-            Self::Fingerprint => "fingerprint",
-            Self::Key => "key",
-            Self::Checksum => "checksum",
-            Self::Malformed => "malformed",
-            Self::TooManyTags => "too_many_tags",
-            Self::TooLarge => "too_large",
-        }
-    }
-}
-
-impl fmt::Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooShort => "fewer bytes than any envelope has",
-            Self::Magic => "the bytes are not an envelope of this cache",
-            Self::WireVersion => "the envelope has another layout than this version reads",
-            Self::Codec => "the payload was written by another codec",
-            Self::Flags => "the envelope carries a flag that this version does not know",
-            Self::Fingerprint => "the payload is of another type, or of another version of it",
-            Self::Key => "the payload belongs to another key",
-            Self::Checksum => "the checksum does not match: bytes were changed or lost",
-            Self::Malformed => "the envelope contradicts itself",
-            Self::TooManyTags => "an entry has at most 32 tags",
-            Self::TooLarge => "a tag or the payload is longer than an envelope can say",
-        })
-    }
-}
-
-impl Error for WireError {}

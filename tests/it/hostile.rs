@@ -2,6 +2,7 @@
 //! a panic, never a wrong value; and the next write mends it.
 
 mod keys;
+mod packed;
 mod payloads;
 mod records;
 mod server;
@@ -18,7 +19,7 @@ use crate::support::{Origin, Product, key};
 const SOON: Duration = Duration::from_secs(20);
 
 /// Somebody with a connection and no manners.
-struct Hand(MultiplexedConnection);
+pub(crate) struct Hand(MultiplexedConnection);
 
 /// What is put where a record was: the command without the name, which comes second.
 type Poison = [&'static str];
@@ -30,7 +31,7 @@ const OTHER_KINDS: [&Poison; 5] =
 // === impl Hand ===
 
 impl Hand {
-    async fn on(redis: &RedisServer) -> Self {
+    pub(crate) async fn on(redis: &RedisServer) -> Self {
         Self(redis.connection().await)
     }
 
@@ -40,7 +41,7 @@ impl Hand {
         command.query_async(&mut self.0).await.unwrap()
     }
 
-    async fn get(&mut self, name: &str) -> Vec<u8> {
+    pub(crate) async fn get(&mut self, name: &str) -> Vec<u8> {
         self.run(&["GET", name]).await
     }
 
@@ -68,7 +69,7 @@ impl Hand {
     }
 
     /// The name of the one payload of a key, once it is there.
-    async fn payload_of(&mut self, cache: &Cache, key: &Key) -> String {
+    pub(crate) async fn payload_of(&mut self, cache: &Cache, key: &Key) -> String {
         eventually(SOON, async || self.payloads_of(cache, key).await.pop()).await
     }
 }

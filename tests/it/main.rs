@@ -4,6 +4,7 @@
 
 mod attributes;
 mod cluster;
+mod codecs;
 mod coherence;
 mod connections;
 mod fixtures;

@@ -1,6 +1,6 @@
 //! Asking L2: what is read before the first command, the read, the revalidation, and the capture before a load.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{Call, Inner, scopes::ScopeState};
 use crate::{
@@ -205,7 +205,7 @@ impl Inner {
         }
         let Some(held) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
         let meta = self.meta_of_read(call, &header, scope, watch);
-        let Some(entry) = self.decode(call, &header, payload, meta) else {
+        let Some(entry) = self.decode(call, &header, &payload, meta) else {
             undecodable("codec");
             return Ok(None);
         };
@@ -217,9 +217,9 @@ impl Inner {
         &self,
         call: &Call<T, E>,
         payload: &'a [u8],
-    ) -> Result<(Header<'a>, &'a [u8]), &'static str> {
+    ) -> Result<(Header<'a>, Cow<'a, [u8]>), &'static str> {
         let fingerprint = (call.ops.fingerprint)(self.codec, call.rev).map_err(|_| "fingerprint")?;
-        let expect = Expect { codec: self.codec, fingerprint, key_hash: call.key.wire_hash() };
+        let expect = Expect::of(self.codec, fingerprint, &call.key, &self.packing);
         wire::decode(payload, expect).map_err(wire::WireError::as_str)
     }
 

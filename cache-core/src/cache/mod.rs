@@ -55,6 +55,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{LocalTier, Record, RemoteTier},
+    wire::Packing,
 };
 
 /// Values that may be on their way to Redis at once; what comes on top is not stored there, and counted.
@@ -73,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) tasks: Tasks,
     pub(crate) policies: PolicyTree,
     pub(crate) codec: Codec,
+    pub(crate) packing: Packing,
     pub(crate) budget: Duration,
     pub(crate) on_l2_error: OnL2Error,
     pub(crate) outage_ttl: Duration,
@@ -98,6 +100,7 @@ pub(crate) struct Inner {
     refreshes: Arc<Refreshes>,
     warm_ups: Arc<WarmUps>,
     codec: Codec,
+    packing: Packing,
     budget: Duration,
     on_l2_error: OnL2Error,
     outage_ttl: Duration,
@@ -173,6 +176,7 @@ impl Cache {
             refreshes: Arc::new(Refreshes::new()),
             warm_ups: Arc::new(WarmUps::new()),
             codec: parts.codec,
+            packing: parts.packing,
             budget: parts.budget,
             on_l2_error: parts.on_l2_error,
             outage_ttl: parts.outage_ttl,

@@ -23,7 +23,7 @@ use crate::{
     tag::TagId,
     tier::{Change, Op, Record, Reply},
     value::ValueOps,
-    wire::{self, Header, PayloadKind},
+    wire::{self, Expect, Header, PayloadKind},
 };
 
 /// Tags that an entry may have.
@@ -226,7 +226,8 @@ impl Inner {
             kind,
             tags: names.iter().map(String::as_str).zip(held.iter().map(|(_, generation)| *generation)).collect(),
         };
-        let sealed = wire::encode(&header, self.codec, fingerprint, key.wire_hash(), &payload)
+        let expect = Expect::of(self.codec, fingerprint, key, &self.packing);
+        let sealed = wire::encode(&header, expect, &payload)
             .map_err(|error| Error::caused(ErrorKind::Codec, "envelope", format!("scope `{scope}`: {error}"), error))?;
         Ok((fingerprint, sealed))
     }

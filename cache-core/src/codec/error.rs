@@ -83,22 +83,30 @@ impl fmt::Display for CodecError {
             Self::TooDeep => write!(f, "the value nests {MAX_DEPTH} levels deep or more"),
             Self::TooMany => f.write_str("the value has more elements than its bytes can hold"),
             Self::Trailing { codec } => write!(f, "bytes are left over after the {} value", codec.as_str()),
-            Self::Unsupported { codec: Codec::Bincode, .. } => f.write_str(
-                "bincode cannot hold this type (flatten, untagged, an internal tag, a skipped field, or a value that asks for \
-                 any type): use Codec::Json for this type",
-            ),
-            Self::Unsupported { codec: Codec::Json, .. } => {
-                f.write_str("JSON cannot tell this value from another one: use Codec::Bincode for this type")
+            Self::Unsupported { codec, .. } if codec.is_self_describing() => {
+                write!(
+                    f,
+                    "{} cannot tell this value from another one: use Codec::Bincode for this type",
+                    codec.as_str()
+                )
             }
+            Self::Unsupported { codec, .. } => write!(
+                f,
+                "{} cannot hold this type (flatten, untagged, an internal tag, a skipped field, or a value that asks for any \
+                 type): use Codec::Json for this type, or Codec::MessagePack",
+                codec.as_str()
+            ),
             Self::Malformed { codec, .. } => write!(f, "the bytes are not {} of this type", codec.as_str()),
             Self::Refused { codec, .. } => write!(f, "the value could not be written as {}", codec.as_str()),
-            Self::RoundTrip { codec: Codec::Bincode, .. } => f.write_str(
-                "the type does not read back from bincode what it wrote, as happens with fields skipped on one side only: use \
-                 Codec::Json for this type",
-            ),
-            Self::RoundTrip { codec, .. } => {
+            Self::RoundTrip { codec, .. } if codec.is_self_describing() => {
                 write!(f, "the type does not read back from {} what it wrote: try another Codec", codec.as_str())
             }
+            Self::RoundTrip { codec, .. } => write!(
+                f,
+                "the type does not read back from {} what it wrote, as happens with fields skipped on one side only: use \
+                 Codec::Json for this type, or Codec::MessagePack",
+                codec.as_str()
+            ),
         }
     }
 }

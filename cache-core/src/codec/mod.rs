@@ -1,8 +1,9 @@
-//! How a value becomes bytes for the remote tier, and how it comes back: bincode by default, JSON by choice.
+//! How a value becomes bytes for the remote tier, and how it comes back: bincode by default, JSON, postcard or MessagePack by
+//! choice.
 //!
 //! Every codec runs inside a guard (depth, elements, bytes), because no codec of ours survives hostile input by itself, and
-//! a value that could not be read back is refused when it is written. Choose [`Codec::Json`] for types that only a
-//! self-describing format can read: `flatten`, `untagged`, internally tagged enums, `skip_serializing_if`,
+//! a value that could not be read back is refused when it is written. Choose [`Codec::Json`] or `Codec::MessagePack` for types
+//! that only a self-describing format can read: `flatten`, `untagged`, internally tagged enums, `skip_serializing_if`,
 //! `serde_json::Value`.
 //!
 //! What can go wrong is a `CodecError`: on reading a counted miss, on writing a value that is served but not stored.
@@ -11,6 +12,10 @@ mod bincode;
 mod error;
 mod guard;
 mod json;
+#[cfg(feature = "messagepack")]
+mod message_pack;
+#[cfg(feature = "postcard")]
+mod postcard;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +39,14 @@ pub enum Codec {
     Bincode,
     /// JSON: larger and slower; reads every serde type, and people can read it in `redis-cli`.
     Json,
+    /// postcard 1: for the same types as bincode and about as small, in a format that has a specification. Feature `postcard`.
+    #[cfg(feature = "postcard")]
+    Postcard,
+    /// MessagePack: for the same types as JSON, smaller; people cannot read it, programs in most languages can. Structs are
+    /// maps from the names of their fields, enums from the name of their variant, and what has a form for people (a UUID, an
+    /// address) is text. Holds numbers that are not finite. Feature `messagepack`.
+    #[cfg(feature = "messagepack")]
+    MessagePack,
 }
 
 /// What a codec reports when it fails and the guard did not.
@@ -55,21 +68,40 @@ enum Kind {
 // === impl Codec ===
 
 impl Codec {
+    /// Every codec of this build.
+    #[cfg(test)]
+    pub(crate) const ALL: &[Self] = &[
+        Self::Bincode,
+        Self::Json,
+        #[cfg(feature = "postcard")]
+        Self::Postcard,
+        #[cfg(feature = "messagepack")]
+        Self::MessagePack,
+    ];
+
     /// The codec's number in the envelope; never used twice.
     #[must_use]
     pub const fn id(self) -> u8 {
         match self {
             Self::Bincode => 1,
             Self::Json => 2,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => 3,
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => 4,
         }
     }
 
-    /// The codec that an envelope names.
+    /// The codec that an envelope names; `None` for one that this build does not have.
     #[must_use]
     pub const fn from_id(id: u8) -> Option<Self> {
         match id {
             1 => Some(Self::Bincode),
             2 => Some(Self::Json),
+            #[cfg(feature = "postcard")]
+            3 => Some(Self::Postcard),
+            #[cfg(feature = "messagepack")]
+            4 => Some(Self::MessagePack),
             _ => None,
         }
     }
@@ -80,12 +112,34 @@ impl Codec {
         match self {
             Self::Bincode => "bincode",
             Self::Json => "json",
+            #[cfg(feature = "postcard")]
+            Self::Postcard => "postcard",
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => "messagepack",
         }
     }
 
     /// Whether the bytes say what they hold, so that a type may ask for "anything" or leave fields out.
     pub(crate) const fn is_self_describing(self) -> bool {
-        matches!(self, Self::Json)
+        match self {
+            Self::Json => true,
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => true,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => false,
+            Self::Bincode => false,
+        }
+    }
+
+    const fn rules(self) -> Rules {
+        match self {
+            Self::Json => Rules::TEXT,
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => Rules::NAMED,
+            #[cfg(feature = "postcard")]
+            Self::Postcard => Rules::POSITIONAL,
+            Self::Bincode => Rules::POSITIONAL,
+        }
     }
 
     /// The bytes of `value`, at most `max_bytes` (and [`MAX_PAYLOAD_BYTES`]) of them.
@@ -94,12 +148,15 @@ impl Codec {
     /// The value is too large, nests too deep, or cannot be written in this format so that it reads back the same.
     pub(crate) fn encode<T: Serialize + ?Sized>(self, value: &T, max_bytes: usize) -> Result<Vec<u8>, CodecError> {
         let max_bytes = max_bytes.min(MAX_PAYLOAD_BYTES);
-        let rules = if self.is_self_describing() { Rules::TEXT } else { Rules::POSITIONAL };
-        let limits = Limits::for_encode(max_bytes, rules);
+        let limits = Limits::for_encode(max_bytes, self.rules());
         let mut out = Capped::new(max_bytes);
         let result = match self {
             Self::Bincode => bincode::encode(value, &limits, &mut out),
             Self::Json => json::encode(value, &limits, &mut out),
+            #[cfg(feature = "postcard")]
+            Self::Postcard => postcard::encode(value, &limits, &mut out),
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => message_pack::encode(value, &limits, &mut out),
         };
         // Asked first, and also when all seems well: a type may have swallowed the error.
         if out.is_full() {
@@ -130,6 +187,10 @@ impl Codec {
         let result = match self {
             Self::Bincode => bincode::decode(bytes, &limits),
             Self::Json => json::decode(bytes, &limits),
+            #[cfg(feature = "postcard")]
+            Self::Postcard => postcard::decode(bytes, &limits),
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => message_pack::decode(bytes, &limits),
         };
         match (result, limits.tripped()) {
             // An untagged enum may have tried a variant that was too deep and taken the next.

@@ -140,13 +140,13 @@ impl fmt::Display for SchemaError {
         match self {
             Self::NeedsJson { type_name } => write!(
                 f,
-                "`{type_name}` holds a flatten, an untagged or internally tagged enum, or a value of any type, which bincode \
-                 cannot read back: use Codec::Json for this type"
+                "`{type_name}` holds a flatten, an untagged or internally tagged enum, or a value of any type, which a \
+                 format without names cannot read back: use Codec::Json for this type, or Codec::MessagePack"
             ),
             Self::Unknown { type_name } => write!(
                 f,
                 "the shape of `{type_name}` could not be found to the end, so a change of it could go unnoticed: give it a \
-                 `rev` and raise it with every change, or use Codec::Json for this type"
+                 `rev` and raise it with every change, or use Codec::Json or Codec::MessagePack for this type"
             ),
         }
     }

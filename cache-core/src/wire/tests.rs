@@ -1,13 +1,30 @@
+#[cfg(any(feature = "zstd", feature = "aead"))]
+mod packed;
+
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use smallvec::smallvec;
 
 use super::*;
 
-const EXPECT: Expect = Expect {
-    codec: Codec::Bincode,
-    fingerprint: Fingerprint::of(0x0123_4567_89ab_cdef),
-    key_hash: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
-};
+static KEY: LazyLock<Key> = LazyLock::new(|| Key::new("product").arg(7_u64));
+static AS_IS: LazyLock<Packing> = LazyLock::new(Packing::default);
+
+fn expect<'a>() -> Expect<'a> {
+    Expect {
+        codec: Codec::Bincode,
+        fingerprint: Fingerprint::of(0x0123_4567_89ab_cdef),
+        key: &KEY,
+        // No key's own, and in the released bytes.
+        key_hash: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
+        packing: &AS_IS,
+    }
+}
+
+fn borrowed<'a>(header: Header<'a>, payload: &'a [u8]) -> (Header<'a>, Cow<'a, [u8]>) {
+    (header, Cow::Borrowed(payload))
+}
 
 fn sample<'a>() -> Header<'a> {
     Header {
@@ -23,7 +40,7 @@ fn sample<'a>() -> Header<'a> {
 }
 
 fn write(header: &Header<'_>, payload: &[u8]) -> Vec<u8> {
-    encode(header, EXPECT.codec, EXPECT.fingerprint, EXPECT.key_hash, payload).unwrap()
+    encode(header, expect(), payload).unwrap()
 }
 
 /// Puts the right checksum under bytes that were changed on purpose.
@@ -54,7 +71,7 @@ fn unhex(text: &str) -> Vec<u8> {
 #[test]
 fn wire_version_1_decodes_for_ever() {
     let golden = unhex(include_str!("v1.hex"));
-    assert_eq!(decode(&golden, EXPECT), Ok((sample(), &b"payload"[..])));
+    assert_eq!(decode(&golden, expect()), Ok(borrowed(sample(), b"payload")));
 }
 
 #[test]
@@ -82,14 +99,14 @@ proptest! {
     #[test]
     fn envelope_written_reads_back_equal(parts in parts(), key_hash in any::<u128>()) {
         let payload = if parts.2 == PayloadKind::Nothing { &[] } else { &parts.4[..] };
-        let bytes = encode(&header(&parts), Codec::Json, EXPECT.fingerprint, key_hash, payload).unwrap();
-        let read = decode(&bytes, Expect { codec: Codec::Json, key_hash, ..EXPECT });
-        prop_assert_eq!(read, Ok((header(&parts), payload)));
+        let expect = Expect { codec: Codec::Json, key_hash, ..expect() };
+        let bytes = encode(&header(&parts), expect, payload).unwrap();
+        prop_assert_eq!(decode(&bytes, expect), Ok(borrowed(header(&parts), payload)));
     }
 
     #[test]
     fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(decode(&bytes, EXPECT).is_err());
+        prop_assert!(decode(&bytes, expect()).is_err());
     }
 
     /// Behind a valid checksum: what a hostile writer could place. Whatever is read stays within the bytes.
@@ -99,7 +116,7 @@ proptest! {
         for (byte, new) in bytes.iter_mut().skip(at).zip(&change) {
             *byte = *new;
         }
-        let _ = decode(&signed(bytes), EXPECT);
+        let _ = decode(&signed(bytes), expect());
     }
 }
 
@@ -110,7 +127,7 @@ fn empty_parts_read_back_equal() {
     }
     let bytes = write(&empty(), b"");
     assert_eq!(bytes.len(), HEADER_BYTES + CHECKSUM_BYTES);
-    assert_eq!(decode(&bytes, EXPECT), Ok((empty(), &b""[..])));
+    assert_eq!(decode(&bytes, expect()), Ok(borrowed(empty(), b"")));
 }
 
 // === Refusals ===
@@ -119,11 +136,11 @@ fn empty_parts_read_back_equal() {
 fn every_truncation_is_refused() {
     let bytes = write(&sample(), b"payload");
     for end in 0..bytes.len() {
-        let error = decode(&bytes[..end], EXPECT).unwrap_err();
+        let error = decode(&bytes[..end], expect()).unwrap_err();
         let short = end < HEADER_BYTES + CHECKSUM_BYTES;
         assert_eq!(error, if short { WireError::TooShort } else { WireError::Checksum }, "cut at {end}");
     }
-    assert_eq!(decode(&[&bytes[..], b"x"].concat(), EXPECT), Err(WireError::Checksum));
+    assert_eq!(decode(&[&bytes[..], b"x"].concat(), expect()), Err(WireError::Checksum));
 }
 
 #[test]
@@ -132,12 +149,16 @@ fn every_flipped_bit_is_refused() {
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let error = decode(&flipped, EXPECT).unwrap_err();
+        let error = decode(&flipped, expect()).unwrap_err();
         let named = match bit / 8 {
             0..4 => WireError::Magic,
             4 => WireError::WireVersion,
             5 => WireError::Codec,
             6 if matches!(bit % 8, 0 | 1) => WireError::Checksum,
+            #[cfg(feature = "zstd")]
+            6 if bit % 8 == 2 => WireError::Checksum,
+            #[cfg(feature = "aead")]
+            6 if bit % 8 == 3 => WireError::Sealed,
             6 => WireError::Flags,
             56..64 => WireError::Fingerprint,
             64..80 => WireError::Key,
@@ -164,7 +185,7 @@ fn first_difference_from_outside_in_is_named() {
         all_wrong[at] ^= 0x80;
     }
     for (at, error) in layers {
-        assert_eq!(decode(&all_wrong, EXPECT), Err(error));
+        assert_eq!(decode(&all_wrong, expect()), Err(error));
         all_wrong[at] ^= 0x80;
     }
     assert_eq!(all_wrong, bytes);
@@ -173,10 +194,10 @@ fn first_difference_from_outside_in_is_named() {
 #[test]
 fn another_reader_is_refused_by_name() {
     let bytes = write(&sample(), b"payload");
-    let refusal = |expect| decode(&bytes, expect).unwrap_err().as_str();
-    assert_eq!(refusal(Expect { codec: Codec::Json, ..EXPECT }), "codec");
-    assert_eq!(refusal(Expect { fingerprint: Fingerprint::of(1), ..EXPECT }), "fingerprint");
-    assert_eq!(refusal(Expect { key_hash: EXPECT.key_hash + 1, ..EXPECT }), "key");
+    let refusal = |expect: Expect<'_>| decode(&bytes, expect).unwrap_err().as_str();
+    assert_eq!(refusal(Expect { codec: Codec::Json, ..expect() }), "codec");
+    assert_eq!(refusal(Expect { fingerprint: Fingerprint::of(1), ..expect() }), "fingerprint");
+    assert_eq!(refusal(Expect { key_hash: 1, ..expect() }), "key");
 }
 
 #[test]
@@ -185,7 +206,7 @@ fn contradictions_behind_a_valid_checksum_are_malformed() {
     let with = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;
-        decode(&signed(bytes), EXPECT).map(drop)
+        decode(&signed(bytes), expect()).map(drop)
     };
     assert_eq!(with(7, 32), Err(WireError::Malformed), "more tags than there are bytes");
     assert_eq!(with(7, 1), Err(WireError::Malformed), "a tag left in the payload");
@@ -194,22 +215,30 @@ fn contradictions_behind_a_valid_checksum_are_malformed() {
     assert_eq!(with(82, 0xff), Err(WireError::Malformed), "a tag that is no text");
     assert_eq!(with(6, 1), Err(WireError::Malformed), "nothing, with a payload");
     assert_eq!(with(6, 3), Err(WireError::Flags), "a kind that is not known");
+    #[cfg(feature = "zstd")]
+    assert_eq!(with(6, 4), Err(WireError::Compression), "not compressed at all");
+    #[cfg(not(feature = "zstd"))]
     assert_eq!(with(6, 4), Err(WireError::Flags));
+    #[cfg(feature = "aead")]
+    assert_eq!(with(6, 8), Err(WireError::Sealed));
+    #[cfg(not(feature = "aead"))]
+    assert_eq!(with(6, 8), Err(WireError::Flags));
+    assert_eq!(with(6, 16), Err(WireError::Flags));
     assert_eq!(with(6, 2), Ok(()), "a failure has a payload");
 
     let mut crowded = write(&Header { tags: smallvec![("a", 1); MAX_TAGS], ..sample() }, b"");
-    assert!(decode(&crowded, EXPECT).is_ok());
+    assert!(decode(&crowded, expect()).is_ok());
     // One tag more, and all of it there: its text is empty.
     crowded.splice(HEADER_BYTES..HEADER_BYTES, [0; 10]);
     crowded[7] += 1;
-    assert_eq!(decode(&signed(crowded), EXPECT), Err(WireError::Malformed), "too many tags");
+    assert_eq!(decode(&signed(crowded), expect()), Err(WireError::Malformed), "too many tags");
 }
 
 #[test]
 fn what_does_not_fit_is_not_written() {
     let refusal = |tags| {
         let header = Header { tags, ..sample() };
-        encode(&header, EXPECT.codec, EXPECT.fingerprint, EXPECT.key_hash, b"").map(drop)
+        encode(&header, expect(), b"").map(drop)
     };
     let long = "x".repeat(70_000);
     assert_eq!(refusal(smallvec![("a", 1); 33]), Err(WireError::TooManyTags));

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, convert::Infallible, fmt::Debug};
 
-use cache_core::{Cache, Key, Outcome, Tier};
+use cache_core::{Cache, Codec, Key, Outcome, Tier};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
 use tests::fixtures::{RedisServer, eventually};
 
 use super::{Hand, OTHER_KINDS, SOON, found, stored};
-use crate::support::{Origin, Product, key, node, product};
+use crate::support::{Origin, Product, built, key, node, product, settings};
 
 /// A product's fields under another name: bincode would read one as the other without a word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +172,7 @@ enum Written {
     Honestly,
     /// A length, and nothing after it.
     Length(u64),
-    /// So many bytes of 1: `Some(Some(Some(..` to bincode.
+    /// So many bytes of 1: `Some(Some(Some(..` to bincode and postcard.
     Levels(usize),
 }
 
@@ -223,8 +223,16 @@ where
 
 #[tokio::test]
 async fn codec_bomb_under_a_right_checksum_is_a_counted_miss() {
+    for codec in [Codec::Bincode, Codec::Postcard] {
+        codec_bombs(codec).await;
+    }
+}
+
+/// Both write a number where a length stands as they write a length.
+async fn codec_bombs(codec: Codec) {
     let redis = RedisServer::start().await;
-    let (writer, reader, third) = (node(&redis).await, node(&redis).await, node(&redis).await);
+    let node = async || built(settings(redis.url()).codec(codec).ensure_notifications()).await;
+    let (writer, reader, third) = (node().await, node().await, node().await);
     let nodes = [&writer, &reader, &third];
     for length in [1 << 20, 1 << 40, u64::MAX] {
         goes_off::<Vec<u8>>(nodes, "bytes", Written::Length(length)).await;

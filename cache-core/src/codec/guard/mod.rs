@@ -35,8 +35,10 @@ pub(super) struct Limits {
 pub(super) struct Rules {
     /// Fields are found by position: none may be left out.
     fixed_fields: bool,
-    /// `None`, units and numbers that are not finite all become `null`.
+    /// `None` and units all become one `null`.
     one_null: bool,
+    /// So do numbers that are not finite.
+    finite_only: bool,
 }
 
 /// Which limit or rule stopped it.
@@ -78,7 +80,7 @@ pub(super) struct Capped {
 
 impl Limits {
     pub(super) fn for_decode(bytes: usize) -> Self {
-        Self::new(bytes, Rules { fixed_fields: false, one_null: false })
+        Self::new(bytes, Rules::NONE)
     }
 
     pub(super) fn for_encode(max_bytes: usize, rules: Rules) -> Self {
@@ -162,10 +164,15 @@ impl Drop for Level<'_> {
 // === impl Rules, Trip ===
 
 impl Rules {
+    /// Nothing is refused: for reading.
+    const NONE: Self = Self { fixed_fields: false, one_null: false, finite_only: false };
     /// A format that finds fields by position, and has a byte for everything.
-    pub(super) const POSITIONAL: Self = Self { fixed_fields: true, one_null: false };
+    pub(super) const POSITIONAL: Self = Self { fixed_fields: true, ..Self::NONE };
+    /// MessagePack.
+    #[cfg(feature = "messagepack")]
+    pub(super) const NAMED: Self = Self { one_null: true, ..Self::NONE };
     /// JSON.
-    pub(super) const TEXT: Self = Self { fixed_fields: false, one_null: true };
+    pub(super) const TEXT: Self = Self { one_null: true, finite_only: true, ..Self::NONE };
 }
 
 impl Trip {

@@ -53,7 +53,7 @@ impl<'l, S: Serializer> Guarded<'l, S> {
     }
 
     fn finite(self, is_finite: bool) -> Result<S, S::Error> {
-        if !is_finite && self.limits.rules.one_null {
+        if !is_finite && self.limits.rules.finite_only {
             return Err(refuse(self.limits.trip(Trip::NotFinite)));
         }
         Ok(self.something())

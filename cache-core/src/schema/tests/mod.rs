@@ -115,6 +115,10 @@ fn change_of_shape_changes_fingerprint() {
         ("inner renamed", of::<inner_renamed::Product>()),
         ("renamed", of::<renamed::Article>()),
         ("json", find::<base::Product>(Codec::Json, 0).unwrap()),
+        #[cfg(feature = "postcard")]
+        ("postcard", find::<base::Product>(Codec::Postcard, 0).unwrap()),
+        #[cfg(feature = "messagepack")]
+        ("messagepack", find::<base::Product>(Codec::MessagePack, 0).unwrap()),
         ("rev", find::<base::Product>(Codec::Bincode, 1).unwrap()),
     ];
     let distinct: HashSet<Fingerprint> = all.iter().map(|&(_, fingerprint)| fingerprint).collect();
@@ -172,6 +176,10 @@ fn fingerprints_are_the_same_in_every_build() {
         (find::<String>(Codec::Bincode, 0), "cbaebb60b699ff05"),
         (find::<base::Product>(Codec::Bincode, 0), "8b8c09d82db956a9"),
         (find::<base::Product>(Codec::Json, 0), "32f1210bc66c9088"),
+        #[cfg(feature = "postcard")]
+        (find::<base::Product>(Codec::Postcard, 0), "836dde7aa8eee27d"),
+        #[cfg(feature = "messagepack")]
+        (find::<base::Product>(Codec::MessagePack, 0), "bb5ddb71593627ba"),
         (find::<base::Product>(Codec::Bincode, 7), "a881c6f00cdb4a47"),
         (find::<hard::Expression>(Codec::Bincode, 0), "cbb5c36cdd67a850"),
         (find::<one_of_each::All>(Codec::Bincode, 0), "57fb8c267928a9f6"),

@@ -22,6 +22,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{BoxFuture, Change, ChangeListener, LocalTier, NullRemote, Op, PrimaryId, Record, RemoteTier, Reply},
+    wire::Packing,
 };
 
 const BOUND: Duration = Duration::from_secs(1);
@@ -209,6 +210,7 @@ impl Node {
             tasks: Tasks::new(),
             policies: PolicyTree::default(),
             codec: Codec::default(),
+            packing: Packing::default(),
             budget: BOUND,
             on_l2_error: OnL2Error::Queue,
             outage_ttl: Duration::ZERO,

@@ -167,7 +167,7 @@ impl Copy {
 
     /// `cargo test` of the guard's tests in the copy, under `wrapper`.
     fn cargo(&self, wrapper: &[&str], guard: &Guard, arguments: &[&str]) -> Command {
-        let target = if guard.package == "tests" { ["--test", "it"].as_slice() } else { &["--lib"] };
+        let target = if guard.package == "tests" { ["--test", "it"].as_slice() } else { &["--lib", "--all-features"] };
         let words: Vec<_> =
             [wrapper, &[env!("CARGO"), "test", "--quiet", "-p", guard.package], target, arguments].concat();
         let mut command = Command::new(words[0]);

@@ -434,4 +434,32 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if sessions.iter().all(|(_, link)| link.is_none()) {",
         "cluster::a_start_before_any_primary_can_be_reached_is_made_good",
     ),
+    unit(
+        "a sealed payload opens under its key alone",
+        "wire/seal.rs",
+        "key.wire().as_bytes()].concat()",
+        "b\"\"].concat()",
+        "wire::tests::packed::sealed::payload_of_another_key_or_namespace_does_not_open",
+    ),
+    guard(
+        "a sealed payload opens in its envelope alone",
+        "wire/seal.rs",
+        "[before, self.namespace",
+        "[&before[..0], self.namespace",
+        "hostile::packed::forged_checksum_does_not_help_where_payloads_are_encrypted",
+    ),
+    guard(
+        "who encrypts reads nothing else",
+        "wire/seal.rs",
+        "check(!self.is_on() || sealed, WireError::Plain)",
+        "Ok(())",
+        "hostile::packed::seal_cannot_be_taken_off",
+    ),
+    unit(
+        "a frame unfolds to no more than is allowed",
+        "wire/compress.rs",
+        ".min(MAX_PAYLOAD_BYTES)",
+        "",
+        "wire::tests::packed::compressed::bomb_is_refused_before_it_goes_off",
+    ),
 ];
