@@ -14,7 +14,7 @@ use crate::{
     policy::Resolved,
     stats::Count,
     tag::TagId,
-    tier::{Leased, Op, Record, Reply},
+    tier::{Op, Record, Reply},
     value::ValueOps,
     wire::{self, Expect, Header, PayloadKind},
 };
@@ -42,6 +42,11 @@ pub(super) struct Believed {
 impl Believed {
     fn said(&self, cell: &Arc<TagCell>) -> Option<u64> {
         self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation)
+    }
+
+    /// What a capture was told.
+    pub(super) fn of(captured: &Captured) -> Self {
+        Self { said: captured.held.clone() }
     }
 
     fn hear(&mut self, asked: Seen, generation: u64) {
@@ -312,31 +317,19 @@ impl Inner {
         life: Duration,
         budget: &mut Budget,
     ) -> Result<Captured, Error> {
-        self.capture_and(key, watch, life, None, budget).await.map(|(captured, _)| captured)
-    }
-
-    /// The same, and in the same trip the question for a lease, of which no answer is none.
-    pub(super) async fn capture_and(
-        &self,
-        key: &Key,
-        watch: &Watch,
-        life: Duration,
-        lease: Option<Op>,
-        budget: &mut Budget,
-    ) -> Result<(Captured, Option<Leased>), Error> {
         let mut ops = Vec::new();
-        let question = self.capture_question(key, watch, life, lease, &mut ops);
+        let question = self.capture_question(key, watch, life, Vec::new(), &mut ops);
         let mut replies = self.ask(budget, ops).await?.into_iter();
-        question.captured(&mut replies)
+        question.captured(&mut replies).map(|(captured, _)| captured)
     }
 
-    /// What a capture asks: its operations, and what their answers will be about.
+    /// What a capture asks, and in the same trip something `more`: its operations, and what their answers will be about.
     pub(super) fn capture_question<'w>(
         &self,
         key: &Key,
         watch: &'w Watch,
         life: Duration,
-        lease: Option<Op>,
+        more: Vec<Op>,
         ops: &mut Vec<Op>,
     ) -> CaptureQuestion<'w> {
         let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
@@ -351,9 +344,9 @@ impl Inner {
                 asked.push((seen, needs));
             }
         }
-        let wants_lease = lease.is_some();
-        ops.extend(lease);
-        CaptureQuestion { watch, asked, needs_until, wants_lease }
+        let count = more.len();
+        ops.extend(more);
+        CaptureQuestion { watch, asked, needs_until, more: count }
     }
 }
 
@@ -362,23 +355,17 @@ pub(super) struct CaptureQuestion<'w> {
     watch: &'w Watch,
     asked: Vec<(&'w Seen, Option<Duration>)>,
     needs_until: u64,
-    wants_lease: bool,
+    more: usize,
 }
 
 impl CaptureQuestion<'_> {
-    /// What was answered; takes as many replies as it has operations.
-    pub(super) fn captured(
-        self,
-        replies: &mut impl Iterator<Item = Reply>,
-    ) -> Result<(Captured, Option<Leased>), Error> {
-        let Self { watch, asked, needs_until, wants_lease } = self;
+    /// What was answered, and to what was asked more; takes as many replies as it has operations.
+    pub(super) fn captured(self, replies: &mut impl Iterator<Item = Reply>) -> Result<(Captured, Vec<Reply>), Error> {
+        let Self { watch, asked, needs_until, more } = self;
         // All of them, whatever becomes of this one: the next question's follow.
         let version = version_of(replies.next());
         let generations: Vec<_> = asked.iter().map(|_| version_of(replies.next())).collect();
-        let leased = match wants_lease.then(|| replies.next()).flatten() {
-            Some(Reply::Lease(leased)) => Some(leased),
-            _ => None,
-        };
+        let more = replies.take(more).collect();
         let version = version?;
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
         for ((seen, needs), generation) in asked.into_iter().zip(generations) {
@@ -399,7 +386,7 @@ impl CaptureQuestion<'_> {
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
             }
         }
-        Ok((Captured { version, held }, leased))
+        Ok((Captured { version, held }, more))
     }
 }
 

@@ -404,9 +404,9 @@ impl<'c> Request<'c> {
 #[derive(Clone, Debug)]
 pub(super) struct Repeatable {
     pub(super) key: Key,
-    tags: Vec<Key>,
+    pub(super) tags: Vec<Key>,
     pub(super) overrides: Overrides,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Repeatable {
@@ -436,7 +436,7 @@ fn answered<T, E>(cache: &Cache, answer: Answer<T, E>) -> Result<Entry<Option<T>
     result.map(|value| with_entry(cache, value, outcome, entry.as_ref()))
 }
 
-fn with_entry<T>(cache: &Cache, value: T, outcome: Outcome, entry: Option<&Arc<entry::Entry>>) -> Entry<T> {
+pub(super) fn with_entry<T>(cache: &Cache, value: T, outcome: Outcome, entry: Option<&Arc<entry::Entry>>) -> Entry<T> {
     let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
     let now = cache.0.clock.remote_micros();
     Entry {

@@ -9,19 +9,19 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Call, Inner,
-    ask::{Captured, Watch},
+    ask::{Believed, Captured},
     load::{Ticket, answer},
     scopes::ScopeState,
 };
 use crate::{
     budget::Budget,
     entry::Entry,
-    error::Error,
+    error::{Error, ErrorKind},
     key::Key,
     lease::{Wait, Word},
     schema::Fingerprint,
     stats::Count,
-    tier::{LeaseEnd, Leased, Op},
+    tier::{LeaseEnd, Leased, Op, Reply},
     value::ValueOps,
 };
 
@@ -51,6 +51,38 @@ pub(super) struct Lease {
     ended: bool,
 }
 
+/// A lease to be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    fingerprint: Fingerprint,
+    life: Duration,
+}
+
+impl Wanted {
+    pub(super) fn op(self, key: &Key) -> Op {
+        Op::Lease { key: key.clone(), fingerprint: self.fingerprint, life: self.life }
+    }
+}
+
+/// What one question came to.
+enum Asked {
+    Found(Arc<Entry>),
+    Nothing(Captured, Option<Leased>),
+}
+
+/// What was said to the questions beside a capture: whose the lease is, and what there is.
+pub(super) fn told(replies: Vec<Reply>) -> (Option<Leased>, Option<Reply>) {
+    let (mut leased, mut read) = (None, None);
+    for reply in replies {
+        match reply {
+            Reply::Lease(whose) => leased = Some(whose),
+            Reply::Read { .. } => read = Some(reply),
+            _ => {}
+        }
+    }
+    (leased, read)
+}
+
 /// Whether this call is to load.
 pub(super) enum Claim {
     /// It is. What it loads belongs to the capture; without one it is not stored.
@@ -69,13 +101,17 @@ impl Inner {
         ticket: &mut Ticket<T, E>,
         waits: bool,
     ) -> Result<Claim, Error> {
-        let Some(watch) = &ticket.watch else { return Ok(Claim::Load(None, None)) };
+        if ticket.watch.is_none() {
+            return Ok(Claim::Load(None, None));
+        }
         let policy = ticket.scope.policy.with(ticket.call.overrides);
         let wanted = self.wanted_lease(ticket);
         // From before the question: what is said right after it is not missed.
         let mut wait = wanted.map(|_| self.waiting.listen(&ticket.call.key));
-        let life = policy.longest_life();
-        let (captured, leased) = self.capture_leased(&ticket.call, watch, life, wanted, &mut ticket.budget).await?;
+        let (captured, leased) = match self.ask_for(ticket, wanted).await? {
+            Asked::Found(entry) => return Ok(Claim::Found(entry)),
+            Asked::Nothing(captured, leased) => (captured, leased),
+        };
         let (Some(wanted), Some(leased), Some(wait)) = (wanted, leased, &mut wait) else {
             return Ok(Claim::Load(Some(captured), None));
         };
@@ -92,21 +128,18 @@ impl Inner {
     }
 
     /// The lease that a load wants: none where there is nobody to share with.
-    fn wanted_lease<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>) -> Option<(Fingerprint, Duration)> {
+    pub(super) fn wanted_lease<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>) -> Option<Wanted> {
         if !self.remote.stores() || ticket.lead.is_none() {
             return None;
         }
         let fingerprint = (ticket.call.ops.fingerprint)(self.codec, ticket.call.rev).ok()?;
         let usual = ticket.scope.usual_load();
         let life = usual.map_or(FIRST_LIFE, |usual| (usual * MARGIN).clamp(SHORTEST_LIFE, LONGEST_LIFE));
-        Some((fingerprint, life))
+        Some(Wanted { fingerprint, life })
     }
 
-    fn lease<T: 'static, E: 'static>(
-        self: &Arc<Self>,
-        call: &Call<T, E>,
-        (fingerprint, life): (Fingerprint, Duration),
-    ) -> Lease {
+    pub(super) fn lease<T: 'static, E: 'static>(self: &Arc<Self>, call: &Call<T, E>, wanted: Wanted) -> Lease {
+        let Wanted { fingerprint, life } = wanted;
         let (inner, slot) = (Arc::clone(self), ValueOps::<T>::slot());
         Lease { inner, key: call.key.clone(), slot, fingerprint, life, ended: false }
     }
@@ -115,7 +148,7 @@ impl Inner {
     async fn await_theirs<T: 'static, E: 'static>(
         self: &Arc<Self>,
         ticket: &mut Ticket<T, E>,
-        lease: (Fingerprint, Duration),
+        lease: Wanted,
         mut left: Duration,
         longest: Duration,
         wait: &mut Wait,
@@ -136,18 +169,12 @@ impl Inner {
             if let Some(lead) = &ticket.lead {
                 lead.depart(watch.departure());
             }
-            let Ticket { call, scope, budget, .. } = ticket;
-            let found = self.read(call, scope, &watch, budget).await?;
-            let found = found.filter(|found| self.is_fresh_to(call, found));
-            if let Some(found) = found {
-                self.install(watch.spot, &found, watch.stamp);
-                return Ok(Claim::Found(found));
-            }
-            let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
-            let wanted = (!is_own_turn).then_some(lease);
-            let whole = scope.policy.with(call.overrides).longest_life();
-            let (captured, leased) = self.capture_leased(call, &watch, whole, wanted, budget).await?;
             ticket.watch = Some(watch);
+            let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
+            let (captured, leased) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await? {
+                Asked::Found(entry) => return Ok(Claim::Found(entry)),
+                Asked::Nothing(captured, leased) => (captured, leased),
+            };
             match leased {
                 None => return Ok(Claim::Load(Some(captured), None)),
                 Some(Leased::Ours) => {
@@ -165,25 +192,45 @@ impl Inner {
         entry.meta.deadlines.fresh_at(self.clock.remote_micros()) && answer(call, entry).is_some()
     }
 
-    /// One trip: the capture, and the lease.
-    async fn capture_leased<T: 'static, E: 'static>(
-        &self,
-        call: &Call<T, E>,
-        watch: &Watch,
-        life: Duration,
-        wanted: Option<(Fingerprint, Duration)>,
-        budget: &mut Budget,
-    ) -> Result<(Captured, Option<Leased>), Error> {
-        let lease = wanted.map(|(fingerprint, life)| Op::Lease { key: call.key.clone(), fingerprint, life });
-        self.capture_and(&call.key, watch, life, lease, budget).await
+    /// One trip: the capture, the lease, and then the value once more: whoever gets a lease that another had sees what that one
+    /// stored.
+    async fn ask_for<T: 'static, E: 'static>(
+        self: &Arc<Self>,
+        ticket: &mut Ticket<T, E>,
+        wanted: Option<Wanted>,
+    ) -> Result<Asked, Error> {
+        let Ticket { call, scope, watch: Some(watch), budget, newer_than, .. } = ticket else {
+            return Err(Error::new(ErrorKind::Untrusted, "capture", "nothing was looked at before"));
+        };
+        let mut ops = Vec::new();
+        let life = scope.policy.with(call.overrides).longest_life();
+        let question = self.capture_question(&call.key, watch, life, self.more_of(call, wanted), &mut ops);
+        let mut replies = self.ask(budget, ops).await?.into_iter();
+        let (captured, more) = question.captured(&mut replies)?;
+        let (leased, read) = told(more);
+        let mut believed = Believed::of(&captured);
+        let found = self.judge(call, scope, watch, &mut believed, read, budget).await?;
+        let found = found.filter(|found| found.meta.created > *newer_than && self.is_fresh_to(call, found));
+        let Some(found) = found else { return Ok(Asked::Nothing(captured, leased)) };
+        if let (Some(Leased::Ours), Some(wanted)) = (leased, wanted) {
+            drop(self.lease(call, wanted));
+        }
+        self.install(watch.spot, &found, watch.stamp);
+        Ok(Asked::Found(found))
     }
 
-    /// Runs a load, renewing its lease for as long as it takes and waiting for its turn where the scope has a limit. Answers
+    /// What is asked along with a capture.
+    pub(super) fn more_of<T: 'static, E: 'static>(&self, call: &Call<T, E>, wanted: Option<Wanted>) -> Vec<Op> {
+        let lease = wanted.map(|wanted| wanted.op(&call.key));
+        lease.into_iter().chain(self.read_op(call)).collect()
+    }
+
+    /// Runs a load, renewing its leases for as long as it takes and waiting for its turn where the scope has a limit. Answers
     /// how long the load itself took.
     pub(super) async fn run_load<R>(
         &self,
         scope: &ScopeState,
-        lease: Option<&Lease>,
+        leases: Vec<&Lease>,
         load: impl Future<Output = R>,
     ) -> (R, Duration) {
         let limited = async {
@@ -196,12 +243,12 @@ impl Inner {
             let returned = load.await;
             (returned, self.clock.now().since(begun))
         };
-        let Some(lease) = lease else { return limited.await };
+        let Some(life) = leases.iter().map(|lease| lease.life).min() else { return limited.await };
         let mut limited = pin!(limited);
         loop {
-            match timeout(lease.life / RENEWALS, &mut limited).await {
+            match timeout(life / RENEWALS, &mut limited).await {
                 Ok(returned) => return returned,
-                Err(_) => lease.renew(),
+                Err(_) => leases.iter().for_each(|lease| lease.renew()),
             }
         }
     }

@@ -73,6 +73,8 @@ pub(super) struct Ticket<T: 'static, E: 'static> {
     pub(super) bypass: Option<Bypass>,
     /// What may be served if the load fails.
     pub(super) old: Option<(Arc<Entry>, Tier)>,
+    /// A value counts only if it was made later than this, in microseconds of Redis time.
+    pub(super) newer_than: u64,
 }
 
 /// Whether a load can go on without its caller.
@@ -84,7 +86,7 @@ enum Runs {
 
 impl<T: 'static, E: 'static> Ticket<T, E> {
     pub(super) fn new(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Self {
-        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None }
+        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None, newer_than: 0 }
     }
 }
 
@@ -239,7 +241,7 @@ impl Inner {
     }
 
     /// Why a call goes past the cache from the start.
-    fn refusal<T, E>(&self, call: &Call<T, E>, scope: &ScopeState) -> Option<Bypass> {
+    pub(super) fn refusal<T, E>(&self, call: &Call<T, E>, scope: &ScopeState) -> Option<Bypass> {
         if let Some(reason) = self.gate() {
             return Some(reason);
         }
@@ -264,7 +266,7 @@ impl Inner {
 
     /// Whether no tag that only the value could name changed between the departure of a flight and the moment somebody
     /// boarded it.
-    fn stood_until(&self, boarded_at: u64, departed: Option<u64>, result_tags: &[TagId]) -> bool {
+    pub(super) fn stood_until(&self, boarded_at: u64, departed: Option<u64>, result_tags: &[TagId]) -> bool {
         departed.is_none_or(|departed| {
             departed == boarded_at || result_tags.iter().all(|tag| self.tags.quiet_since(tag, departed))
         })
@@ -404,7 +406,7 @@ impl Inner {
         Ok(stands)
     }
 
-    fn answer<T: 'static, E: 'static>(
+    pub(super) fn answer<T: 'static, E: 'static>(
         &self,
         call: &Call<T, E>,
         result: Result<Option<T>, E>,
@@ -437,7 +439,7 @@ impl Inner {
                     (captured, lease) = (capture, leased);
                     break;
                 }
-                Ok(Claim::Found(entry)) => return self.landed_elsewhere(ticket, entry),
+                Ok(Claim::Found(entry)) => return self.land_found(&mut ticket, entry, Outcome::Joined),
                 Ok(Claim::Elsewhere(left)) => {
                     if let Some(answer) = self.held_off(&mut ticket, left) {
                         return answer;
@@ -450,19 +452,20 @@ impl Inner {
         self.load_now(Returned { ticket, captured, lease, why: Why::Miss }, load).await
     }
 
-    /// Another node has loaded: that is the answer to all aboard.
-    fn landed_elsewhere<T: 'static, E: 'static>(
+    /// There is a value: that is the answer to all aboard. Only for one that answers the call.
+    pub(super) fn land_found<T: 'static, E: 'static>(
         &self,
-        mut ticket: Box<Ticket<T, E>>,
+        ticket: &mut Ticket<T, E>,
         entry: Arc<Entry>,
+        outcome: Outcome,
     ) -> Answer<T, E> {
         if let Some((lead, watch)) = ticket.lead.take().zip(ticket.watch.as_ref()) {
             let (entry, result_tags) = (Arc::clone(&entry), tags_unwatched(&entry, watch));
-            lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
+            let outcome = Some(outcome).filter(|outcome| *outcome != Outcome::Joined);
+            lead.land(Landing::Value(Landed { entry, result_tags, outcome }));
         }
-        let Ticket { call, budget, .. } = &*ticket;
-        let result = answer(call, &entry).expect("a claim finds nothing that does not answer the call");
-        self.answer(call, result, Outcome::Joined, Some(entry), budget)
+        let result = answer(&ticket.call, &entry).expect("what was found answers the call");
+        self.answer(&ticket.call, result, outcome, Some(entry), &ticket.budget)
     }
 
     /// A load and its end. A panic of it is this one's.
@@ -474,7 +477,8 @@ impl Inner {
     {
         self.counters.add(Count::Loads);
         let load = AssertUnwindSafe(load).catch_unwind();
-        let (result, took) = self.run_load(&returned.ticket.scope, returned.lease.as_ref(), load).await;
+        let leases = returned.lease.iter().collect();
+        let (result, took) = self.run_load(&returned.ticket.scope, leases, load).await;
         match result {
             Ok(Ok(value)) => {
                 returned.ticket.scope.took(took);

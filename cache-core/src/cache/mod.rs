@@ -4,6 +4,7 @@
 //! what was loaded to `store`; writers go through `write`. Nothing below knows who is above.
 
 mod ask;
+mod batch;
 mod by_hand;
 mod call;
 mod claim;
@@ -14,6 +15,7 @@ mod many;
 mod old;
 mod probe;
 mod refresh;
+mod requests;
 mod returned;
 mod scopes;
 mod store;
@@ -31,6 +33,7 @@ pub use self::{
     call::{Judge, ShareOps},
     context::observe,
     expired::Expired,
+    requests::Requests,
 };
 pub(crate) use self::{
     call::{Call, Place, Rules},

@@ -86,18 +86,16 @@ impl Inner {
         let watch = self.watch(&call.key, &scope, &call.tags);
         lead.depart(watch.departure());
         let mut ticket = Box::new(Ticket::new(call, scope, Budget::new(self.budget)));
-        let Ticket { call, scope, budget, .. } = &mut *ticket;
-        let Ok(stored) = self.read(call, scope, &watch, budget).await else { return Refreshed::Failed };
-        if let Some(stored) = stored.filter(|stored| stored.meta.created > than && self.is_fresh_to(call, stored)) {
-            self.install(watch.spot, &stored, watch.stamp);
-            let (entry, result_tags) = (Arc::clone(&stored), tags_unwatched(&stored, &watch));
-            lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
-            return Refreshed::New(stored);
-        }
-        (ticket.watch, ticket.lead) = (Some(watch), Some(lead));
+        (ticket.watch, ticket.lead, ticket.newer_than) = (Some(watch), Some(lead), than);
         let (captured, lease) = match Box::pin(self.claim(&mut ticket, false)).await {
             Ok(Claim::Load(captured, lease)) => (captured, lease),
-            Ok(Claim::Found(entry)) => return Refreshed::New(entry),
+            Ok(Claim::Found(entry)) => {
+                if let Some((lead, watch)) = ticket.lead.take().zip(ticket.watch.as_ref()) {
+                    let (entry, result_tags) = (Arc::clone(&entry), tags_unwatched(&entry, watch));
+                    lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
+                }
+                return Refreshed::New(entry);
+            }
             Ok(Claim::Elsewhere(left)) => return Refreshed::Elsewhere(left),
             Err(_) => return Refreshed::Failed,
         };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Inner,
+    Inner, ShareOps,
     ask::{Captured, Watch, with_heads},
     claim::Lease,
     context::note,
@@ -166,12 +166,7 @@ impl Inner {
             self.store(loaded);
             return Answer { result: Err(error), outcome, entry: None };
         }
-        if let Some(lease) = lease {
-            lease.failed(why.hold());
-        }
-        if let Some(lead) = lead {
-            lead.land(Landing::Failed(call.rules.share_err.map(|ops| (ops.share)(&error))));
-        }
+        land_failure(lead, lease, why, call.rules.share_err, &error);
         Answer { result: Err(error), outcome, entry: None }
     }
 
@@ -203,8 +198,17 @@ impl Inner {
         EntryMeta::new(key, ValueOps::<T>::slot(), spot.partition, version, times, stamp)
     }
 
+    /// Tells those who wait for one key of several that their load failed, and counts it.
+    pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, error: &E) {
+        let Returned { ticket, lease, why, .. } = returned;
+        let Ticket { call, lead, budget, bypass, .. } = *ticket;
+        let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
+        self.count_load(&call.key, outcome, budget.spent());
+        land_failure(lead, lease, why, call.rules.share_err, error);
+    }
+
     /// A load failed: what may be served instead of its error, if there is an old value. For a while no node loads again.
-    fn stand_in<T: 'static, E: 'static>(&self, returned: &mut Returned<T, E>) -> Option<Answer<T, E>> {
+    pub(super) fn stand_in<T: 'static, E: 'static>(&self, returned: &mut Returned<T, E>) -> Option<Answer<T, E>> {
         let policy = returned.ticket.scope.policy.with(returned.ticket.call.overrides);
         let answer = self.serve_instead(&mut returned.ticket, &policy)?;
         let until = self.clock.now().plus(policy.throttle);
@@ -246,5 +250,15 @@ impl Inner {
             lead.land(Landing::Value(Landed { entry, result_tags, outcome: Some(outcome) }));
         }
         Some(answer)
+    }
+}
+
+/// A load has failed, and nothing stands in for it.
+fn land_failure<E>(lead: Option<Lead>, lease: Option<Lease>, why: Why, share: Option<ShareOps<E>>, error: &E) {
+    if let Some(lease) = lease {
+        lease.failed(why.hold());
+    }
+    if let Some(lead) = lead {
+        lead.land(Landing::Failed(share.map(|ops| (ops.share)(error))));
     }
 }
