@@ -3,7 +3,7 @@
 //! A cache that is already running never turns its own faults into errors of the application; errors come from building a
 //! cache and from the few operations that say so. The error of a loader is never wrapped: it passes through as it is.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,49 @@ struct Repr {
     detail: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
+
+/// A load took longer than its hard timeout.
+///
+/// The error type of a function with `hard = ..` is made from it:
+///
+/// ```
+/// use cache_core::TimedOut;
+///
+/// enum LoadError {
+///     Slow,
+/// }
+///
+/// impl From<TimedOut> for LoadError {
+///     fn from(_: TimedOut) -> Self {
+///         LoadError::Slow
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut {
+    after: Duration,
+}
+
+impl TimedOut {
+    #[allow(dead_code, reason = "for the load path alone")]
+    pub(crate) fn new(after: Duration) -> Self {
+        Self { after }
+    }
+
+    /// The hard timeout: how long was waited.
+    #[must_use]
+    pub fn after(&self) -> Duration {
+        self.after
+    }
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the load took longer than its hard timeout")
+    }
+}
+
+impl StdError for TimedOut {}
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, op: &'static str, detail: impl Into<String>) -> Self {

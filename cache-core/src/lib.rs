@@ -66,7 +66,7 @@ pub use crate::{
     codec::Codec,
     coherence::{CoherenceReport, CoherenceState},
     duration::{days, hours, millis, mins, secs},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, TimedOut},
     installed::{installed, with_cache},
     key::{Key, KeyPart},
     outcome::{Ack, Bypass, Observation, OnL2Error, Outcome, Tier},

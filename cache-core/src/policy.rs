@@ -137,6 +137,14 @@ pub struct Overrides {
     pub l1: Option<Duration>,
     /// As [`Policy::negative`].
     pub negative: Option<Duration>,
+    /// For how long after it was fresh a value is still served while a new one is loaded.
+    pub stale: Option<Duration>,
+    /// For how long after it was fresh a value is served when a load fails.
+    pub fail_safe: Option<Duration>,
+    /// How long a load is waited for where there is an old value to serve instead.
+    pub soft: Option<Duration>,
+    /// How long a load is waited for at all.
+    pub hard: Option<Duration>,
 }
 
 /// A policy with every question answered.

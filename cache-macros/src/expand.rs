@@ -115,7 +115,7 @@ fn read_options(names: &Locals, read: &Read) -> TokenStream {
         let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
         out.extend(quote!(.result_tags(#closure)));
     }
-    out.extend(overrides(&read.overrides));
+    out.extend(overrides(names, &read.overrides));
     if let Some(unless) = &read.unless {
         let closure = over_it(unless);
         out.extend(quote!(.unless(#kind.unless(#closure))));
@@ -213,7 +213,7 @@ fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
         let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
         out.extend(quote!(.result_tags(#closure)));
     }
-    out.extend(overrides(&put.overrides));
+    out.extend(overrides(names, &put.overrides));
     if let Some(unless) = &put.unless {
         let closure = over_it(unless);
         out.extend(quote!(.unless(#kind.unless(#closure))));
@@ -346,16 +346,21 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
                 #private::Inline.#method(#plan, #future).await
             }
         }
-        Running::Asked { questions, lent } => {
+        Running::Asked { questions, lent, needed_by } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
             let (own, lend): (Vec<_>, Vec<_>) =
                 lent.iter().enumerate().map(|(index, lent)| owned(lent, index, &how)).unzip();
             let future_of = future_of(&lend, &renamed(body, lent));
             let call = quote_spanned!(at=> #how.#method(#plan, #future).await);
+            // Where the types say no, rustc blames the argument.
+            let blamed = Ident::new("__cache_asked", needed_by.as_ref().map_or_else(Span::call_site, Ident::span));
+            let required = needed_by.as_ref().map(|_| quote!(#private::in_background(#blamed);));
             quote! {
+                let #blamed = &#private::Ask::<#asked>::NEW;
+                #required
                 let #how = {
                     use #private::{ViaInline as _, ViaTask as _};
-                    (&&#private::Ask::<#asked>::NEW).__cache_how()
+                    (&#blamed).__cache_how()
                 };
                 #(#own)*
                 #future_of
@@ -435,12 +440,20 @@ fn first_it(tokens: TokenStream) -> Option<Ident> {
     })
 }
 
-fn overrides(overrides: &Overrides) -> TokenStream {
-    let Overrides { ttl, l1, negative } = overrides;
-    let ttl = ttl.as_ref().map(|ttl| quote!(.ttl(#ttl)));
-    let l1 = l1.as_ref().map(|l1| quote!(.l1(#l1)));
-    let negative = negative.as_ref().map(|negative| quote!(.negative(#negative)));
-    quote!(#ttl #l1 #negative)
+fn overrides(names: &Locals, overrides: &Overrides) -> TokenStream {
+    let Overrides { ttl, l1, negative, stale, fail_safe, soft, hard } = overrides;
+    let durations =
+        [("ttl", ttl), ("l1", l1), ("negative", negative), ("stale", stale), ("fail_safe", fail_safe), ("soft", soft)];
+    let mut out = TokenStream::new();
+    for (method, duration) in durations {
+        let method = Ident::new(method, Span::call_site());
+        out.extend(duration.iter().map(|duration| quote!(.#method(#duration))));
+    }
+    if let Some((name, hard)) = hard {
+        let timed_out = proof(names, "timed_out", name.span());
+        out.extend(quote!(.hard(#hard, #timed_out)));
+    }
+    out
 }
 
 /// The proof that the value can be cached; that it can't is reported where the user wrote the result's type.

@@ -1,7 +1,7 @@
 //! The attributes, the derive and the key macro of `cache-core`, which re-exports them: use them from there.
 //!
 //! How an attribute becomes code: `args` reads the options and `item` the function, `template` reads templates and `names`
-//! what their names stand for; `validate` holds every rule and every message, and answers all questions in a `spec`;
+//! what their names stand for; `validate` holds the rules and their messages, with `running` for where the body runs, and answers all questions in a `spec`;
 //! `expand` writes it down and cannot fail. `CACHE_MACROS_DEBUG=1 cargo build` prints what they expand to.
 
 mod args;
@@ -14,6 +14,7 @@ mod key_part;
 mod krate;
 mod names;
 mod rename;
+mod running;
 mod spec;
 mod template;
 mod validate;
@@ -114,6 +115,10 @@ use proc_macro::TokenStream;
 /// | `ttl = ..` | how long a value is fresh |
 /// | `l1 = ..` | how long this process keeps it, at most |
 /// | `negative = ..` | how long *nothing* is fresh: `None`, and errors that `cache_err` chooses |
+/// | `stale = ..` | for how long after it was fresh a value is still served, while it is loaded again in the background |
+/// | `fail_safe = ..` | for how long after it was fresh a value is served when a load fails |
+/// | `soft = ..` | how long a load is waited for where there is an old value to serve instead; the load goes on |
+/// | `hard = ..` | how long a load is waited for at all; then the function returns its error, made from a `TimedOut` |
 /// | `tags = ["..", ..]` | templates of tags, at most 16, each with a literal head; `it` is the value in the result, and such tags are not attached to a `None` |
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `unless = ..` | an expression over `it`; `true` keeps the value out of the cache. Of a function that can return `None`, `it` is an `Option<&T>`, else a `&T` |
@@ -144,6 +149,34 @@ use proc_macro::TokenStream;
 /// Task-locals of yours are not carried into the task; the tracing span is. These do not compile until `inline` is added: a
 /// body that is not `Send`, or that calls its own function; a `self` that is `Clone` but holds a lifetime (`impl Repo<'_>`:
 /// types are told apart, lifetimes can't be) or a type parameter without `'static`.
+///
+/// With `stale`, `soft` or `hard` a load goes on without its caller, so the body has to be able to run in a task, and it is an
+/// error if it is not: make `Self` `Clone`, or take `self: Arc<Self>` or `self: &Arc<Self>`, and arguments as above. With
+/// `hard` the function's error is `From<TimedOut>`:
+///
+/// ```
+/// use cache_core::{TimedOut, cacheable};
+///
+/// # #[derive(Debug)]
+/// enum SearchError {
+///     Slow,
+/// }
+///
+/// impl From<TimedOut> for SearchError {
+///     fn from(_: TimedOut) -> Self {
+///         SearchError::Slow
+///     }
+/// }
+///
+/// #[cacheable(key = "search:{term}", ttl = "1m", stale = "10m", fail_safe = "1d", soft = "200ms", hard = "5s")]
+/// async fn search(term: &str) -> Result<Vec<u64>, SearchError> {
+///     Ok(vec![term.len() as u64])
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let cache = cache_core::Cache::in_memory();
+/// # assert_eq!(cache_core::with_cache(cache, search("a")).await.unwrap(), [1]);
+/// # }
+/// ```
 ///
 /// # What can go wrong
 ///
@@ -397,7 +430,7 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = expand(
             Kind::Cacheable,
-            "key = \"a:{idd}\", ttl = \"x\", stale = \"1h\", tags = [\"b\", \"b\"]",
+            "key = \"a:{idd}\", ttl = \"x\", batch = 3, tags = [\"b\", \"b\"]",
             "fn f(id: u64) -> &str { \"\" }",
         );
         assert_eq!(count(&text, "compile_error!"), 5, "{text}");

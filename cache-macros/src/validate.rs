@@ -4,13 +4,14 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident, LitStr, Pat, ReceiverKind, Type};
+use syn::{Expr, Ident, LitStr, Type};
 
 use crate::args::{Args, Keyed, Kind};
 use crate::diagnostics::{Diagnostics, did_you_mean};
-use crate::item::{self, Generic, Item, Parameter, Passing};
+use crate::item::{self, Generic, Item, Parameter};
 use crate::names::Names;
-use crate::spec::{CacheFrom, Lent, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
+use crate::running::{self, Function};
+use crate::spec::{CacheFrom, Naming, Overrides, Phase, Put, Read, Spec, Work, Write};
 use crate::template::{self, Of, Template};
 use crate::{duration, krate};
 
@@ -32,12 +33,16 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
         kind,
         krate,
         names: Names::new(&item, &parameters, &generics),
-        item: &item,
         parameters: &parameters,
         generics: &generics,
         diagnostics,
     };
     check.no_argument_named_it();
+    let running = running::of(
+        &Function { item: &item, parameters: &parameters, generics: &generics, krate: &check.krate },
+        &args,
+        &mut check.diagnostics,
+    );
     check.when_before_the_result(&args);
     check.unless_after_the_arguments(&args);
     let work = match kind {
@@ -47,7 +52,6 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
             check.write(&mut args).map(|write| Work::Write(Box::new(write)))
         }
     };
-    let running = check.running(&args);
     let cache = match args.cache {
         Some(cache) => CacheFrom::Expression(cache.value),
         None if item.receiver().is_some() => CacheFrom::Field,
@@ -150,7 +154,6 @@ struct Check<'a> {
     kind: Kind,
     krate: TokenStream,
     names: Names<'a>,
-    item: &'a Item,
     parameters: &'a [Parameter],
     generics: &'a [Generic],
     diagnostics: Diagnostics,
@@ -220,6 +223,7 @@ impl Check<'_> {
     }
 
     fn overrides(&mut self, args: &mut Args) -> Overrides {
+        let hard = args.hard.as_ref().map(|hard| hard.name.clone());
         let mut duration = |value: Option<Keyed<Expr>>| match duration::tokens(&self.krate, &value?.value) {
             Ok(tokens) => Some(tokens),
             Err(error) => {
@@ -231,6 +235,10 @@ impl Check<'_> {
             ttl: duration(args.ttl.take()),
             l1: duration(args.l1.take()),
             negative: duration(args.negative.take()),
+            stale: duration(args.stale.take()),
+            fail_safe: duration(args.fail_safe.take()),
+            soft: duration(args.soft.take()),
+            hard: hard.zip(duration(args.hard.take())),
         }
     }
 
@@ -420,8 +428,6 @@ impl Check<'_> {
     }
 }
 
-// === impl Check: how the body runs ===
-
 impl Check<'_> {
     /// A write inside a transaction must not speak before the commit.
     fn no_open_transaction(&mut self, args: &Args) {
@@ -437,79 +443,6 @@ impl Check<'_> {
                 );
             }
         }
-    }
-
-    fn running(&self, args: &Args) -> Running {
-        let output = self.item.output();
-        let receiver = self.item.receiver();
-        let borrowed = |passing: &Passing| matches!(passing, Passing::Borrowed);
-        if args.inline.is_some()
-            || receiver.as_ref().is_some_and(borrowed)
-            || self.parameters.iter().any(|parameter| borrowed(&parameter.passing))
-            || self.generics.iter().any(|generic| !generic.is_static)
-            || output.is_some_and(item::has_reference)
-        {
-            return Running::Inline;
-        }
-        let private = &self.krate;
-        let private = quote!(#private::__private);
-        let (mut questions, mut lent) = (Vec::new(), Vec::new());
-        if let Some(output) = output {
-            questions.push(quote!(#private::Moved<#output>));
-        }
-        match receiver {
-            Some(Passing::Lent(ty)) => {
-                questions.push(quote!(#private::Lent<#ty>));
-                let outside = Ident::new("self", self.self_span());
-                let inside = crate::rename::self_name(self.self_span());
-                lent.push(Lent { outside, inside: syn::parse_quote!(#inside), ty: quote!(&#ty), is_option: false });
-            }
-            Some(_) => {
-                let ty = self.receiver_type();
-                questions.push(quote!(#private::Moved<#ty>));
-            }
-            None => {}
-        }
-        for parameter in self.parameters {
-            let (ty, pattern) = (&parameter.ty, &parameter.pattern);
-            let is_option = match &parameter.passing {
-                Passing::Lent(inner) => {
-                    questions.push(quote!(#private::Lent<#inner>));
-                    false
-                }
-                Passing::LentOption => {
-                    questions.push(quote!(#private::LentOption<#ty>));
-                    true
-                }
-                Passing::Moved | Passing::Borrowed => {
-                    questions.push(quote!(#private::Moved<#ty>));
-                    continue;
-                }
-            };
-            // `passing` gives these for a plain name only.
-            if let Pat::Ident(name) = pattern {
-                lent.push(Lent { outside: name.ident.clone(), inside: pattern.clone(), ty: quote!(#ty), is_option });
-            }
-        }
-        for Generic { ident, is_const, .. } in self.generics {
-            if !is_const {
-                questions.push(quote!(#private::Moved<#ident>));
-            }
-        }
-        Running::Asked { questions, lent }
-    }
-
-    fn self_span(&self) -> Span {
-        self.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span)
-    }
-
-    /// The type of a `self` that is moved.
-    fn receiver_type(&self) -> TokenStream {
-        let typed = self.item.signature.receiver().and_then(|receiver| match &receiver.kind {
-            ReceiverKind::Typed(_, ty) => Some(ty.to_token_stream()),
-            _ => None,
-        });
-        typed.unwrap_or_else(|| quote!(Self))
     }
 }
 

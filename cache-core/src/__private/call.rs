@@ -5,6 +5,7 @@ use std::{any::Any, future::Future, ops::ControlFlow, sync::Arc, time::Duration}
 use super::{kind::Kind, site::Site};
 use crate::{
     cache::{AsCache, Cache, Call, Judge, Rules, ShareOps, record_bypass},
+    error::TimedOut,
     key::{Key, KeyBuilder, Segments},
     outcome::Bypass,
     policy::Overrides,
@@ -141,6 +142,31 @@ where
     /// How long *nothing* is fresh.
     pub fn negative(mut self, negative: Duration) -> Self {
         self.call.overrides.negative = Some(negative);
+        self
+    }
+
+    /// For how long after it was fresh a value is served while a new one loads.
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.call.overrides.stale = Some(stale);
+        self
+    }
+
+    /// For how long after it was fresh a value is served when a load fails.
+    pub fn fail_safe(mut self, fail_safe: Duration) -> Self {
+        self.call.overrides.fail_safe = Some(fail_safe);
+        self
+    }
+
+    /// How long a load is waited for where there is an old value.
+    pub fn soft(mut self, soft: Duration) -> Self {
+        self.call.overrides.soft = Some(soft);
+        self
+    }
+
+    /// How long a load is waited for at all, and how its error says so.
+    pub fn hard(mut self, hard: Duration, timed_out: fn(TimedOut) -> K::Error) -> Self {
+        self.call.overrides.hard = Some(hard);
+        self.call.rules.timed_out = Some(timed_out);
         self
     }
 

@@ -26,11 +26,49 @@ impl Ownable for () {}
 
 impl<A: Ownable, B: Ownable> Ownable for (A, B) {}
 
-impl<T: ?Sized + ToOwned + Sync> Ownable for Lent<T> where T::Owned: Send + Sync {}
+impl<T: ?Sized + Lendable> Ownable for Lent<T> {}
 
-impl<T: ?Sized + ToOwned + Sync> Ownable for LentOption<Option<&T>> where T::Owned: Send + Sync {}
+impl<O: LendableOption> Ownable for LentOption<O> {}
 
-impl<T: ?Sized + Send> Ownable for Moved<T> {}
+impl<T: ?Sized + Movable> Ownable for Moved<T> {}
+
+/// What is borrowed can be cloned for a task.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` is borrowed from it, and cannot be cloned for a task",
+    label = "this needs a load that goes on in the background",
+    note = "what a load borrows must be `Clone + Send + Sync + 'static`: derive `Clone` for it, or hold it in an `Arc`",
+    note = "for `self` that may be `self: Arc<Self>` or `self: &Arc<Self>`; or leave the option away"
+)]
+pub trait Lendable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + ToOwned + Sync> Lendable for T where T::Owned: Send + Sync {}
+
+/// The same of what an `Option` borrows.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` is borrowed from it, and cannot be cloned for a task",
+    label = "this needs a load that goes on in the background",
+    note = "of an `Option<&T>`, the `T` must be `Clone + Send + Sync + 'static`; or leave the option away"
+)]
+pub trait LendableOption {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Lendable> LendableOption for Option<&T> {}
+
+/// What moves can move into, or out of, a task.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` cannot be sent to a task",
+    label = "this needs a load that goes on in the background",
+    note = "arguments by value, and what the function returns, must be `Send`; or leave the option away"
+)]
+pub trait Movable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Send> Movable for T {}
+
+/// Requires that the body can run in a task of its own.
+#[inline]
+pub fn in_background<A: Ownable>(_: &Ask<A>) {}
 
 /// The body runs in a task of its own; a caller that goes away does nothing to it.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use crate::{key::Key, policy::Overrides, value::ValueOps};
+use crate::{error::TimedOut, key::Key, policy::Overrides, value::ValueOps};
 
 /// Where a call site stands, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,11 +84,13 @@ pub(crate) struct Rules<T: 'static, E: 'static> {
     pub(crate) cache_err: Option<Chosen<E>>,
     /// How an error reaches those who waited.
     pub(crate) share_err: Option<ShareOps<E>>,
+    /// How to say that a load took longer than its hard timeout. There is one wherever the site has such a timeout.
+    pub(crate) timed_out: Option<fn(TimedOut) -> E>,
 }
 
 impl<T, E> Default for Rules<T, E> {
     fn default() -> Self {
-        Self { unless: None, ttl_with: None, result_tags: None, cache_err: None, share_err: None }
+        Self { unless: None, ttl_with: None, result_tags: None, cache_err: None, share_err: None, timed_out: None }
     }
 }
 
