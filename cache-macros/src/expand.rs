@@ -32,7 +32,18 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
             }
         }
     }
-    quote!(#(#attributes)* #visibility #signature { #inner })
+    let body = match &item.boxed {
+        None => inner,
+        Some(boxed) => {
+            let (private, at) = (&names.private, signature.fn_token.span);
+            // In a form that another attribute takes apart again.
+            let apart = boxed.apart.iter().map(|apart| &apart.statement);
+            let block = quote_spanned!(at=> async move { #(#apart)* #inner });
+            // What does not fit the box is reported at the user's `async`, too.
+            located(quote!(#private::Box::pin), at).into_iter().chain(quote_spanned!(at=> (#block))).collect()
+        }
+    };
+    quote!(#(#attributes)* #visibility #signature { #body })
 }
 
 /// The names that the expansion binds: hygienic, and prefixed for whoever reads it.
@@ -328,8 +339,9 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
             return #settled;
         }
     };
-    // A body that can't go to a task is reported at the user's `async`.
-    let at = spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span);
+    // A body that can't go to a task is reported at the user's `async`, which `#[async_trait]` has put where `fn` is.
+    let signature = &spec.item.signature;
+    let at = signature.asyncness.map_or(signature.fn_token.span, |word| word.span);
     let [how, future, method] = ["__cache_how", "__cache_body", method].map(|name| Ident::new(name, at));
     let future_of = |lend: &[TokenStream], body: &Group| {
         let block = quote_spanned!(at=> async move { #(#lend)* #edge #body });
@@ -470,6 +482,15 @@ fn proof(names: &Locals, asked: &str, span: Span) -> TokenStream {
         let #blamed = #kind;
         #private::#asked(#blamed)
     })
+}
+
+/// The same tokens, meaning the same, in another place.
+fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(at));
+        token
+    });
+    moved.collect()
 }
 
 fn output_span(spec: &Spec) -> Span {

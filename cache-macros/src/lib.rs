@@ -5,6 +5,7 @@
 //! `expand` writes it down and cannot fail. `CACHE_MACROS_DEBUG=1 cargo build` prints what they expand to.
 
 mod args;
+mod boxed;
 mod diagnostics;
 mod duration;
 mod expand;
@@ -178,12 +179,35 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
+/// # Boxed futures
+///
+/// The attributes go on methods under `#[async_trait]`, and on functions that return `Pin<Box<dyn Future<Output = R> + ..>>` or
+/// `BoxFuture<'_, R>`, by the names and types that you wrote. As with an `async fn`, the cache is asked when the future is first
+/// polled, not when it is made; so it has to borrow what the function borrows (`+ '_`).
+///
+/// ```
+/// use cache_core::{Cache, cacheable};
+/// use std::{future::Future, pin::Pin};
+///
+/// # #[derive(Clone)]
+/// struct Products { cache: Cache }
+///
+/// impl Products {
+///     #[cacheable(key = "stock:{id}")]
+///     fn stock(&self, id: u64) -> Pin<Box<dyn Future<Output = Option<u32>> + Send + '_>> {
+///         Box::pin(async move { (id < 10).then_some(3) })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # assert_eq!(Products { cache: Cache::in_memory() }.stock(7).await, Some(3));
+/// # }
+/// ```
+///
 /// # What can go wrong
 ///
 /// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
 /// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
 /// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
-/// - `async_trait`: does not work yet; put the attribute on an inherent method that the trait's method calls.
 #[proc_macro_attribute]
 pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Cacheable, options, item)

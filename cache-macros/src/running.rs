@@ -5,6 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{Ident, Pat, ReceiverKind};
 
 use crate::args::Args;
+use crate::boxed;
 use crate::diagnostics::{Diagnostics, spelled};
 use crate::item::{self, Generic, Item, Parameter, Passing};
 use crate::spec::{Lent, Running};
@@ -22,6 +23,8 @@ pub(crate) fn of(function: &Function<'_>, args: &Args, diagnostics: &mut Diagnos
     let needed = needed(args);
     let why = if args.inline.is_some() {
         Some(("`inline` keeps the body in its caller".to_owned(), "leave `inline` away".to_owned()))
+    } else if function.item.boxed.as_ref().is_some_and(|boxed| !boxed.is_send) {
+        Some(("the future that this returns is not `Send`".to_owned(), "let it be `Send`".to_owned()))
     } else {
         function.borrowed()
     };
@@ -60,7 +63,7 @@ impl Function<'_> {
         }
         let Parameter { pattern, ty, .. } =
             self.parameters.iter().find(|parameter| matches!(parameter.passing, Passing::Borrowed))?;
-        let argument = spelled(&quote!(#pattern: #ty));
+        let argument = spelled(&boxed::as_written(quote!(#pattern: #ty)));
         Some(if item::has_reference(ty) {
             (format!("`{argument}` is borrowed from the caller"), "take it owned".to_owned())
         } else {

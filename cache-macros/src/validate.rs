@@ -4,10 +4,11 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident, LitStr, Type};
+use syn::{Expr, FnArg, Ident, Lifetime, LitStr, ReceiverKind};
 
 use crate::args::{Args, Keyed, Kind};
-use crate::diagnostics::{Diagnostics, did_you_mean};
+use crate::boxed::Boxed;
+use crate::diagnostics::{Diagnostics, did_you_mean, spelled};
 use crate::item::{self, Generic, Item, Parameter};
 use crate::names::Names;
 use crate::running::{self, Function};
@@ -70,15 +71,11 @@ fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
         diagnostics.at(constness, format!("a `const fn` can't wait for a cache; {attribute} goes on an `async fn`"));
         return;
     }
-    if signature.asyncness.is_none() {
-        let message = if item.output().is_some_and(is_boxed_future) {
-            format!(
-                "{attribute} does not work yet under `#[async_trait]`, which turns the method into one that returns a boxed future; \
-                 put the attribute on an inherent `async fn` and call that from here"
-            )
-        } else {
-            format!("{attribute} goes on an `async fn`: a cache may have to be waited for; write `async fn`")
-        };
+    if signature.asyncness.is_none() && item.boxed.is_none() {
+        let message = format!(
+            "{attribute} goes on an `async fn`, or on a function that returns `Pin<Box<dyn Future<Output = ..>>>`: a cache may have to \
+             be waited for; write `async fn`"
+        );
         diagnostics.at(signature.fn_token, message);
         return;
     }
@@ -88,6 +85,9 @@ fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
         diagnostics.at(&signature.ident, message);
     }
     check_output(kind, item, diagnostics);
+    if let Some(boxed) = &item.boxed {
+        check_lives(item, boxed, diagnostics);
+    }
 }
 
 fn check_output(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
@@ -115,9 +115,35 @@ fn check_output(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// `Pin<Box<dyn Future<..> + ..>>`, as `async_trait` writes it.
-fn is_boxed_future(output: &Type) -> bool {
-    ["Pin", "Box", "dyn", "Future"].iter().all(|word| first_word(output, word).is_some())
+/// A future by hand must live as long as what it borrows: the key is built inside it.
+fn check_lives(item: &Item, boxed: &Boxed, diagnostics: &mut Diagnostics) {
+    let message = |name: &str| {
+        format!(
+            "the cache is asked when the future is first polled, and `{name}` need not live that long; let the future borrow it: \
+             `fn f<'a>(&'a self, id: &'a str) -> Pin<Box<dyn Future<Output = ..> + Send + 'a>>`"
+        )
+    };
+    let receiver = item.signature.receiver();
+    let lends = receiver.is_some_and(|receiver| match &receiver.kind {
+        ReceiverKind::Reference(..) => true,
+        ReceiverKind::Typed(_, ty) => item::has_reference(ty),
+        _ => false,
+    });
+    let is_unnamed = |bound: &Lifetime| bound.ident == "_";
+    for input in &item.signature.inputs {
+        let (tokens, name) = match input {
+            FnArg::Receiver(receiver) => (receiver.to_token_stream(), "self".to_owned()),
+            FnArg::Typed(typed) => (typed.ty.to_token_stream(), spelled(&typed.pat)),
+        };
+        let is_short = match &boxed.bound {
+            None => item::has_reference(&tokens),
+            Some(bound) if is_unnamed(bound) => name != "self" && lends && item::has_unnamed_reference(&tokens),
+            Some(_) => item::has_unnamed_reference(&tokens),
+        };
+        if is_short {
+            diagnostics.at(input, message(&name));
+        }
+    }
 }
 
 fn first_word(tokens: &impl ToTokens, wanted: &str) -> Option<Ident> {

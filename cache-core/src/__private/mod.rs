@@ -19,6 +19,7 @@ mod write;
 pub use ::core;
 pub use std::{
     any::{type_name, type_name_of_val},
+    boxed::Box,
     ops::ControlFlow,
     option::Option::{self, None, Some},
     time::Duration,
