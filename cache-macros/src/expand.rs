@@ -101,7 +101,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
                 #private::ControlFlow::Break(#hit) => return #hit,
                 #private::ControlFlow::Continue(#key) => #key,
             };
-            #private::Some(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
+            #private::Ok(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
         },
     );
     let run = run(spec, names, "load");
@@ -190,7 +190,7 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     let reached = reached(
         spec,
         names,
-        &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
+        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
     );
     let run = run(spec, names, "write");
     quote! {
@@ -283,7 +283,8 @@ fn kind_of(spec: &Spec, names: &Locals) -> TokenStream {
     let (Locals { private, kind, .. }, output) = (names, &spec.output);
     quote! {
         let #kind = {
-            use #private::{ViaOption as _, ViaPlain as _, ViaResult as _, ViaResultOption as _};
+            #[allow(clippy::wildcard_imports, reason = "generated: nothing in there has a name")]
+            use #private::rungs::*;
             (&&&&#private::Returned::<#output>::NEW).__cache_kind()
         };
     }
@@ -306,18 +307,16 @@ fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
     };
     let aside = spec.when.as_ref().map(|_| {
         quote! {
-            #private::Some(#cache) => {
-                #private::stand_aside(#cache);
-                #private::None
-            }
+            #private::Ok(#cache) => #private::Err(#private::stand_aside(#cache)),
         }
     });
+    let aside_for = Ident::new("__cache_aside", Span::mixed_site());
     let guard = spec.when.as_ref().map(|when| quote!(if #when));
     quote! {
         match #private::#source {
-            #private::Some(#cache) #guard => { #found }
+            #private::Ok(#cache) #guard => { #found }
             #aside
-            #private::None => #private::None,
+            #private::Err(#aside_for) => #private::Err(#aside_for),
         }
     }
 }

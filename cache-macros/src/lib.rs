@@ -139,6 +139,32 @@ use proc_macro::TokenStream;
 /// do. It is `Clone + Serialize + DeserializeOwned + Send + Sync + 'static`; wrap a large one in an `Arc`. A generic `T` that
 /// happens to be an `Option` is a value.
 ///
+/// A function may return the value in an [`Entry`](../cache_core/struct.Entry.html), to know what the cache knows of it: the
+/// outcome with its tier, the age, the version. It is `Entry<T>`, `Option<Entry<T>>` or `Entry<Option<T>>`, in a `Result` or not.
+/// The body makes one by `value.into()`. What is cached is the `T`, so what another function puts as a `T` this one finds. The
+/// outcome of a put is `put`, with what Redis said; under several attributes it is what the last one did.
+///
+/// ```
+/// use cache_core::{Cache, Entry, cacheable};
+///
+/// # #[derive(Clone)]
+/// struct Stock { cache: Cache }
+///
+/// impl Stock {
+///     #[cacheable(key = "stock:{id}")]
+///     async fn of(&self, id: u64) -> Result<Entry<u32>, std::io::Error> {
+///         Ok(3.into())
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let stock = Stock { cache: Cache::in_memory() };
+/// # stock.of(7).await.unwrap();
+/// let found = stock.of(7).await.unwrap();
+/// assert_eq!(*found.value(), 3);
+/// assert_eq!(found.outcome().to_string(), "hit; tier=local");
+/// # }
+/// ```
+///
 /// # Where the body runs
 ///
 /// In a task of its own, where everything that it uses can be owned: a caller that goes away loses nothing, and all who wait

@@ -2,6 +2,7 @@
 
 mod boxed;
 mod caches;
+mod entries;
 mod keys;
 mod lives;
 mod results;

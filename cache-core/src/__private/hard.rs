@@ -1,6 +1,6 @@
 //! How a function's error says that its load took too long, told by type: asked for `hard` only.
 
-use super::kind::{Kind, ResultOf, ResultOptionOf};
+use super::kind::{Fallible, Holds, Kind};
 use crate::error::TimedOut;
 
 /// An error that can say so.
@@ -33,11 +33,7 @@ pub trait TimesOut<R>: Kind {
     const TIMED_OUT: fn(TimedOut) -> Self::Error;
 }
 
-impl<T, E: SaysTimedOut> TimesOut<Result<T, E>> for ResultOf<T, E> {
-    const TIMED_OUT: fn(TimedOut) -> E = E::timed_out;
-}
-
-impl<T, E: SaysTimedOut> TimesOut<Result<Option<T>, E>> for ResultOptionOf<T, E> {
+impl<H: Holds, E: SaysTimedOut> TimesOut<Result<H::Held, E>> for Fallible<H, E> {
     const TIMED_OUT: fn(TimedOut) -> E = E::timed_out;
 }
 
@@ -55,7 +51,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::__private::{Returned, ViaResult as _, ViaResultOption as _};
+    use crate::__private::{Returned, rungs::*};
 
     #[derive(Debug, PartialEq)]
     struct Slow(TimedOut);
@@ -69,9 +65,9 @@ mod tests {
     #[test]
     fn error_of_every_fallible_kind_is_made_from_the_timeout() {
         let after = TimedOut::new(Duration::from_secs(5));
-        assert_eq!(timed_out((&&&Returned::<Result<u8, Slow>>::NEW).__cache_kind())(after), Slow(after));
-        assert_eq!(timed_out((&&&&Returned::<Result<Option<u8>, Slow>>::NEW).__cache_kind())(after), Slow(after));
-        let boxed = timed_out((&&&Returned::<Result<u8, Box<dyn std::error::Error>>>::NEW).__cache_kind())(after);
+        assert_eq!(timed_out((&&Returned::<Result<u8, Slow>>::NEW).__cache_kind())(after), Slow(after));
+        assert_eq!(timed_out((&&&Returned::<Result<Option<u8>, Slow>>::NEW).__cache_kind())(after), Slow(after));
+        let boxed = timed_out((&&Returned::<Result<u8, Box<dyn std::error::Error>>>::NEW).__cache_kind())(after);
         assert_eq!(boxed.to_string(), "the load took longer than its hard timeout");
         assert_eq!(after.after(), Duration::from_secs(5));
     }

@@ -1,6 +1,6 @@
 //! What the expansions of the attributes touch. Nothing here is for people to use, and any release may change it.
 //!
-//! `site` is what a call site keeps, `kind` tells `Result` and `Option` by type, `own` tells whether a body can run in a task
+//! `site` is what a call site keeps, `kind` tells `Result`, `Option` and `Entry` by type, `own` tells whether a body can run in a task
 //! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its body to, `write` what
 //! `#[cache_put]` and `#[cache_evict]` do.
 //!
@@ -21,7 +21,7 @@ pub use std::{
     any::{type_name, type_name_of_val},
     boxed::Box,
     ops::ControlFlow,
-    option::Option::{self, None, Some},
+    result::Result::{Err, Ok},
     time::Duration,
     vec::Vec,
 };
@@ -29,10 +29,7 @@ pub use std::{
 pub use self::{
     call::{Plan, probe, reach, reach_installed, shared, stand_aside},
     hard::timed_out,
-    kind::{
-        Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption,
-        error_ops, value_ops,
-    },
+    kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},
     own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask, in_background},
     share::{Sharing, ViaClone, ViaNothing},
     site::{Head, Site},

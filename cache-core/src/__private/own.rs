@@ -5,7 +5,13 @@
 
 use std::{borrow::Borrow, future::Future, marker::PhantomData, pin::Pin};
 
-use super::{call, call::Plan, kind::Kind, write, write::Writing};
+use super::{
+    call,
+    call::{Plan, Reached},
+    kind::Kind,
+    write,
+    write::Writing,
+};
 
 /// The question: a list `(A, (B, ()))` of [`Lent`], [`LentOption`] and [`Moved`].
 pub struct Ask<A>(PhantomData<fn() -> A>);
@@ -138,7 +144,7 @@ impl Task {
     }
 
     /// Answers by the plan, or by the body.
-    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Sent<K::Returned>
+    pub fn load<K, F>(self, plan: Reached<Plan<K>>, body: F) -> Sent<K::Returned>
     where
         K: Kind + 'static,
         K::Value: Send + Sync + 'static,
@@ -150,7 +156,7 @@ impl Task {
     }
 
     /// Writes by the plan around the body.
-    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Sent<K::Returned>
+    pub fn write<K, F>(self, plan: Reached<Writing<K>>, body: F) -> Sent<K::Returned>
     where
         K: Kind + 'static,
         K::Returned: Send + 'static,
@@ -198,7 +204,7 @@ impl Inline {
     }
 
     /// Answers by the plan, or by the body.
-    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn load<K, F>(self, plan: Reached<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
     where
         K: Kind,
         K::Value: 'static,
@@ -209,7 +215,7 @@ impl Inline {
     }
 
     /// Writes by the plan around the body.
-    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn write<K, F>(self, plan: Reached<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
     where
         K: Kind,
         F: Future<Output = K::Returned>,

@@ -14,6 +14,7 @@ mod probe;
 mod scopes;
 mod store;
 mod templates;
+mod told;
 mod warm;
 mod write;
 
