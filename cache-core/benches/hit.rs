@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 
-use cache_core::{Cache, cacheable, key};
+use cache_core::{Cache, Entry, cacheable, key};
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -71,6 +71,12 @@ impl Products {
     }
 
     #[inline(never)]
+    #[cacheable(key = "product:{id}", tags = ["category:{it.seller}", "catalogue:{id}"])]
+    async fn find_entry(&self, id: u64) -> Result<Option<Entry<Product>>, std::io::Error> {
+        Ok(Some(product(id).into()))
+    }
+
+    #[inline(never)]
     #[cacheable(key = "untagged:{id}")]
     async fn find_untagged(&self, id: u64) -> Result<Option<Product>, std::io::Error> {
         Ok(Some(product(id)))
@@ -102,10 +108,14 @@ fn main() -> Result<(), Error> {
         ("raw moka get in an async fn", Box::new(|id| now(raw.find(id)))),
         ("#[cacheable] hit, 2 tags", Box::new(|id| now(products.find(id)).ok().flatten())),
         ("#[cacheable] hit, no tags", Box::new(|id| now(products.find_untagged(id)).ok().flatten())),
+        (
+            "#[cacheable] -> Entry hit, 2 tags",
+            Box::new(|id| now(products.find_entry(id)).ok().flatten().map(Entry::into_value)),
+        ),
         ("raw moka get", Box::new(|id| raw.0.get(&id))),
         (
             "by hand: entry(key!).get",
-            Box::new(|id| now(products.cache.entry(key!("product:{id}")).get()).map(cache_core::Entry::into_value)),
+            Box::new(|id| now(products.cache.entry(key!("product:{id}")).get()).map(Entry::into_value)),
         ),
     ];
 

@@ -29,6 +29,10 @@ pub(crate) struct Args {
     pub(crate) ttl: Option<Keyed<Expr>>,
     pub(crate) l1: Option<Keyed<Expr>>,
     pub(crate) negative: Option<Keyed<Expr>>,
+    pub(crate) stale: Option<Keyed<Expr>>,
+    pub(crate) fail_safe: Option<Keyed<Expr>>,
+    pub(crate) soft: Option<Keyed<Expr>>,
+    pub(crate) hard: Option<Keyed<Expr>>,
     pub(crate) when: Option<Keyed<Expr>>,
     pub(crate) unless: Option<Keyed<Expr>>,
     pub(crate) ttl_with: Option<Keyed<Expr>>,
@@ -66,6 +70,10 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("ttl", STORE),
     ("l1", STORE),
     ("negative", STORE),
+    ("stale", READ),
+    ("fail_safe", READ),
+    ("soft", READ),
+    ("hard", READ),
     ("when", ALL),
     ("unless", STORE),
     ("ttl_with", READ),
@@ -81,7 +89,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
 ];
 
 /// Options of the design that are still to come.
-const LATER: &[&str] = &["stale", "fail_safe", "soft", "hard", "batch", "version", "unit", "behind"];
+const LATER: &[&str] = &["batch", "version", "unit", "behind"];
 
 // === impl Kind ===
 
@@ -146,6 +154,10 @@ impl Args {
             "ttl" => set(&mut self.ttl, name, input, value),
             "l1" => set(&mut self.l1, name, input, value),
             "negative" => set(&mut self.negative, name, input, value),
+            "stale" => set(&mut self.stale, name, input, value),
+            "fail_safe" => set(&mut self.fail_safe, name, input, value),
+            "soft" => set(&mut self.soft, name, input, value),
+            "hard" => set(&mut self.hard, name, input, value),
             "when" => set(&mut self.when, name, input, value),
             "unless" => set(&mut self.unless, name, input, value),
             "ttl_with" => set(&mut self.ttl_with, name, input, value),
@@ -373,6 +385,7 @@ mod tests {
             "phase = both",
             "`#[cacheable]` has no option `phase`; `#[cache_put]` and `#[cache_evict]` have it",
         );
+        refused(Kind::Put, "stale = \"1h\"", "`#[cache_put]` has no option `stale`; `#[cacheable]` has it");
         refused(Kind::Put, "skip(id)", "need not name every argument");
         for later in LATER {
             refused(Kind::Put, &format!("{later} = 3"), "does not work yet");

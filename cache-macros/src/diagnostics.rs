@@ -46,6 +46,29 @@ pub(crate) fn beside(error: &syn::Error, item: &TokenStream) -> TokenStream {
     quote!(#errors #item)
 }
 
+/// Tokens as people write them: `x: Foo<'_>`.
+pub(crate) fn spelled(tokens: &impl ToTokens) -> String {
+    let mut text = tokens.to_token_stream().to_string();
+    for (apart, together) in [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        ("& ", "&"),
+        (" ,", ","),
+        (" :", ":"),
+        ("( ", "("),
+        (" )", ")"),
+        ("Fn (", "Fn("),
+        ("[ ", "["),
+        (" ]", "]"),
+    ] {
+        text = text.replace(apart, together);
+    }
+    text
+}
+
 /// `; did you mean `x`?`, if one of `known` is near, else nothing.
 pub(crate) fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let near = known.into_iter().map(|word| (distance(written, word), word)).min();
@@ -83,6 +106,15 @@ mod tests {
         assert_eq!(did_you_mean("kye", known), "; did you mean `key`?");
         assert_eq!(did_you_mean("negativ", known), "; did you mean `negative`?");
         assert_eq!(did_you_mean("expire", known), "");
+    }
+
+    #[test]
+    fn spelled_puts_together_what_belongs_together() {
+        for text in
+            ["x: Foo<'_>", "a: &'x [&str]", "f: impl Fn(u8, &str) -> Vec<u8> + 'x", "p: &mut std::fmt::Formatter<'_>"]
+        {
+            assert_eq!(spelled(&text.parse::<proc_macro2::TokenStream>().unwrap()), text);
+        }
     }
 
     #[test]

@@ -32,7 +32,18 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
             }
         }
     }
-    quote!(#(#attributes)* #visibility #signature { #inner })
+    let body = match &item.boxed {
+        None => inner,
+        Some(boxed) => {
+            let (private, at) = (&names.private, signature.fn_token.span);
+            // In a form that another attribute takes apart again.
+            let apart = boxed.apart.iter().map(|apart| &apart.statement);
+            let block = quote_spanned!(at=> async move { #(#apart)* #inner });
+            // What does not fit the box is reported at the user's `async`, too.
+            located(quote!(#private::Box::pin), at).into_iter().chain(quote_spanned!(at=> (#block))).collect()
+        }
+    };
+    quote!(#(#attributes)* #visibility #signature { #body })
 }
 
 /// The names that the expansion binds: hygienic, and prefixed for whoever reads it.
@@ -90,7 +101,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
                 #private::ControlFlow::Break(#hit) => return #hit,
                 #private::ControlFlow::Continue(#key) => #key,
             };
-            #private::Some(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
+            #private::Ok(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
         },
     );
     let run = run(spec, names, "load");
@@ -115,7 +126,7 @@ fn read_options(names: &Locals, read: &Read) -> TokenStream {
         let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
         out.extend(quote!(.result_tags(#closure)));
     }
-    out.extend(overrides(&read.overrides));
+    out.extend(overrides(names, &read.overrides));
     if let Some(unless) = &read.unless {
         let closure = over_it(unless);
         out.extend(quote!(.unless(#kind.unless(#closure))));
@@ -179,7 +190,7 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     let reached = reached(
         spec,
         names,
-        &quote!(#private::Some(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
+        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
     );
     let run = run(spec, names, "write");
     quote! {
@@ -213,7 +224,7 @@ fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
         let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
         out.extend(quote!(.result_tags(#closure)));
     }
-    out.extend(overrides(&put.overrides));
+    out.extend(overrides(names, &put.overrides));
     if let Some(unless) = &put.unless {
         let closure = over_it(unless);
         out.extend(quote!(.unless(#kind.unless(#closure))));
@@ -272,7 +283,8 @@ fn kind_of(spec: &Spec, names: &Locals) -> TokenStream {
     let (Locals { private, kind, .. }, output) = (names, &spec.output);
     quote! {
         let #kind = {
-            use #private::{ViaOption as _, ViaPlain as _, ViaResult as _, ViaResultOption as _};
+            #[allow(clippy::wildcard_imports, reason = "generated: nothing in there has a name")]
+            use #private::rungs::*;
             (&&&&#private::Returned::<#output>::NEW).__cache_kind()
         };
     }
@@ -295,18 +307,16 @@ fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
     };
     let aside = spec.when.as_ref().map(|_| {
         quote! {
-            #private::Some(#cache) => {
-                #private::stand_aside(#cache);
-                #private::None
-            }
+            #private::Ok(#cache) => #private::Err(#private::stand_aside(#cache)),
         }
     });
+    let aside_for = Ident::new("__cache_aside", Span::mixed_site());
     let guard = spec.when.as_ref().map(|when| quote!(if #when));
     quote! {
         match #private::#source {
-            #private::Some(#cache) #guard => { #found }
+            #private::Ok(#cache) #guard => { #found }
             #aside
-            #private::None => #private::None,
+            #private::Err(#aside_for) => #private::Err(#aside_for),
         }
     }
 }
@@ -328,8 +338,9 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
             return #settled;
         }
     };
-    // A body that can't go to a task is reported at the user's `async`.
-    let at = spec.item.signature.asyncness.map_or_else(Span::call_site, |word| word.span);
+    // A body that can't go to a task is reported at the user's `async`, which `#[async_trait]` has put where `fn` is.
+    let signature = &spec.item.signature;
+    let at = signature.asyncness.map_or(signature.fn_token.span, |word| word.span);
     let [how, future, method] = ["__cache_how", "__cache_body", method].map(|name| Ident::new(name, at));
     let future_of = |lend: &[TokenStream], body: &Group| {
         let block = quote_spanned!(at=> async move { #(#lend)* #edge #body });
@@ -346,16 +357,21 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
                 #private::Inline.#method(#plan, #future).await
             }
         }
-        Running::Asked { questions, lent } => {
+        Running::Asked { questions, lent, needed_by } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
             let (own, lend): (Vec<_>, Vec<_>) =
                 lent.iter().enumerate().map(|(index, lent)| owned(lent, index, &how)).unzip();
             let future_of = future_of(&lend, &renamed(body, lent));
             let call = quote_spanned!(at=> #how.#method(#plan, #future).await);
+            // Where the types say no, rustc blames the argument.
+            let blamed = Ident::new("__cache_asked", needed_by.as_ref().map_or_else(Span::call_site, Ident::span));
+            let required = needed_by.as_ref().map(|_| quote!(#private::in_background(#blamed);));
             quote! {
+                let #blamed = &#private::Ask::<#asked>::NEW;
+                #required
                 let #how = {
                     use #private::{ViaInline as _, ViaTask as _};
-                    (&&#private::Ask::<#asked>::NEW).__cache_how()
+                    (&#blamed).__cache_how()
                 };
                 #(#own)*
                 #future_of
@@ -435,12 +451,20 @@ fn first_it(tokens: TokenStream) -> Option<Ident> {
     })
 }
 
-fn overrides(overrides: &Overrides) -> TokenStream {
-    let Overrides { ttl, l1, negative } = overrides;
-    let ttl = ttl.as_ref().map(|ttl| quote!(.ttl(#ttl)));
-    let l1 = l1.as_ref().map(|l1| quote!(.l1(#l1)));
-    let negative = negative.as_ref().map(|negative| quote!(.negative(#negative)));
-    quote!(#ttl #l1 #negative)
+fn overrides(names: &Locals, overrides: &Overrides) -> TokenStream {
+    let Overrides { ttl, l1, negative, stale, fail_safe, soft, hard } = overrides;
+    let durations =
+        [("ttl", ttl), ("l1", l1), ("negative", negative), ("stale", stale), ("fail_safe", fail_safe), ("soft", soft)];
+    let mut out = TokenStream::new();
+    for (method, duration) in durations {
+        let method = Ident::new(method, Span::call_site());
+        out.extend(duration.iter().map(|duration| quote!(.#method(#duration))));
+    }
+    if let Some((name, hard)) = hard {
+        let timed_out = proof(names, "timed_out", name.span());
+        out.extend(quote!(.hard(#hard, #timed_out)));
+    }
+    out
 }
 
 /// The proof that the value can be cached; that it can't is reported where the user wrote the result's type.
@@ -457,6 +481,15 @@ fn proof(names: &Locals, asked: &str, span: Span) -> TokenStream {
         let #blamed = #kind;
         #private::#asked(#blamed)
     })
+}
+
+/// The same tokens, meaning the same, in another place.
+fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(at));
+        token
+    });
+    moved.collect()
 }
 
 fn output_span(spec: &Spec) -> Span {

@@ -4,9 +4,11 @@ use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, Pat, PathArguments, ReceiverKind, ReturnType,
-    Signature, Type, TypeParamBound, Visibility, WherePredicate,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, Lifetime, Pat, PathArguments, ReceiverKind,
+    ReturnType, Signature, Type, TypeParamBound, Visibility, WherePredicate,
 };
+
+use crate::boxed::Boxed;
 
 /// A function, half read.
 pub(crate) struct Item {
@@ -15,6 +17,8 @@ pub(crate) struct Item {
     pub(crate) signature: Signature,
     /// `None` for a method that a trait only declares.
     pub(crate) body: Option<Group>,
+    /// It is no `async fn`, but returns a boxed future, whose block is the body.
+    pub(crate) boxed: Option<Boxed>,
 }
 
 /// An argument other than `self`.
@@ -61,7 +65,8 @@ impl Parse for Item {
         if let Some(odd) = rest.into_iter().next() {
             return Err(syn::Error::new_spanned(odd, "expected the end of the function"));
         }
-        Ok(Item { attributes, visibility, signature, body })
+        let (boxed, body) = Boxed::of(&signature, body);
+        Ok(Item { attributes, visibility, signature, body, boxed })
     }
 }
 
@@ -74,16 +79,24 @@ impl Item {
         });
         typed
             .map(|typed| {
+                let written = match &self.boxed {
+                    Some(boxed) => boxed.pattern(&typed.pat),
+                    None => Some((*typed.pat).clone()),
+                };
                 let mut bindings = Vec::new();
-                bindings_of(&typed.pat, &mut bindings);
-                let passing = match passing(&typed.ty, &generics) {
+                if let Some(written) = &written {
+                    bindings_of(written, &mut bindings);
+                }
+                let pattern = written.unwrap_or_else(|| (*typed.pat).clone());
+                let ty = self.elided(&typed.ty);
+                let passing = match passing(&ty, &generics) {
                     // A pattern would have to be taken apart twice, once for the key and once for the body.
-                    Passing::Lent(_) | Passing::LentOption if !matches!(*typed.pat, Pat::Ident(ref it) if is_plain(it)) => {
+                    Passing::Lent(_) | Passing::LentOption if !matches!(pattern, Pat::Ident(ref it) if is_plain(it)) => {
                         Passing::Borrowed
                     }
                     passing => passing,
                 };
-                Parameter { bindings, pattern: (*typed.pat).clone(), ty: (*typed.ty).clone(), passing }
+                Parameter { bindings, pattern, ty, passing }
             })
             .collect()
     }
@@ -93,8 +106,10 @@ impl Item {
         let receiver = self.signature.receiver()?;
         Some(match &receiver.kind {
             ReceiverKind::Value => Passing::Moved,
-            ReceiverKind::Reference(_, None, None) => Passing::Lent(Box::new(syn::parse_quote!(Self))),
-            ReceiverKind::Typed(_, ty) => passing(ty, &self.generics()),
+            ReceiverKind::Reference(_, lifetime, None) if lifetime.as_ref().is_none_or(|it| self.is_elided(it)) => {
+                Passing::Lent(Box::new(syn::parse_quote!(Self)))
+            }
+            ReceiverKind::Typed(_, ty) => passing(&self.elided(ty), &self.generics()),
             _ => Passing::Borrowed,
         })
     }
@@ -112,8 +127,21 @@ impl Item {
         all.params.iter().filter_map(generic).collect()
     }
 
+    /// Whether a lifetime is one that the user need not have named.
+    fn is_elided(&self, lifetime: &Lifetime) -> bool {
+        self.boxed.as_ref().is_some_and(|boxed| boxed.is_own(lifetime))
+    }
+
+    fn elided(&self, ty: &Type) -> Type {
+        self.boxed.as_ref().map_or_else(|| ty.clone(), |boxed| boxed.elided(ty))
+    }
+
     /// The declared result; `None` for `()` left out.
     pub(crate) fn output(&self) -> Option<&Type> {
+        if let Some(boxed) = &self.boxed {
+            // `#[async_trait]` has written it down.
+            return Some(&boxed.output).filter(|output| !matches!(output, Type::Tuple(unit) if unit.elems.is_empty()));
+        }
         match &self.signature.output {
             ReturnType::Type(_, ty) => Some(ty),
             ReturnType::Default => None,
@@ -205,7 +233,7 @@ pub(crate) fn borrows(ty: &impl ToTokens, generics: &[Generic]) -> bool {
     let mut found = false;
     scan(ty.to_token_stream(), &mut |token| {
         found |= match token {
-            Token::Reference | Token::Lifetime => true,
+            Token::Reference | Token::Lifetime(_) => true,
             Token::Word(word) => {
                 word == "impl" || generics.iter().any(|generic| !generic.is_static && generic.ident == *word)
             }
@@ -217,7 +245,20 @@ pub(crate) fn borrows(ty: &impl ToTokens, generics: &[Generic]) -> bool {
 /// Whether a type holds a reference or a lifetime other than `'static`.
 pub(crate) fn has_reference(ty: &impl ToTokens) -> bool {
     let mut found = false;
-    scan(ty.to_token_stream(), &mut |token| found |= matches!(token, Token::Reference | Token::Lifetime));
+    scan(ty.to_token_stream(), &mut |token| found |= matches!(token, Token::Reference | Token::Lifetime(_)));
+    found
+}
+
+/// Whether a type holds a reference whose lifetime has no name.
+pub(crate) fn has_unnamed_reference(ty: &impl ToTokens) -> bool {
+    let mut found = false;
+    scan(ty.to_token_stream(), &mut |token| {
+        found |= match token {
+            Token::Reference => true,
+            Token::Lifetime(name) => *name == "_",
+            Token::Word(_) => false,
+        };
+    });
     found
 }
 
@@ -230,7 +271,7 @@ pub(crate) fn names(ty: &impl ToTokens, ident: &Ident) -> bool {
 
 enum Token<'a> {
     Reference,
-    Lifetime,
+    Lifetime(&'a Ident),
     Word(&'a Ident),
 }
 
@@ -248,7 +289,7 @@ fn scan(tokens: TokenStream, see: &mut impl FnMut(Token<'_>)) {
                 if let Some(TokenTree::Ident(name)) = tokens.next()
                     && name != "static"
                 {
-                    see(Token::Lifetime);
+                    see(Token::Lifetime(&name));
                 }
             }
             TokenTree::Ident(word) => see(Token::Word(&word)),

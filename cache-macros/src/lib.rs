@@ -1,10 +1,11 @@
 //! The attributes, the derive and the key macro of `cache-core`, which re-exports them: use them from there.
 //!
 //! How an attribute becomes code: `args` reads the options and `item` the function, `template` reads templates and `names`
-//! what their names stand for; `validate` holds every rule and every message, and answers all questions in a `spec`;
+//! what their names stand for; `validate` holds the rules and their messages, with `running` for where the body runs, and answers all questions in a `spec`;
 //! `expand` writes it down and cannot fail. `CACHE_MACROS_DEBUG=1 cargo build` prints what they expand to.
 
 mod args;
+mod boxed;
 mod diagnostics;
 mod duration;
 mod expand;
@@ -14,6 +15,7 @@ mod key_part;
 mod krate;
 mod names;
 mod rename;
+mod running;
 mod spec;
 mod template;
 mod validate;
@@ -114,6 +116,10 @@ use proc_macro::TokenStream;
 /// | `ttl = ..` | how long a value is fresh |
 /// | `l1 = ..` | how long this process keeps it, at most |
 /// | `negative = ..` | how long *nothing* is fresh: `None`, and errors that `cache_err` chooses |
+/// | `stale = ..` | for how long after it was fresh a value is still served, while it is loaded again in the background |
+/// | `fail_safe = ..` | for how long after it was fresh a value is served when a load fails |
+/// | `soft = ..` | how long a load is waited for where there is an old value to serve instead; the load goes on |
+/// | `hard = ..` | how long a load is waited for at all; then the function returns its error, made from a `TimedOut` |
 /// | `tags = ["..", ..]` | templates of tags, at most 16, each with a literal head; `it` is the value in the result, and such tags are not attached to a `None` |
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `unless = ..` | an expression over `it`; `true` keeps the value out of the cache. Of a function that can return `None`, `it` is an `Option<&T>`, else a `&T` |
@@ -133,6 +139,32 @@ use proc_macro::TokenStream;
 /// do. It is `Clone + Serialize + DeserializeOwned + Send + Sync + 'static`; wrap a large one in an `Arc`. A generic `T` that
 /// happens to be an `Option` is a value.
 ///
+/// A function may return the value in an [`Entry`](../cache_core/struct.Entry.html), to know what the cache knows of it: the
+/// outcome with its tier, the age, the version. It is `Entry<T>`, `Option<Entry<T>>` or `Entry<Option<T>>`, in a `Result` or not.
+/// The body makes one by `value.into()`. What is cached is the `T`, so what another function puts as a `T` this one finds. The
+/// outcome of a put is `put`, with what Redis said; under several attributes it is what the last one did.
+///
+/// ```
+/// use cache_core::{Cache, Entry, cacheable};
+///
+/// # #[derive(Clone)]
+/// struct Stock { cache: Cache }
+///
+/// impl Stock {
+///     #[cacheable(key = "stock:{id}")]
+///     async fn of(&self, id: u64) -> Result<Entry<u32>, std::io::Error> {
+///         Ok(3.into())
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let stock = Stock { cache: Cache::in_memory() };
+/// # stock.of(7).await.unwrap();
+/// let found = stock.of(7).await.unwrap();
+/// assert_eq!(*found.value(), 3);
+/// assert_eq!(found.outcome().to_string(), "hit; tier=local");
+/// # }
+/// ```
+///
 /// # Where the body runs
 ///
 /// In a task of its own, where everything that it uses can be owned: a caller that goes away loses nothing, and all who wait
@@ -145,12 +177,63 @@ use proc_macro::TokenStream;
 /// body that is not `Send`, or that calls its own function; a `self` that is `Clone` but holds a lifetime (`impl Repo<'_>`:
 /// types are told apart, lifetimes can't be) or a type parameter without `'static`.
 ///
+/// With `stale`, `soft` or `hard` a load goes on without its caller, so the body has to be able to run in a task, and it is an
+/// error if it is not: make `Self` `Clone`, or take `self: Arc<Self>` or `self: &Arc<Self>`, and arguments as above. With
+/// `hard` the function's error is `From<TimedOut>`:
+///
+/// ```
+/// use cache_core::{TimedOut, cacheable};
+///
+/// # #[derive(Debug)]
+/// enum SearchError {
+///     Slow,
+/// }
+///
+/// impl From<TimedOut> for SearchError {
+///     fn from(_: TimedOut) -> Self {
+///         SearchError::Slow
+///     }
+/// }
+///
+/// #[cacheable(key = "search:{term}", ttl = "1m", stale = "10m", fail_safe = "1d", soft = "200ms", hard = "5s")]
+/// async fn search(term: &str) -> Result<Vec<u64>, SearchError> {
+///     Ok(vec![term.len() as u64])
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let cache = cache_core::Cache::in_memory();
+/// # assert_eq!(cache_core::with_cache(cache, search("a")).await.unwrap(), [1]);
+/// # }
+/// ```
+///
+/// # Boxed futures
+///
+/// The attributes go on methods under `#[async_trait]`, and on functions that return `Pin<Box<dyn Future<Output = R> + ..>>` or
+/// `BoxFuture<'_, R>`, by the names and types that you wrote. As with an `async fn`, the cache is asked when the future is first
+/// polled, not when it is made; so it has to borrow what the function borrows (`+ '_`).
+///
+/// ```
+/// use cache_core::{Cache, cacheable};
+/// use std::{future::Future, pin::Pin};
+///
+/// # #[derive(Clone)]
+/// struct Products { cache: Cache }
+///
+/// impl Products {
+///     #[cacheable(key = "stock:{id}")]
+///     fn stock(&self, id: u64) -> Pin<Box<dyn Future<Output = Option<u32>> + Send + '_>> {
+///         Box::pin(async move { (id < 10).then_some(3) })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # assert_eq!(Products { cache: Cache::in_memory() }.stock(7).await, Some(3));
+/// # }
+/// ```
+///
 /// # What can go wrong
 ///
 /// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
 /// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
 /// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
-/// - `async_trait`: does not work yet; put the attribute on an inherent method that the trait's method calls.
 #[proc_macro_attribute]
 pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Cacheable, options, item)
@@ -397,7 +480,7 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = expand(
             Kind::Cacheable,
-            "key = \"a:{idd}\", ttl = \"x\", stale = \"1h\", tags = [\"b\", \"b\"]",
+            "key = \"a:{idd}\", ttl = \"x\", batch = 3, tags = [\"b\", \"b\"]",
             "fn f(id: u64) -> &str { \"\" }",
         );
         assert_eq!(count(&text, "compile_error!"), 5, "{text}");

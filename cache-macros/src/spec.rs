@@ -23,8 +23,9 @@ pub(crate) struct Spec {
 pub(crate) enum Running {
     /// In the caller: the spelling says that something is borrowed.
     Inline,
-    /// In its own task, if the types say that everything can be owned.
-    Asked { questions: Vec<TokenStream>, lent: Vec<Lent> },
+    /// In its own task, if the types say that everything can be owned. With the name of an option that is of no use
+    /// elsewhere, where it is reported if they don't.
+    Asked { questions: Vec<TokenStream>, lent: Vec<Lent>, needed_by: Option<Ident> },
 }
 
 /// A borrowed argument that is owned for a task.
@@ -94,6 +95,11 @@ pub(crate) struct Overrides {
     pub(crate) ttl: Option<TokenStream>,
     pub(crate) l1: Option<TokenStream>,
     pub(crate) negative: Option<TokenStream>,
+    pub(crate) stale: Option<TokenStream>,
+    pub(crate) fail_safe: Option<TokenStream>,
+    pub(crate) soft: Option<TokenStream>,
+    /// With the name of the option, where an error that can't say so is reported.
+    pub(crate) hard: Option<(Ident, TokenStream)>,
 }
 
 /// What names an entry.

@@ -4,13 +4,15 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident, LitStr, Pat, ReceiverKind, Type};
+use syn::{Expr, FnArg, Ident, Lifetime, LitStr, ReceiverKind};
 
 use crate::args::{Args, Keyed, Kind};
-use crate::diagnostics::{Diagnostics, did_you_mean};
-use crate::item::{self, Generic, Item, Parameter, Passing};
+use crate::boxed::Boxed;
+use crate::diagnostics::{Diagnostics, did_you_mean, spelled};
+use crate::item::{self, Generic, Item, Parameter};
 use crate::names::Names;
-use crate::spec::{CacheFrom, Lent, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
+use crate::running::{self, Function};
+use crate::spec::{CacheFrom, Naming, Overrides, Phase, Put, Read, Spec, Work, Write};
 use crate::template::{self, Of, Template};
 use crate::{duration, krate};
 
@@ -32,12 +34,16 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
         kind,
         krate,
         names: Names::new(&item, &parameters, &generics),
-        item: &item,
         parameters: &parameters,
         generics: &generics,
         diagnostics,
     };
     check.no_argument_named_it();
+    let running = running::of(
+        &Function { item: &item, parameters: &parameters, generics: &generics, krate: &check.krate },
+        &args,
+        &mut check.diagnostics,
+    );
     check.when_before_the_result(&args);
     check.unless_after_the_arguments(&args);
     let work = match kind {
@@ -47,7 +53,6 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
             check.write(&mut args).map(|write| Work::Write(Box::new(write)))
         }
     };
-    let running = check.running(&args);
     let cache = match args.cache {
         Some(cache) => CacheFrom::Expression(cache.value),
         None if item.receiver().is_some() => CacheFrom::Field,
@@ -66,15 +71,11 @@ fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
         diagnostics.at(constness, format!("a `const fn` can't wait for a cache; {attribute} goes on an `async fn`"));
         return;
     }
-    if signature.asyncness.is_none() {
-        let message = if item.output().is_some_and(is_boxed_future) {
-            format!(
-                "{attribute} does not work yet under `#[async_trait]`, which turns the method into one that returns a boxed future; \
-                 put the attribute on an inherent `async fn` and call that from here"
-            )
-        } else {
-            format!("{attribute} goes on an `async fn`: a cache may have to be waited for; write `async fn`")
-        };
+    if signature.asyncness.is_none() && item.boxed.is_none() {
+        let message = format!(
+            "{attribute} goes on an `async fn`, or on a function that returns `Pin<Box<dyn Future<Output = ..>>>`: a cache may have to \
+             be waited for; write `async fn`"
+        );
         diagnostics.at(signature.fn_token, message);
         return;
     }
@@ -84,6 +85,9 @@ fn check_signature(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
         diagnostics.at(&signature.ident, message);
     }
     check_output(kind, item, diagnostics);
+    if let Some(boxed) = &item.boxed {
+        check_lives(item, boxed, diagnostics);
+    }
 }
 
 fn check_output(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
@@ -111,9 +115,35 @@ fn check_output(kind: Kind, item: &Item, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// `Pin<Box<dyn Future<..> + ..>>`, as `async_trait` writes it.
-fn is_boxed_future(output: &Type) -> bool {
-    ["Pin", "Box", "dyn", "Future"].iter().all(|word| first_word(output, word).is_some())
+/// A future by hand must live as long as what it borrows: the key is built inside it.
+fn check_lives(item: &Item, boxed: &Boxed, diagnostics: &mut Diagnostics) {
+    let message = |name: &str| {
+        format!(
+            "the cache is asked when the future is first polled, and `{name}` need not live that long; let the future borrow it: \
+             `fn f<'a>(&'a self, id: &'a str) -> Pin<Box<dyn Future<Output = ..> + Send + 'a>>`"
+        )
+    };
+    let receiver = item.signature.receiver();
+    let lends = receiver.is_some_and(|receiver| match &receiver.kind {
+        ReceiverKind::Reference(..) => true,
+        ReceiverKind::Typed(_, ty) => item::has_reference(ty),
+        _ => false,
+    });
+    let is_unnamed = |bound: &Lifetime| bound.ident == "_";
+    for input in &item.signature.inputs {
+        let (tokens, name) = match input {
+            FnArg::Receiver(receiver) => (receiver.to_token_stream(), "self".to_owned()),
+            FnArg::Typed(typed) => (typed.ty.to_token_stream(), spelled(&typed.pat)),
+        };
+        let is_short = match &boxed.bound {
+            None => item::has_reference(&tokens),
+            Some(bound) if is_unnamed(bound) => name != "self" && lends && item::has_unnamed_reference(&tokens),
+            Some(_) => item::has_unnamed_reference(&tokens),
+        };
+        if is_short {
+            diagnostics.at(input, message(&name));
+        }
+    }
 }
 
 fn first_word(tokens: &impl ToTokens, wanted: &str) -> Option<Ident> {
@@ -150,7 +180,6 @@ struct Check<'a> {
     kind: Kind,
     krate: TokenStream,
     names: Names<'a>,
-    item: &'a Item,
     parameters: &'a [Parameter],
     generics: &'a [Generic],
     diagnostics: Diagnostics,
@@ -220,6 +249,7 @@ impl Check<'_> {
     }
 
     fn overrides(&mut self, args: &mut Args) -> Overrides {
+        let hard = args.hard.as_ref().map(|hard| hard.name.clone());
         let mut duration = |value: Option<Keyed<Expr>>| match duration::tokens(&self.krate, &value?.value) {
             Ok(tokens) => Some(tokens),
             Err(error) => {
@@ -231,6 +261,10 @@ impl Check<'_> {
             ttl: duration(args.ttl.take()),
             l1: duration(args.l1.take()),
             negative: duration(args.negative.take()),
+            stale: duration(args.stale.take()),
+            fail_safe: duration(args.fail_safe.take()),
+            soft: duration(args.soft.take()),
+            hard: hard.zip(duration(args.hard.take())),
         }
     }
 
@@ -420,8 +454,6 @@ impl Check<'_> {
     }
 }
 
-// === impl Check: how the body runs ===
-
 impl Check<'_> {
     /// A write inside a transaction must not speak before the commit.
     fn no_open_transaction(&mut self, args: &Args) {
@@ -437,79 +469,6 @@ impl Check<'_> {
                 );
             }
         }
-    }
-
-    fn running(&self, args: &Args) -> Running {
-        let output = self.item.output();
-        let receiver = self.item.receiver();
-        let borrowed = |passing: &Passing| matches!(passing, Passing::Borrowed);
-        if args.inline.is_some()
-            || receiver.as_ref().is_some_and(borrowed)
-            || self.parameters.iter().any(|parameter| borrowed(&parameter.passing))
-            || self.generics.iter().any(|generic| !generic.is_static)
-            || output.is_some_and(item::has_reference)
-        {
-            return Running::Inline;
-        }
-        let private = &self.krate;
-        let private = quote!(#private::__private);
-        let (mut questions, mut lent) = (Vec::new(), Vec::new());
-        if let Some(output) = output {
-            questions.push(quote!(#private::Moved<#output>));
-        }
-        match receiver {
-            Some(Passing::Lent(ty)) => {
-                questions.push(quote!(#private::Lent<#ty>));
-                let outside = Ident::new("self", self.self_span());
-                let inside = crate::rename::self_name(self.self_span());
-                lent.push(Lent { outside, inside: syn::parse_quote!(#inside), ty: quote!(&#ty), is_option: false });
-            }
-            Some(_) => {
-                let ty = self.receiver_type();
-                questions.push(quote!(#private::Moved<#ty>));
-            }
-            None => {}
-        }
-        for parameter in self.parameters {
-            let (ty, pattern) = (&parameter.ty, &parameter.pattern);
-            let is_option = match &parameter.passing {
-                Passing::Lent(inner) => {
-                    questions.push(quote!(#private::Lent<#inner>));
-                    false
-                }
-                Passing::LentOption => {
-                    questions.push(quote!(#private::LentOption<#ty>));
-                    true
-                }
-                Passing::Moved | Passing::Borrowed => {
-                    questions.push(quote!(#private::Moved<#ty>));
-                    continue;
-                }
-            };
-            // `passing` gives these for a plain name only.
-            if let Pat::Ident(name) = pattern {
-                lent.push(Lent { outside: name.ident.clone(), inside: pattern.clone(), ty: quote!(#ty), is_option });
-            }
-        }
-        for Generic { ident, is_const, .. } in self.generics {
-            if !is_const {
-                questions.push(quote!(#private::Moved<#ident>));
-            }
-        }
-        Running::Asked { questions, lent }
-    }
-
-    fn self_span(&self) -> Span {
-        self.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span)
-    }
-
-    /// The type of a `self` that is moved.
-    fn receiver_type(&self) -> TokenStream {
-        let typed = self.item.signature.receiver().and_then(|receiver| match &receiver.kind {
-            ReceiverKind::Typed(_, ty) => Some(ty.to_token_stream()),
-            _ => None,
-        });
-        typed.unwrap_or_else(|| quote!(Self))
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the attributes promise about keys, results and caches, judged by what callers are told and how often is loaded.
 
+mod boxed;
 mod caches;
+mod entries;
 mod keys;
 mod lives;
 mod results;

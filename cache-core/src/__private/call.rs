@@ -5,8 +5,9 @@ use std::{any::Any, future::Future, ops::ControlFlow, sync::Arc, time::Duration}
 use super::{kind::Kind, site::Site};
 use crate::{
     cache::{AsCache, Cache, Call, Judge, Rules, ShareOps, record_bypass},
+    error::TimedOut,
     key::{Key, KeyBuilder, Segments},
-    outcome::Bypass,
+    outcome::{Bypass, Outcome},
     policy::Overrides,
     value::ValueOps,
 };
@@ -21,29 +22,30 @@ where
     call: Call<K::Value, K::Error>,
 }
 
+/// What is to be done with a cache, or why none was reached.
+pub(super) type Reached<P> = Result<P, Bypass>;
+
 /// The cache that an expression leads to.
 #[inline]
-pub fn reach(from: &(impl AsCache + ?Sized)) -> Option<&Cache> {
-    let cache = from.as_cache();
-    if cache.is_none() {
-        record_bypass(None, Bypass::Disabled);
-    }
-    cache
+pub fn reach(from: &(impl AsCache + ?Sized)) -> Reached<&Cache> {
+    from.as_cache().ok_or_else(|| aside(None, Bypass::Disabled))
 }
 
 /// The installed cache.
 #[inline]
-pub fn reach_installed(from: &(impl AsCache + ?Sized)) -> Option<&Cache> {
-    let cache = from.as_cache();
-    if cache.is_none() {
-        record_bypass(None, Bypass::NotInstalled);
-    }
-    cache
+pub fn reach_installed(from: &(impl AsCache + ?Sized)) -> Reached<&Cache> {
+    from.as_cache().ok_or_else(|| aside(None, Bypass::NotInstalled))
 }
 
 /// `when` said no.
-pub fn stand_aside(cache: &Cache) {
-    record_bypass(Some(cache), Bypass::When);
+pub fn stand_aside(cache: &Cache) -> Bypass {
+    aside(Some(cache), Bypass::When)
+}
+
+#[cold]
+fn aside(cache: Option<&Cache>, reason: Bypass) -> Bypass {
+    record_bypass(cache, reason);
+    reason
 }
 
 /// The hit: nothing is allocated, spawned or moved. Without one, the key.
@@ -62,10 +64,11 @@ where
 {
     let mut finished = key.begun();
     key.finish_in(&mut finished);
-    let hit = cache.0.hit(&finished, |_, value: &Option<K::Value>| match value {
-        Some(value) => Some(K::join(Ok(Some((ops.clone)(value))))),
-        None if K::NONE => Some(K::join(Ok(None))),
-        None => None,
+    let hit = cache.0.hit(&finished, |entry, value: &Option<K::Value>| {
+        if value.is_none() && !K::NONE {
+            return None;
+        }
+        Some(K::join(Ok(value.as_ref().map(ops.clone)), || cache.told_of_hit(entry)))
     });
     match hit {
         Some(hit) => ControlFlow::Break(hit),
@@ -144,6 +147,31 @@ where
         self
     }
 
+    /// For how long after it was fresh a value is served while a new one loads.
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.call.overrides.stale = Some(stale);
+        self
+    }
+
+    /// For how long after it was fresh a value is served when a load fails.
+    pub fn fail_safe(mut self, fail_safe: Duration) -> Self {
+        self.call.overrides.fail_safe = Some(fail_safe);
+        self
+    }
+
+    /// How long a load is waited for where there is an old value.
+    pub fn soft(mut self, soft: Duration) -> Self {
+        self.call.overrides.soft = Some(soft);
+        self
+    }
+
+    /// How long a load is waited for at all, and how its error says so.
+    pub fn hard(mut self, hard: Duration, timed_out: fn(TimedOut) -> K::Error) -> Self {
+        self.call.overrides.hard = Some(hard);
+        self.call.rules.timed_out = Some(timed_out);
+        self
+    }
+
     /// What is not stored.
     pub fn unless(mut self, judge: Judge<K::Value>) -> Self {
         self.call.rules.unless = Some(judge);
@@ -185,19 +213,22 @@ where
 }
 
 /// The body runs in the caller.
-pub(super) async fn load_inline<K, F>(plan: Option<Plan<K>>, body: F) -> K::Returned
+pub(super) async fn load_inline<K, F>(plan: Reached<Plan<K>>, body: F) -> K::Returned
 where
     K: Kind,
     F: Future<Output = K::Returned>,
 {
     match plan {
-        Some(Plan { cache, call }) => K::join(cache.load_inline(call, async { K::split(body.await) }).await),
-        None => body.await,
+        Ok(Plan { cache, call }) => {
+            let (result, told) = cache.load_inline(call, async { K::split(body.await) }).await;
+            K::join(result, told)
+        }
+        Err(reason) => K::tell(body.await, Outcome::Bypass(reason)),
     }
 }
 
 /// The body runs in a task, if there is a cache.
-pub(super) async fn load_owned<K, F>(plan: Option<Plan<K>>, body: F) -> K::Returned
+pub(super) async fn load_owned<K, F>(plan: Reached<Plan<K>>, body: F) -> K::Returned
 where
     K: Kind,
     K::Value: Send + Sync + 'static,
@@ -205,7 +236,10 @@ where
     F: Future<Output = K::Returned> + Send + 'static,
 {
     match plan {
-        Some(Plan { cache, call }) => K::join(cache.load_owned(call, async { K::split(body.await) }).await),
-        None => body.await,
+        Ok(Plan { cache, call }) => {
+            let (result, told) = cache.load_owned(call, async { K::split(body.await) }).await;
+            K::join(result, told)
+        }
+        Err(reason) => K::tell(body.await, Outcome::Bypass(reason)),
     }
 }

@@ -1,13 +1,14 @@
 //! What the expansions of the attributes touch. Nothing here is for people to use, and any release may change it.
 //!
-//! `site` is what a call site keeps, `kind` tells `Result` and `Option` by type, `own` tells whether a body can run in a task
-//! of its own, `share` whether an error can be shared; `call` is what `#[cacheable]` hands its body to, `write` what
+//! `site` is what a call site keeps, `kind` tells `Result`, `Option` and `Entry` by type, `own` tells whether a body can run in a task
+//! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its body to, `write` what
 //! `#[cache_put]` and `#[cache_evict]` do.
 //!
 //! Several of them choose by type with a ladder: a trait for each rung, implemented for one reference less than the rung
 //! above it. A method call takes the first that fits, so the most special one wins, without specialization.
 
 mod call;
+mod hard;
 mod kind;
 mod own;
 mod share;
@@ -18,19 +19,18 @@ mod write;
 pub use ::core;
 pub use std::{
     any::{type_name, type_name_of_val},
+    boxed::Box,
     ops::ControlFlow,
-    option::Option::{self, None, Some},
+    result::Result::{Err, Ok},
     time::Duration,
     vec::Vec,
 };
 
 pub use self::{
     call::{Plan, probe, reach, reach_installed, shared, stand_aside},
-    kind::{
-        Kind, OptionOf, Plain, ResultOf, ResultOptionOf, Returned, ViaOption, ViaPlain, ViaResult, ViaResultOption,
-        error_ops, value_ops,
-    },
-    own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask},
+    hard::timed_out,
+    kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},
+    own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask, in_background},
     share::{Sharing, ViaClone, ViaNothing},
     site::{Head, Site},
     write::Writing,

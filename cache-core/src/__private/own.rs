@@ -5,7 +5,13 @@
 
 use std::{borrow::Borrow, future::Future, marker::PhantomData, pin::Pin};
 
-use super::{call, call::Plan, kind::Kind, write, write::Writing};
+use super::{
+    call,
+    call::{Plan, Reached},
+    kind::Kind,
+    write,
+    write::Writing,
+};
 
 /// The question: a list `(A, (B, ()))` of [`Lent`], [`LentOption`] and [`Moved`].
 pub struct Ask<A>(PhantomData<fn() -> A>);
@@ -26,11 +32,49 @@ impl Ownable for () {}
 
 impl<A: Ownable, B: Ownable> Ownable for (A, B) {}
 
-impl<T: ?Sized + ToOwned + Sync> Ownable for Lent<T> where T::Owned: Send + Sync {}
+impl<T: ?Sized + Lendable> Ownable for Lent<T> {}
 
-impl<T: ?Sized + ToOwned + Sync> Ownable for LentOption<Option<&T>> where T::Owned: Send + Sync {}
+impl<O: LendableOption> Ownable for LentOption<O> {}
 
-impl<T: ?Sized + Send> Ownable for Moved<T> {}
+impl<T: ?Sized + Movable> Ownable for Moved<T> {}
+
+/// What is borrowed can be cloned for a task.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` is borrowed from it, and cannot be cloned for a task",
+    label = "this needs a load that goes on in the background",
+    note = "what a load borrows must be `Clone + Send + Sync + 'static`: derive `Clone` for it, or hold it in an `Arc`",
+    note = "for `self` that may be `self: Arc<Self>` or `self: &Arc<Self>`; or leave the option away"
+)]
+pub trait Lendable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + ToOwned + Sync> Lendable for T where T::Owned: Send + Sync {}
+
+/// The same of what an `Option` borrows.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` is borrowed from it, and cannot be cloned for a task",
+    label = "this needs a load that goes on in the background",
+    note = "of an `Option<&T>`, the `T` must be `Clone + Send + Sync + 'static`; or leave the option away"
+)]
+pub trait LendableOption {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Lendable> LendableOption for Option<&T> {}
+
+/// What moves can move into, or out of, a task.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot go on without its caller: `{Self}` cannot be sent to a task",
+    label = "this needs a load that goes on in the background",
+    note = "arguments by value, and what the function returns, must be `Send`; or leave the option away"
+)]
+pub trait Movable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Send> Movable for T {}
+
+/// Requires that the body can run in a task of its own.
+#[inline]
+pub fn in_background<A: Ownable>(_: &Ask<A>) {}
 
 /// The body runs in a task of its own; a caller that goes away does nothing to it.
 #[derive(Clone, Copy)]
@@ -100,7 +144,7 @@ impl Task {
     }
 
     /// Answers by the plan, or by the body.
-    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Sent<K::Returned>
+    pub fn load<K, F>(self, plan: Reached<Plan<K>>, body: F) -> Sent<K::Returned>
     where
         K: Kind + 'static,
         K::Value: Send + Sync + 'static,
@@ -112,7 +156,7 @@ impl Task {
     }
 
     /// Writes by the plan around the body.
-    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Sent<K::Returned>
+    pub fn write<K, F>(self, plan: Reached<Writing<K>>, body: F) -> Sent<K::Returned>
     where
         K: Kind + 'static,
         K::Returned: Send + 'static,
@@ -160,7 +204,7 @@ impl Inline {
     }
 
     /// Answers by the plan, or by the body.
-    pub fn load<K, F>(self, plan: Option<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn load<K, F>(self, plan: Reached<Plan<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
     where
         K: Kind,
         K::Value: 'static,
@@ -171,7 +215,7 @@ impl Inline {
     }
 
     /// Writes by the plan around the body.
-    pub fn write<K, F>(self, plan: Option<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    pub fn write<K, F>(self, plan: Reached<Writing<K>>, body: F) -> Boxed<impl Future<Output = K::Returned>>
     where
         K: Kind,
         F: Future<Output = K::Returned>,

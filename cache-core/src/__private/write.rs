@@ -2,11 +2,11 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use super::{kind::Kind, site::Site};
+use super::{call::Reached, kind::Kind, site::Site};
 use crate::{
     cache::{After, Cache, Judge, Phase, Write, WritePlan},
     key::{Key, ScopeId},
-    outcome::Ack,
+    outcome::{Ack, Outcome},
     value::ValueOps,
 };
 
@@ -14,7 +14,10 @@ use crate::{
 type Later<T> = Box<dyn FnOnce(&T) -> Vec<Key> + Send>;
 
 /// Ends a write by a put. Erased where the type is known to be one that can be cached, so that the rest asks nothing of it.
-type PutEnd<T> = Box<dyn FnOnce(Write, Option<&T>, After) -> Pin<Box<dyn Future<Output = Ack> + Send>> + Send>;
+type PutEnd<T> = Box<dyn FnOnce(Write, Option<&T>, After) -> Ending + Send>;
+
+/// The end of a write: what Redis said.
+type Ending = Pin<Box<dyn Future<Output = Ack> + Send>>;
 
 /// What a write is about to do.
 pub struct Writing<K: Kind> {
@@ -183,22 +186,22 @@ impl<K: Kind> Writing<K> {
         let write = cache.begin_write(plan).await;
         let returned = body.await;
         // Nothing of the result is borrowed while Redis is waited for: it need not be `Sync`.
-        let end = match K::view(&returned) {
+        let (end, outcome): (Ending, fn(Ack) -> Outcome) = match K::view(&returned) {
             Some(value) => after.end(write, value),
             None if keep_on_error => {
                 write.keep();
                 return returned;
             }
-            None => Box::pin(write.fail()),
+            None => (Box::pin(write.fail()), Outcome::Evict),
         };
-        // Observers and statistics have the acknowledgement; the function has no place for it.
-        let _ack = end.await;
-        returned
+        // Observers and statistics have the acknowledgement; most functions have no place for it.
+        let ack = end.await;
+        K::tell(returned, outcome(ack))
     }
 }
 
 impl<T> AfterBody<T> {
-    fn end(self, write: Write, value: Option<&T>) -> Pin<Box<dyn Future<Output = Ack> + Send>> {
+    fn end(self, write: Write, value: Option<&T>) -> (Ending, fn(Ack) -> Outcome) {
         let named = |later: Vec<Later<T>>| match value {
             Some(value) => later.into_iter().flat_map(|keys| keys(value)).collect(),
             None => Vec::new(),
@@ -210,36 +213,36 @@ impl<T> AfterBody<T> {
             rev: self.rev,
         };
         match self.put.filter(|_| !self.unless.is_some_and(|unless| unless(value))) {
-            Some(put) => put(write, value, after),
-            None => Box::pin(write.evict(after)),
+            Some(put) => (put(write, value, after), Outcome::Put),
+            None => (Box::pin(write.evict(after)), Outcome::Evict),
         }
     }
 }
 
 /// The body runs in the caller; what is known is evicted even if the caller goes away.
-pub(super) async fn write_inline<K, F>(plan: Option<Writing<K>>, body: F) -> K::Returned
+pub(super) async fn write_inline<K, F>(plan: Reached<Writing<K>>, body: F) -> K::Returned
 where
     K: Kind,
     F: Future<Output = K::Returned>,
 {
     match plan {
-        Some(writing) => writing.around(body).await,
-        None => body.await,
+        Ok(writing) => writing.around(body).await,
+        Err(reason) => K::tell(body.await, Outcome::Bypass(reason)),
     }
 }
 
 /// The body runs in a task with everything around it, if there is a cache: a caller that goes away does nothing to it.
-pub(super) async fn write_owned<K, F>(plan: Option<Writing<K>>, body: F) -> K::Returned
+pub(super) async fn write_owned<K, F>(plan: Reached<Writing<K>>, body: F) -> K::Returned
 where
     K: Kind + 'static,
     K::Returned: Send + 'static,
     F: Future<Output = K::Returned> + Send + 'static,
 {
     match plan {
-        Some(writing) => {
+        Ok(writing) => {
             let cache = writing.cache.clone();
             cache.run_owned(writing.around(body)).await
         }
-        None => body.await,
+        Err(reason) => K::tell(body.await, Outcome::Bypass(reason)),
     }
 }

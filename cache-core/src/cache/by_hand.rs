@@ -18,7 +18,8 @@ use crate::{
     value::{CacheValue, ValueOps},
 };
 
-/// A value with what the cache knows of it.
+/// A value with what the cache knows of it: what calls by hand answer with, and functions under an attribute whose result
+/// holds one (`Result<Option<Entry<Product>>, DbError>`).
 #[derive(Clone, Debug)]
 pub struct Entry<T> {
     value: T,
@@ -51,6 +52,25 @@ impl<T> Entry<T> {
     /// The version of the key that the value belongs to; `None` where it is not stored.
     pub fn version(&self) -> Option<u64> {
         self.version
+    }
+
+    /// The same of another value.
+    pub fn map<U>(self, value: impl FnOnce(T) -> U) -> Entry<U> {
+        let Self { value: old, outcome, age, version } = self;
+        Entry { value: value(old), outcome, age, version }
+    }
+
+    /// The same after something else was done.
+    pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+}
+
+/// A value that was loaded just now, of which the cache knows nothing: what the body of a function makes that returns an
+/// [`Entry`].
+impl<T> From<T> for Entry<T> {
+    fn from(value: T) -> Self {
+        Self { value, outcome: Outcome::Loaded, age: Duration::ZERO, version: None }
     }
 }
 

@@ -93,26 +93,6 @@ impl<T: 'static, E: 'static> Ticket<T, E> {
 impl Cache {
     /// Answers a call from the cache or by `load`, which runs in the caller and may borrow. If the caller goes away, the next
     /// waiter loads.
-    pub(crate) async fn load_inline<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
-    where
-        T: 'static,
-        E: 'static,
-        F: Future<Output = Result<Option<T>, E>>,
-    {
-        self.answer_inline(call, load).await.result
-    }
-
-    /// Answers a call from the cache or by `load`, which runs in a task of its own: a caller that goes away does nothing
-    /// to it.
-    pub(crate) async fn load_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Result<Option<T>, E>
-    where
-        T: Send + Sync + 'static,
-        E: Send + 'static,
-        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
-    {
-        self.answer_owned(call, load).await.result
-    }
-
     pub(super) async fn answer_inline<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
     where
         T: 'static,
@@ -123,6 +103,8 @@ impl Cache {
         self.0.finish(ready, load, Runs::InCaller, |_, _, _, _| {}).await
     }
 
+    /// Answers a call from the cache or by `load`, which runs in a task of its own: a caller that goes away does nothing
+    /// to it.
     pub(super) async fn answer_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
     where
         T: Send + Sync + 'static,

@@ -20,6 +20,7 @@ mod returned;
 mod scopes;
 mod store;
 mod templates;
+mod told;
 mod warm;
 mod write;
 

@@ -22,4 +22,14 @@ async fn no_time_at_all(id: u64) -> u64 {
     id
 }
 
+#[cacheable(key = "product:{id}", stale = "1 hour")]
+async fn words(id: u64) -> u64 {
+    id
+}
+
+#[cacheable(key = "product:{id}", soft = 0.1)]
+async fn fraction(id: u64) -> u64 {
+    id
+}
+
 fn main() {}

@@ -22,23 +22,8 @@ async fn skip_in_a_put(id: u64) -> u64 {
     id
 }
 
-#[cacheable(key = "product:{id}", stale = "1h")]
-async fn stale(id: u64) -> u64 {
-    id
-}
-
-#[cacheable(key = "product:{id}", fail_safe = "1d")]
-async fn fail_safe(id: u64) -> u64 {
-    id
-}
-
-#[cacheable(key = "product:{id}", soft = "1s")]
-async fn soft(id: u64) -> u64 {
-    id
-}
-
-#[cacheable(key = "product:{id}", hard = "5s")]
-async fn hard(id: u64) -> u64 {
+#[cache_put(key = "product:{id}", stale = "1h")]
+async fn stale_in_a_put(id: u64) -> u64 {
     id
 }
 

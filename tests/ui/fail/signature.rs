@@ -1,6 +1,6 @@
 //! Functions that an attribute can't go on.
 
-use std::{future::Future, pin::Pin};
+use std::future::Future;
 
 use cache_core::{cache_evict, cache_put, cacheable};
 
@@ -14,10 +14,9 @@ const fn constant(id: u64) -> u64 {
     id
 }
 
-// What `#[async_trait]` makes of a method before we see it.
 #[cacheable(key = "product:{id}")]
-fn boxed<'async_trait>(id: u64) -> Pin<Box<dyn Future<Output = u64> + Send + 'async_trait>> {
-    Box::pin(async move { id })
+fn of_another_type(id: u64) -> impl Future<Output = u64> {
+    async move { id }
 }
 
 trait Products {

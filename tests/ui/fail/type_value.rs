@@ -18,4 +18,10 @@ async fn not_send(id: u64) -> Rc<u64> {
     Rc::new(id)
 }
 
+#[cacheable(key = "c:{id}")]
+async fn not_serializable_in_an_entry(id: u64) -> Option<cache_core::Entry<NotSerializable>> {
+    let _ = id;
+    None
+}
+
 fn main() {}

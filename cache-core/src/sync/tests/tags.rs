@@ -103,7 +103,7 @@ fn read_and_name(node: &Node) {
         let Ok(value) = block_on(async {
             match node.cache.0.hit(&call.key, |_, value: &Option<u64>| *value) {
                 Some(value) => Ok(Some(value)),
-                None => node.cache.load_inline(call, load).await,
+                None => node.cache.load_inline(call, load).await.0,
             }
         });
         value.unwrap()
