@@ -37,6 +37,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 pub(super) struct Believed {
     said: Vec<Held>,
+    /// What cannot be read was counted by the first look.
+    is_second_look: bool,
 }
 
 impl Believed {
@@ -44,9 +46,9 @@ impl Believed {
         self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation)
     }
 
-    /// What a capture was told.
+    /// What a capture was told, for a payload that its call has looked at before.
     pub(super) fn of(captured: &Captured) -> Self {
-        Self { said: captured.held.clone() }
+        Self { said: captured.held.clone(), is_second_look: true }
     }
 
     fn hear(&mut self, asked: Seen, generation: u64) {
@@ -194,8 +196,11 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<Option<Arc<Entry>>, Error> {
         let Some(Reply::Read { version: Some(version), payload: Some(payload) }) = read else { return Ok(None) };
+        let is_counted = !believed.is_second_look;
         let undecodable = |reason: &str| {
-            self.counters.add(Count::Undecodable);
+            if is_counted {
+                self.counters.add(Count::Undecodable);
+            }
             tracing::debug!(reason, scope = call.key.scope().name(), "a payload that cannot be used");
         };
         let (header, payload) = match self.open(call, &payload) {

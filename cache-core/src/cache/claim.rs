@@ -154,7 +154,7 @@ impl Inner {
         wait: &mut Wait,
     ) -> Result<Claim, Error> {
         let until = self.clock.now().plus(longest);
-        let mut question = FIRST_QUESTION;
+        let (mut question, mut is_unanswered) = (FIRST_QUESTION, false);
         loop {
             let pause = question.min(left).mul_f64(0.75 + fastrand::f64() / 2.0);
             question = (question * 3 / 2).min(LAST_QUESTION);
@@ -170,11 +170,20 @@ impl Inner {
                 lead.depart(watch.departure());
             }
             ticket.watch = Some(watch);
-            let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
-            let (captured, leased) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await? {
-                Asked::Found(entry) => return Ok(Claim::Found(entry)),
-                Asked::Nothing(captured, leased) => (captured, leased),
+            // Whoever has an old value asks like everybody: for a while, nobody is to load.
+            let has_failed = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) && ticket.old.is_none();
+            let is_own_turn = has_failed || self.clock.now() >= until;
+            let (captured, leased) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await {
+                Ok(Asked::Found(entry)) => return Ok(Claim::Found(entry)),
+                Ok(Asked::Nothing(captured, leased)) => (captured, leased),
+                // One late answer says nothing about the load that is waited for. Two in a row, and Redis is not waited for.
+                Err(_) if !is_own_turn && !std::mem::replace(&mut is_unanswered, true) => {
+                    question = FIRST_QUESTION;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
+            is_unanswered = false;
             match leased {
                 None => return Ok(Claim::Load(Some(captured), None)),
                 Some(Leased::Ours) => {

@@ -7,6 +7,7 @@ mod faults;
 mod history;
 pub mod resp;
 pub mod server;
+mod settings;
 pub mod shop;
 pub mod store;
 mod world;
@@ -15,7 +16,8 @@ use tokio::time::{Duration, sleep};
 
 pub use faults::{FAULTS, Fault};
 pub use history::{History, Read, Rule, Violation};
-pub use world::{Run, Settings, VirtualTime, run};
+pub use settings::Settings;
+pub use world::{Run, VirtualTime, run};
 
 /// Lets virtual time pass.
 pub(crate) async fn elapse(time: Duration) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cache_core::{
-    Ack, Cache, CoherenceState, Mechanism, Observation, Outcome, Policy, key, millis, observe, secs,
+    Ack, Cache, CoherenceState, Observation, Outcome, key, millis, observe, secs,
     test_util::{Dial, repeatable},
 };
 use tokio::{
@@ -20,9 +20,10 @@ use tokio::{
 
 use super::{
     elapse,
-    faults::{FAULTS, Fault},
+    faults::Fault,
     history::{Change, History, Loss, Read, Rule, Violation},
     server::Server,
+    settings::Settings,
     shop::{self, Database, LOTS, ROWS, Row, RowId, SHELVES, row_key},
 };
 use crate::fixtures::Line;
@@ -33,24 +34,6 @@ const TO_HEAL: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 2;
 const READERS: usize = 3;
 const WRITERS: usize = 2;
-
-/// What one run is like, all of it drawn from the seed.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub seed: u64,
-    pub nodes: usize,
-    pub bound: Duration,
-    pub budget: Duration,
-    pub mechanisms: Vec<Mechanism>,
-    pub ensure: bool,
-    pub lasts: Duration,
-    pub latency: Duration,
-    /// A writer changes something after up to this long.
-    pub pace: Duration,
-    /// The server's clock falls behind soon after the start: from then on no version can be made from the time.
-    pub behind: bool,
-    pub faults: Vec<Fault>,
-}
 
 /// What came of one run.
 #[derive(Debug)]
@@ -89,46 +72,6 @@ pub(crate) struct World {
     history: Arc<Mutex<History>>,
     stopped: Arc<AtomicBool>,
     next_node: Arc<AtomicUsize>,
-}
-
-// === impl Settings ===
-
-impl Settings {
-    /// What the seed says.
-    fn draw(seed: u64) -> Self {
-        fastrand::seed(seed);
-        let mechanisms = match fastrand::u8(..3) {
-            0 => vec![Mechanism::Keyspace],
-            1 => vec![Mechanism::Tracking],
-            _ => vec![Mechanism::Keyspace, Mechanism::Tracking],
-        };
-        let mut faults = FAULTS.to_vec();
-        fastrand::shuffle(&mut faults);
-        // Few kinds at a time make long stretches of one trouble, which all kinds at once do not.
-        faults.truncate(fastrand::usize(1..=FAULTS.len()));
-        let mut pace = [25, 100, 400, 2_000, 8_000][fastrand::usize(..5)];
-        let behind = fastrand::u8(..4) == 0;
-        if behind {
-            // What is given again after a loss is of the same moment as what was lost: much has to happen, and be lost.
-            faults.truncate(2);
-            faults.push(Fault::FailOver);
-            pace = 25;
-        }
-        Self {
-            seed,
-            nodes: fastrand::usize(1..=4),
-            bound: if fastrand::bool() { millis(200) } else { secs(1) },
-            budget: Duration::from_millis(fastrand::u64(10..60)),
-            mechanisms,
-            ensure: fastrand::bool(),
-            lasts: secs(fastrand::u64(4..14)),
-            latency: Duration::from_micros(fastrand::u64(50..4_000)),
-            // While much is said everything is looked at again and again; little is another case.
-            pace: millis(pace),
-            behind,
-            faults,
-        }
-    }
 }
 
 /// The time of the runtime, for what is printed.
@@ -222,7 +165,7 @@ impl World {
             let (server, line) = (self.server.clone(), Arc::clone(&line));
             Arc::new(move |_| server.dial(&line))
         };
-        let policy = Policy::new().ttl(secs(5)).l1(secs(3)).negative(secs(1));
+        let policy = settings.policy();
         let builder = Cache::builder("shop")
             .redis("redis://simulated/")
             .mechanisms(settings.mechanisms.clone())
