@@ -17,6 +17,7 @@ mod model;
 mod old_values;
 mod outage;
 mod recovery;
+mod rolling_deploy;
 mod sentinel;
 mod simulation;
 mod start;
