@@ -123,6 +123,8 @@ pub(crate) struct EntryMeta {
     pub(crate) words: SmallVec<[u64; 5]>,
     /// The partition of the key's records.
     pub(crate) partition: u16,
+    /// It says *nothing*, or holds an error: anybody who makes up keys can have many of these.
+    pub(crate) is_negative: bool,
     /// The version of the control record that the value belongs to.
     pub(crate) version: u64,
     /// When the value was loaded, in microseconds of Redis time.
@@ -142,6 +144,7 @@ impl EntryMeta {
             words: SmallVec::from_slice(key.words()),
             slot,
             partition,
+            is_negative: false,
             version,
             created,
             load_time,
@@ -155,11 +158,18 @@ impl EntryMeta {
         }
     }
 
+    /// That of *nothing*, or of an error, if `is_negative`.
+    pub(crate) fn negative(mut self, is_negative: bool) -> Self {
+        self.is_negative = is_negative;
+        self
+    }
+
     /// What an entry that stands for several has of its own: the key, and a slot that no value has.
     fn of_several(first: &Self) -> Self {
         Self {
             words: first.words.clone(),
             slot: TypeId::of::<Several>(),
+            is_negative: false,
             depends: OnceLock::new(),
             stripe: AtomicU64::new(0),
             epoch: AtomicU64::new(0),

@@ -58,8 +58,14 @@ impl<T: CacheValue> ValueOps<T> {
         encode: encode_readable::<T>,
         decode: |bytes, codec, max_bytes| codec.decode(bytes, max_bytes),
         fingerprint: schema::fingerprint::<T>,
-        erase: |value, meta| Arc::new(Entry { meta, value: Box::new(value) }),
-        erase_failure: |error, meta| Arc::new(Entry { meta, value: Box::new(Failure(error)) }),
+        erase: |value, meta| {
+            let meta = meta.negative(value.is_none());
+            Arc::new(Entry { meta, value: Box::new(value) })
+        },
+        erase_failure: |error, meta| {
+            let meta = meta.negative(true);
+            Arc::new(Entry { meta, value: Box::new(Failure(error)) })
+        },
     };
 
     /// The table for `T`.

@@ -5,6 +5,7 @@ mod caches;
 mod entries;
 mod keys;
 mod lives;
+mod old_values;
 mod results;
 mod shapes;
 mod templates;

@@ -2,6 +2,9 @@
 //!
 //! None of moka's loaders (they store unconditionally, so that an eviction during a load is undone), none of its predicates,
 //! and no expiry as truth (its clock is its own): whether an entry may be served is judged by the entry's own marks.
+//!
+//! What says *nothing* has a small map of its own: keys that are made up, as by somebody who tries out ids, push out each other
+//! and no value.
 
 use std::{
     hash::{BuildHasherDefault, Hasher},
@@ -39,9 +42,16 @@ impl Hasher for Identity {
     }
 }
 
+/// Of so many keys that may be kept, one more may say *nothing*.
+const VALUES_PER_NEGATIVE: u64 = 16;
+
+type Map = Cache<u128, Arc<Entry>, BuildHasherDefault<Identity>>;
+
 /// L1 on moka.
 pub(crate) struct MokaTier {
-    entries: Cache<u128, Arc<Entry>, BuildHasherDefault<Identity>>,
+    /// Whoever changes what is held under a hash does so within this one's exclusion.
+    entries: Map,
+    negatives: Map,
     front: Arc<Front>,
 }
 
@@ -49,18 +59,24 @@ impl MokaTier {
     /// A tier that keeps `capacity` keys at most, the ones used most.
     pub(crate) fn new(capacity: u64) -> Self {
         let front = Arc::new(Front::new(capacity));
-        let behind = Arc::clone(&front);
-        let entries = Cache::builder()
-            .max_capacity(capacity)
-            // So that the front keeps nothing alive that is gone here.
-            .eviction_listener(move |hash, _, _| behind.clear(*hash))
-            .build_with_hasher(BuildHasherDefault::default());
-        Self { entries, front }
+        let map = |capacity| {
+            let behind = Arc::clone(&front);
+            Cache::builder()
+                .max_capacity(capacity)
+                // So that the front keeps nothing alive that is gone here.
+                .eviction_listener(move |hash: Arc<u128>, _, _| behind.clear(*hash))
+                .build_with_hasher(BuildHasherDefault::default())
+        };
+        Self { entries: map(capacity), negatives: map(capacity.div_ceil(VALUES_PER_NEGATIVE)), front }
+    }
+
+    fn held(&self, hash: u128) -> Option<Arc<Entry>> {
+        self.entries.get(&hash).or_else(|| self.negatives.get(&hash))
     }
 
     /// Moka hears of a hit in the front; what it no longer has, because it had no room, is not kept there either.
     fn tell(&self, hash: u128) {
-        if self.entries.get(&hash).is_none() {
+        if self.held(hash).is_none() {
             self.front.clear(hash);
         }
     }
@@ -76,7 +92,7 @@ impl LocalTier for MokaTier {
             }
             return true;
         }
-        let entry = self.entries.get(&hash).filter(look);
+        let entry = self.held(hash).filter(look);
         match (&entry, found) {
             (Some(entry), Found::Useless(way)) => self.front.put(hash, way, entry),
             (Some(entry), _) => self.front.offer(hash, entry),
@@ -86,23 +102,35 @@ impl LocalTier for MokaTier {
     }
 
     fn get(&self, hash: u128) -> Option<Arc<Entry>> {
-        self.entries.get(&hash)
+        self.held(hash)
     }
 
     fn compute(&self, hash: u128, change: &mut dyn FnMut(Option<&Arc<Entry>>) -> Change) {
         self.entries.entry(hash).and_compute_with(|present| {
-            match change(present.map(moka::Entry::into_value).as_ref()) {
-                Change::Keep => Op::Nop,
-                Change::Remove => Op::Remove,
-                Change::Replace(entry) => Op::Put(entry),
+            let value = present.map(moka::Entry::into_value);
+            let negative = if value.is_none() { self.negatives.get(&hash) } else { None };
+            let (removed, was_negative) = (if value.is_some() { Op::Remove } else { Op::Nop }, negative.is_some());
+            let (op, stays_negative) = match change(value.as_ref().or(negative.as_ref())) {
+                Change::Keep => (Op::Nop, true),
+                Change::Remove => (removed, false),
+                Change::Replace(entry) if entry.meta.is_negative => {
+                    self.negatives.insert(hash, entry);
+                    (removed, true)
+                }
+                Change::Replace(entry) => (Op::Put(entry), false),
+            };
+            if was_negative && !stays_negative {
+                self.negatives.invalidate(&hash);
             }
+            op
         });
     }
 
     fn len(&self) -> u64 {
         // The count is kept by maintenance, which otherwise waits for traffic.
         self.entries.run_pending_tasks();
-        self.entries.entry_count()
+        self.negatives.run_pending_tasks();
+        self.entries.entry_count() + self.negatives.entry_count()
     }
 }
 
@@ -201,6 +229,46 @@ mod tests {
         for number in gone {
             assert!(!in_front(&tier, number), "{number} is kept alive");
         }
+    }
+
+    fn hold_nothing(tier: &MokaTier, number: u64) {
+        let Some(Entry { meta, .. }) = Arc::into_inner(entry(number)) else { panic!("nobody else has it") };
+        let nothing = Arc::new(Entry { meta: meta.negative(true), value: Box::new(None::<u64>) });
+        tier.compute(key(number).local_hash(), &mut |_| Change::Replace(Arc::clone(&nothing)));
+    }
+
+    #[test]
+    fn keys_that_are_made_up_push_no_value_out() {
+        let tier = MokaTier::new(1_000);
+        for number in 0..900 {
+            hold(&tier, number);
+        }
+        tier.len();
+        for number in 10_000..200_000 {
+            hold_nothing(&tier, number);
+            // As often as they like.
+            (0..3).for_each(|_| drop(tier.get(key(number).local_hash())));
+        }
+        assert!(tier.len() <= 900 + 63 + 1, "{} keys", tier.len());
+        let gone = (0..900).filter(|number| tier.get(key(*number).local_hash()).is_none()).count();
+        assert_eq!(gone, 0);
+    }
+
+    #[test]
+    fn a_key_has_a_value_or_nothing_and_never_both() {
+        let tier = MokaTier::new(1_000);
+        let is_nothing = || tier.get(key(7).local_hash()).is_some_and(|entry| entry.meta.is_negative);
+        hold_nothing(&tier, 7);
+        assert!(is_nothing() && tier.len() == 1);
+        hold(&tier, 7);
+        assert!(!is_nothing() && seen(&tier, 7).is_some() && tier.len() == 1);
+        hold_nothing(&tier, 7);
+        assert!(is_nothing() && tier.len() == 1, "the value is gone");
+        tier.compute(key(7).local_hash(), &mut |present| {
+            assert!(present.is_some());
+            Change::Remove
+        });
+        assert!(tier.get(key(7).local_hash()).is_none() && tier.len() == 0);
     }
 
     #[test]
