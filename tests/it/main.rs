@@ -15,6 +15,7 @@ mod outage;
 mod recovery;
 mod sentinel;
 mod simulation;
+mod stampede;
 mod start;
 mod support;
 mod torture;

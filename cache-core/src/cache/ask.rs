@@ -14,7 +14,7 @@ use crate::{
     policy::Resolved,
     stats::Count,
     tag::TagId,
-    tier::{Leased, Op, Record, Reply},
+    tier::{Op, Record, Reply},
     value::ValueOps,
     wire::{self, Expect, Header, PayloadKind},
 };
@@ -37,9 +37,16 @@ pub(super) struct Watch {
 #[derive(Default)]
 pub(super) struct Believed {
     said: Vec<Held>,
+    /// What cannot be read was counted by the first look.
+    is_second_look: bool,
 }
 
 impl Believed {
+    /// For a payload that this call has looked at before.
+    pub(super) fn at_second_look() -> Self {
+        Self { is_second_look: true, ..Self::default() }
+    }
+
     fn said(&self, cell: &Arc<TagCell>) -> Option<u64> {
         self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation)
     }
@@ -189,8 +196,11 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<Option<Arc<Entry>>, Error> {
         let Some(Reply::Read { version: Some(version), payload: Some(payload) }) = read else { return Ok(None) };
+        let is_counted = !believed.is_second_look;
         let undecodable = |reason: &str| {
-            self.counters.add(Count::Undecodable);
+            if is_counted {
+                self.counters.add(Count::Undecodable);
+            }
             tracing::debug!(reason, scope = call.key.scope().name(), "a payload that cannot be used");
         };
         let (header, payload) = match self.open(call, &payload) {
@@ -312,18 +322,18 @@ impl Inner {
         life: Duration,
         budget: &mut Budget,
     ) -> Result<Captured, Error> {
-        self.capture_and(key, watch, life, None, budget).await.map(|(captured, _)| captured)
+        self.capture_and(key, watch, life, Vec::new(), budget).await.map(|(captured, _)| captured)
     }
 
-    /// The same, and in the same trip the question for a lease, of which no answer is none.
+    /// The same, and more questions in the same trip, after the capture, with their answers.
     pub(super) async fn capture_and(
         &self,
         key: &Key,
         watch: &Watch,
         life: Duration,
-        lease: Option<Op>,
+        more: Vec<Op>,
         budget: &mut Budget,
-    ) -> Result<(Captured, Option<Leased>), Error> {
+    ) -> Result<(Captured, Vec<Reply>), Error> {
         let needs_until = self.clock.remote_micros_at(self.clock.now().plus(life));
         let mut ops = vec![Op::Acquire { record: Record::Control(key.clone()), needs: Some(life) }];
         let mut asked = Vec::new();
@@ -336,7 +346,7 @@ impl Inner {
                 asked.push((seen, needs));
             }
         }
-        ops.extend(lease);
+        ops.extend(more);
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let version = version_of(replies.next())?;
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
@@ -358,11 +368,7 @@ impl Inner {
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
             }
         }
-        let leased = match replies.next() {
-            Some(Reply::Lease(leased)) => Some(leased),
-            _ => None,
-        };
-        Ok((Captured { version, held }, leased))
+        Ok((Captured { version, held }, replies.collect()))
     }
 }
 

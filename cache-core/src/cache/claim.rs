@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Call, Inner,
-    ask::{Captured, Watch},
+    ask::{Believed, Captured, Watch},
     load::{Ticket, answer},
     scopes::ScopeState,
 };
@@ -21,7 +21,7 @@ use crate::{
     lease::{Wait, Word},
     schema::Fingerprint,
     stats::Count,
-    tier::{LeaseEnd, Leased, Op},
+    tier::{LeaseEnd, Leased, Op, Reply},
     value::ValueOps,
 };
 
@@ -61,6 +61,16 @@ pub(super) enum Claim {
     Elsewhere(Duration),
 }
 
+/// What one trip found out.
+struct Asked {
+    captured: Captured,
+    /// Nothing where no lease was wanted, or none is to be had.
+    leased: Option<Leased>,
+    ours: Option<Lease>,
+    /// What another node has stored.
+    stored: Option<Arc<Entry>>,
+}
+
 impl Inner {
     /// Captures what a load depends on, and takes its lease; where another node has that, waits for what it loads, if `waits`.
     /// Nothing is answered that is not fresh.
@@ -69,18 +79,22 @@ impl Inner {
         ticket: &mut Ticket<T, E>,
         waits: bool,
     ) -> Result<Claim, Error> {
-        let Some(watch) = &ticket.watch else { return Ok(Claim::Load(None, None)) };
+        let Some(watch) = ticket.watch.take() else { return Ok(Claim::Load(None, None)) };
         let policy = ticket.scope.policy.with(ticket.call.overrides);
         let wanted = self.wanted_lease(ticket);
         // From before the question: what is said right after it is not missed.
         let mut wait = wanted.map(|_| self.waiting.listen(&ticket.call.key));
-        let life = policy.longest_life();
-        let (captured, leased) = self.capture_leased(&ticket.call, watch, life, wanted, &mut ticket.budget).await?;
+        let asked = self.ask_for_lease(ticket, &watch, wanted).await;
+        ticket.watch = Some(watch);
+        let Asked { captured, leased, ours, stored } = asked?;
+        if let Some(stored) = stored {
+            return Ok(Claim::Found(stored));
+        }
         let (Some(wanted), Some(leased), Some(wait)) = (wanted, leased, &mut wait) else {
             return Ok(Claim::Load(Some(captured), None));
         };
         match leased {
-            Leased::Ours => Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, wanted)))),
+            Leased::Ours => Ok(Claim::Load(Some(captured), ours)),
             Leased::Theirs(left) if waits => {
                 self.counters.add(Count::LeasesAwaited);
                 let longest = policy.hard.unwrap_or(LONGEST_WAIT);
@@ -136,25 +150,17 @@ impl Inner {
             if let Some(lead) = &ticket.lead {
                 lead.depart(watch.departure());
             }
-            let Ticket { call, scope, budget, .. } = ticket;
-            let found = self.read(call, scope, &watch, budget).await?;
-            let found = found.filter(|found| self.is_fresh_to(call, found));
-            if let Some(found) = found {
-                self.install(watch.spot, &found, watch.stamp);
-                return Ok(Claim::Found(found));
-            }
             let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
-            let wanted = (!is_own_turn).then_some(lease);
-            let whole = scope.policy.with(call.overrides).longest_life();
-            let (captured, leased) = self.capture_leased(call, &watch, whole, wanted, budget).await?;
+            let asked = self.ask_for_lease(ticket, &watch, (!is_own_turn).then_some(lease)).await?;
             ticket.watch = Some(watch);
-            match leased {
-                None => return Ok(Claim::Load(Some(captured), None)),
-                Some(Leased::Ours) => {
-                    return Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, lease))));
-                }
+            if let Some(stored) = asked.stored {
+                return Ok(Claim::Found(stored));
+            }
+            match asked.leased {
+                None => return Ok(Claim::Load(Some(asked.captured), None)),
+                Some(Leased::Ours) => return Ok(Claim::Load(Some(asked.captured), asked.ours)),
                 Some(Leased::HeldOff(left)) if ticket.old.is_some() => return Ok(Claim::Elsewhere(left)),
-                Some(Leased::HeldOff(_)) => return Ok(Claim::Load(Some(captured), None)),
+                Some(Leased::HeldOff(_)) => return Ok(Claim::Load(Some(asked.captured), None)),
                 Some(Leased::Theirs(still)) => left = still,
             }
         }
@@ -165,17 +171,33 @@ impl Inner {
         entry.meta.deadlines.fresh_at(self.clock.remote_micros()) && answer(call, entry).is_some()
     }
 
-    /// One trip: the capture, and the lease.
-    async fn capture_leased<T: 'static, E: 'static>(
-        &self,
-        call: &Call<T, E>,
+    /// One trip: the capture, the lease if one is wanted, and then what is stored. In this order: whoever gets a lease because
+    /// another node's has just ended sees what that has stored.
+    async fn ask_for_lease<T: 'static, E: 'static>(
+        self: &Arc<Self>,
+        ticket: &mut Ticket<T, E>,
         watch: &Watch,
-        life: Duration,
         wanted: Option<(Fingerprint, Duration)>,
-        budget: &mut Budget,
-    ) -> Result<(Captured, Option<Leased>), Error> {
+    ) -> Result<Asked, Error> {
+        let Ticket { call, scope, budget, than, .. } = ticket;
+        let whole = scope.policy.with(call.overrides).longest_life();
         let lease = wanted.map(|(fingerprint, life)| Op::Lease { key: call.key.clone(), fingerprint, life });
-        self.capture_and(&call.key, watch, life, lease, budget).await
+        let more = lease.into_iter().chain(self.read_op(call)).collect();
+        let (captured, replies) = self.capture_and(&call.key, watch, whole, more, budget).await?;
+        let mut replies = replies.into_iter().peekable();
+        let leased = match replies.next_if(|reply| matches!(reply, Reply::Lease(_))) {
+            Some(Reply::Lease(leased)) => Some(leased),
+            _ => None,
+        };
+        // Held from here on, so that it is given up if nothing comes of it.
+        let ours = wanted.filter(|_| leased == Some(Leased::Ours)).map(|lease| self.lease(call, lease));
+        let mut believed = Believed::at_second_look();
+        let stored = self.judge(call, scope, watch, &mut believed, replies.next(), budget).await?;
+        let stored = stored.filter(|stored| stored.meta.created > *than && self.is_fresh_to(call, stored));
+        if let Some(stored) = &stored {
+            self.install(watch.spot, stored, watch.stamp);
+        }
+        Ok(Asked { captured, leased, ours, stored })
     }
 
     /// Runs a load, renewing its lease for as long as it takes and waiting for its turn where the scope has a limit. Answers

@@ -73,6 +73,8 @@ pub(super) struct Ticket<T: 'static, E: 'static> {
     pub(super) bypass: Option<Bypass>,
     /// What may be served if the load fails.
     pub(super) old: Option<(Arc<Entry>, Tier)>,
+    /// Only what was made later than this is an answer: 0 but for a refresh.
+    pub(super) than: u64,
 }
 
 /// Whether a load can go on without its caller.
@@ -84,7 +86,15 @@ enum Runs {
 
 impl<T: 'static, E: 'static> Ticket<T, E> {
     pub(super) fn new(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Self {
-        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None }
+        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None, than: 0 }
+    }
+
+    /// What another node has loaded is what all aboard get.
+    pub(super) fn land(&mut self, entry: &Arc<Entry>) {
+        if let Some((lead, watch)) = self.lead.take().zip(self.watch.as_ref()) {
+            let (entry, result_tags) = (Arc::clone(entry), tags_unwatched(entry, watch));
+            lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
+        }
     }
 }
 
@@ -456,10 +466,7 @@ impl Inner {
         mut ticket: Box<Ticket<T, E>>,
         entry: Arc<Entry>,
     ) -> Answer<T, E> {
-        if let Some((lead, watch)) = ticket.lead.take().zip(ticket.watch.as_ref()) {
-            let (entry, result_tags) = (Arc::clone(&entry), tags_unwatched(&entry, watch));
-            lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
-        }
+        ticket.land(&entry);
         let Ticket { call, budget, .. } = &*ticket;
         let result = answer(call, &entry).expect("a claim finds nothing that does not answer the call");
         self.answer(call, result, Outcome::Joined, Some(entry), budget)

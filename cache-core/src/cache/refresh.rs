@@ -94,10 +94,13 @@ impl Inner {
             lead.land(Landing::Value(Landed { entry, result_tags, outcome: None }));
             return Refreshed::New(stored);
         }
-        (ticket.watch, ticket.lead) = (Some(watch), Some(lead));
+        (ticket.watch, ticket.lead, ticket.than) = (Some(watch), Some(lead), than);
         let (captured, lease) = match Box::pin(self.claim(&mut ticket, false)).await {
             Ok(Claim::Load(captured, lease)) => (captured, lease),
-            Ok(Claim::Found(entry)) => return Refreshed::New(entry),
+            Ok(Claim::Found(entry)) => {
+                ticket.land(&entry);
+                return Refreshed::New(entry);
+            }
             Ok(Claim::Elsewhere(left)) => return Refreshed::Elsewhere(left),
             Err(_) => return Refreshed::Failed,
         };
