@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use cache_core::{Cache, Outcome, millis};
-use tests::fixtures::RedisServer;
-use tokio::{task::JoinHandle, time::sleep};
+use cache_core::{Cache, Outcome, Policy, Tier, millis, secs};
+use tests::fixtures::{RedisServer, eventually};
+use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
-use crate::support::{Product, key, node, product};
+use crate::support::{Origin, PATIENT, Product, built, key, node, product, settings};
 
 /// A call that is answered by whoever loads first, in a task of its own.
 fn calling(cache: &Cache, id: u64, load: impl Future<Output = Product> + Send + 'static) -> JoinHandle<Outcome> {
@@ -50,4 +50,38 @@ async fn whoever_gets_a_lease_that_has_just_ended_finds_what_it_stored() {
         caller.await.unwrap();
     }
     assert_eq!(loads.load(Ordering::SeqCst) as u64, KEYS);
+}
+
+#[tokio::test]
+async fn after_a_load_that_failed_no_node_with_an_old_value_loads() {
+    let redis = RedisServer::start().await;
+    let policy = Policy::new().ttl(millis(200)).fail_safe(secs(600)).throttle(secs(600)).jitter(0.0);
+    let settings = || settings(redis.url()).policy(policy.clone()).ensure_notifications();
+    let nodes = [built(settings()).await, built(settings()).await, built(settings()).await];
+    let origin = Origin::default();
+    for node in &nodes {
+        origin.through(node, 7).await;
+    }
+    // Time itself: the TTL.
+    sleep(millis(250)).await;
+    let (runs, fail) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let call = |cache: &Cache| {
+        let (cache, runs, fail) = (cache.clone(), Arc::clone(&runs), Arc::clone(&fail));
+        let load = async move {
+            runs.fetch_add(1, Ordering::SeqCst);
+            fail.notified().await;
+            Err::<Product, _>(std::io::Error::other("the database is away"))
+        };
+        tokio::spawn(async move { cache.entry(key(7)).or_load(|| load).await.unwrap().outcome() })
+    };
+    let leader = call(&nodes[0]);
+    eventually(PATIENT, async || runs.load(Ordering::SeqCst) == 1).await;
+    let others = [call(&nodes[1]), call(&nodes[2])];
+    eventually(PATIENT, async || nodes[1..].iter().all(|node| node.stats().leases_awaited >= 1)).await;
+    fail.notify_one();
+    for caller in [leader].into_iter().chain(others) {
+        let outcome = tokio::time::timeout(PATIENT, caller).await.expect("it loads, and nobody lets it").unwrap();
+        assert!(matches!(outcome, Outcome::FailSafe(Tier::Local | Tier::Remote)), "{outcome:?}");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
 }

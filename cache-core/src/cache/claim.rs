@@ -150,7 +150,9 @@ impl Inner {
             if let Some(lead) = &ticket.lead {
                 lead.depart(watch.departure());
             }
-            let is_own_turn = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) || self.clock.now() >= until;
+            // Whoever has an old value asks like everybody: for a while, nobody is to load.
+            let has_failed = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) && ticket.old.is_none();
+            let is_own_turn = has_failed || self.clock.now() >= until;
             let asked = self.ask_for_lease(ticket, &watch, (!is_own_turn).then_some(lease)).await?;
             ticket.watch = Some(watch);
             if let Some(stored) = asked.stored {
