@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use cache_core::{Cache, Outcome, Policy, Tier, millis, secs};
-use tests::fixtures::{RedisServer, eventually};
+use tests::fixtures::{Direction, Proxy, RedisServer, eventually};
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
-use crate::support::{Origin, PATIENT, Product, built, key, node, product, settings};
+use crate::support::{Gate, Origin, PATIENT, Product, built, key, node, product, settings};
 
 /// A call that is answered by whoever loads first, in a task of its own.
 fn calling(cache: &Cache, id: u64, load: impl Future<Output = Product> + Send + 'static) -> JoinHandle<Outcome> {
@@ -84,4 +84,33 @@ async fn after_a_load_that_failed_no_node_with_an_old_value_loads() {
         assert!(matches!(outcome, Outcome::FailSafe(Tier::Local | Tier::Remote)), "{outcome:?}");
     }
     assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn one_late_answer_of_redis_ends_no_wait_for_another_nodes_load() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::before(&redis).await;
+    let near = node(&redis).await;
+    let far = built(settings(proxy.url()).ensure_notifications().budget(secs(1)).bound(secs(60))).await;
+    let (origin, gate) = (Origin::default(), Gate::default());
+    let leads = {
+        let (origin, gate) = (origin.clone(), gate.clone());
+        calling(&near, 7, async move { gate.read(origin, 7).await.unwrap_or_else(|never| match never {}) })
+    };
+    gate.reached().await;
+    let waits = {
+        let origin = origin.clone();
+        calling(&far, 7, async move { origin.read(7).await.unwrap_or_else(|never| match never {}) })
+    };
+    eventually(PATIENT, async || far.stats().leases_awaited == 1).await;
+    proxy.stall(Direction::ToClient);
+    eventually(PATIENT, async || far.stats().remote_errors == 1).await;
+    proxy.pass();
+    // Time itself: as long as it takes to ask again.
+    sleep(millis(200)).await;
+    assert_eq!((origin.loads(), far.stats().remote_errors), (1, 1));
+    gate.open();
+    assert_eq!(leads.await.unwrap(), Outcome::Loaded);
+    assert_eq!(waits.await.unwrap(), Outcome::Joined);
+    assert_eq!(origin.loads(), 1);
 }

@@ -135,7 +135,7 @@ impl Inner {
         wait: &mut Wait,
     ) -> Result<Claim, Error> {
         let until = self.clock.now().plus(longest);
-        let mut question = FIRST_QUESTION;
+        let (mut question, mut is_unanswered) = (FIRST_QUESTION, false);
         loop {
             let pause = question.min(left).mul_f64(0.75 + fastrand::f64() / 2.0);
             question = (question * 3 / 2).min(LAST_QUESTION);
@@ -153,8 +153,18 @@ impl Inner {
             // Whoever has an old value asks like everybody: for a while, nobody is to load.
             let has_failed = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) && ticket.old.is_none();
             let is_own_turn = has_failed || self.clock.now() >= until;
-            let asked = self.ask_for_lease(ticket, &watch, (!is_own_turn).then_some(lease)).await?;
+            let asked = self.ask_for_lease(ticket, &watch, (!is_own_turn).then_some(lease)).await;
             ticket.watch = Some(watch);
+            let asked = match asked {
+                Ok(asked) => asked,
+                // One late answer says nothing about the load that is waited for. Two in a row, and Redis is not waited for.
+                Err(_) if !is_own_turn && !std::mem::replace(&mut is_unanswered, true) => {
+                    question = FIRST_QUESTION;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            is_unanswered = false;
             if let Some(stored) = asked.stored {
                 return Ok(Claim::Found(stored));
             }
