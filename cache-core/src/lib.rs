@@ -80,3 +80,8 @@ pub use crate::{
 };
 #[cfg(feature = "macros")]
 pub use cache_macros::{KeyPart, cache_evict, cache_put, cacheable, key};
+
+// Its example is compiled with those of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/loads.md")]
+struct Loads;
