@@ -56,6 +56,7 @@ mod tasks;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod tier;
+mod token;
 mod value;
 mod wire;
 
@@ -78,7 +79,13 @@ pub use crate::{
     remote::redis::Redis,
     stats::Stats,
     tier::Mechanism,
+    token::Token,
     value::CacheValue,
 };
 #[cfg(feature = "macros")]
 pub use cache_macros::{KeyPart, cache_evict, cache_put, cacheable, key};
+
+// Its example is compiled with those of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/loads.md")]
+struct Loads;

@@ -18,6 +18,7 @@ pub mod fixtures;
 pub mod measure;
 pub mod model;
 pub mod simulation;
+pub mod stampede;
 pub mod torture;
 
 pub use fixtures::{

@@ -17,7 +17,7 @@ mod words;
 const ROWS: &[(&str, &[&str])] = &[
     ("vocabulary", &["sync", "error", "chance", "key", "tag", "clock", "duration"]),
     ("model", &["moves", "epochs", "cell", "entry", "policy", "outcome", "breaker"]),
-    ("ports", &["codec", "schema", "wire", "value", "tier"]),
+    ("ports", &["codec", "schema", "wire", "value", "tier", "token"]),
     ("adapters", &["local", "remote"]),
     ("machinery", MACHINERY),
     ("composition", &["cache", "builder"]),

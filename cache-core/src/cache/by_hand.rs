@@ -15,6 +15,7 @@ use crate::{
     outcome::{Ack, Bypass, Outcome, Tier},
     policy::Overrides,
     tag::TagId,
+    token::Token,
     value::{CacheValue, ValueOps},
 };
 
@@ -82,6 +83,7 @@ pub struct Request<'c> {
     key: Key,
     tags: Vec<Key>,
     overrides: Overrides,
+    at_least: Vec<Token>,
     place: Place,
 }
 
@@ -90,7 +92,7 @@ impl Cache {
     #[track_caller]
     pub fn entry(&self, key: Key) -> Request<'_> {
         let place = Place::of_caller("entry");
-        Request { cache: self, key, tags: Vec::new(), overrides: Overrides::default(), place }
+        Request { cache: self, key, tags: Vec::new(), overrides: Overrides::default(), at_least: Vec::new(), place }
     }
 
     /// The cached value, or what `load` returns, which is then stored. Concurrent callers of one missing key cause one load.
@@ -159,6 +161,13 @@ impl<'c> Request<'c> {
     /// A tag that the value depends on. Every place that stores under one key template gives the same tags.
     pub fn tag(mut self, tag: Key) -> Self {
         self.tags.push(tag);
+        self
+    }
+
+    /// Sees at least what was put or evicted at the moment of this token, of this key or of a tag of it, on whatever node that
+    /// was; a token of another record says nothing here. Without Redis, and on the node that wrote, every read does.
+    pub fn at_least(mut self, token: Token) -> Self {
+        self.at_least.push(token);
         self
     }
 
@@ -277,6 +286,7 @@ impl<'c> Request<'c> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
+        self.heed::<T>();
         let inner = &self.cache.0;
         let found = inner.hit(&self.key, |entry, value: &Option<T>| Some((value.clone()?, Arc::clone(entry))));
         if let Some((value, entry)) = found {
@@ -338,6 +348,7 @@ impl<'c> Request<'c> {
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
+        self.heed::<T>();
         let load = load();
         let (cache, call) = self.call::<T, E>(true);
         let answer = cache.answer_owned(call, load).await;
@@ -404,13 +415,20 @@ impl<'c> Request<'c> {
     }
 
     fn probe<T: CacheValue>(&self) -> Option<Entry<T>> {
+        self.heed::<T>();
         self.cache.0.hit(&self.key, |entry, value: &Option<T>| {
             Some(with_entry(self.cache, value.clone()?, Outcome::Hit(Tier::Local), Some(entry)))
         })
     }
 
+    fn heed<T: CacheValue>(&self) {
+        if !self.at_least.is_empty() {
+            self.cache.0.heed::<T>(&self.key, &self.tags, &self.at_least);
+        }
+    }
+
     fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Call<T, E>) {
-        let Self { cache, key, tags, overrides, place } = self;
+        let Self { cache, key, tags, overrides, place, .. } = self;
         (cache, Repeatable { key, tags, overrides, place }.call(none))
     }
 

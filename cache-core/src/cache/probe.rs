@@ -8,6 +8,7 @@ use crate::{
     entry::{Entry, Spot},
     key::Key,
     outcome::{Outcome, Tier},
+    token::Token,
     value::ValueOps,
 };
 
@@ -64,5 +65,30 @@ impl Inner {
             entry.meta.stood(moved);
         }
         stands
+    }
+
+    /// Takes tokens for hints that have not come yet: what is here of their records and may be older is doubted, and no flight
+    /// that departed before is boarded.
+    pub(super) fn heed<T: 'static>(&self, key: &Key, tags: &[Key], tokens: &[Token]) {
+        if !self.remote.settles_doubts() {
+            return;
+        }
+        let scope = self.scopes.state(key.scope(), &self.tags);
+        let cells: Vec<_> = scope.cells.iter().cloned().chain(self.cells_of(tags)).collect();
+        for token in tokens {
+            if let Some(version) = token.version_of_key(key) {
+                let held = self.local.get(key.local_hash());
+                let entry = held.as_ref().and_then(|held| held.of(key, ValueOps::<T>::slot()));
+                if entry.is_none_or(|entry| entry.meta.version < version) {
+                    self.coherence.move_stripe(key.local_hash());
+                }
+            }
+            for cell in &cells {
+                let wanted = token.generation_of(cell.tag());
+                if wanted.is_some_and(|wanted| cell.known().is_none_or(|known| known < wanted)) {
+                    self.tags.hint(cell.tag());
+                }
+            }
+        }
     }
 }

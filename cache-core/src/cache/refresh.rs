@@ -3,6 +3,7 @@
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::{
     Call, Context, Inner,
@@ -46,11 +47,18 @@ impl Inner {
         let Some(refresh) = self.refreshes.begin(&call.key, ValueOps::<T>::slot(), self.clock.now()) else { return };
         let (inner, than) = (Arc::clone(self), old.map_or(0, |old| old.meta.created));
         let throttle = self.scopes.state(call.key.scope(), &self.tags).policy.throttle;
+        // From before the question: what is said right after it is not missed.
+        let mut wait = self.waiting.listen(&call.key);
         let task = async move {
             let refreshed = AssertUnwindSafe(inner.load_again(call, than, load, throttle)).catch_unwind().await;
             let hold = match refreshed {
                 Ok(Refreshed::New(_)) => return,
-                Ok(Refreshed::Elsewhere(left)) => left.max(LEFT_ALONE),
+                Ok(Refreshed::Elsewhere(left)) => {
+                    // Until it is stored, or long enough; whoever asks then finds it.
+                    let waits = timeout(left.max(LEFT_ALONE), wait.word());
+                    let _ended = inner.tasks.closing().run_until_cancelled(waits).await;
+                    return;
+                }
                 Ok(Refreshed::Failed) | Err(_) => {
                     inner.counters.add(Count::RefreshFailures);
                     throttle

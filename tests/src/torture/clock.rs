@@ -14,6 +14,10 @@ impl Moment {
         Self(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
     }
 
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self(self.0 + time.as_nanos() as u64)
+    }
+
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

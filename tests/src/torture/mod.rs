@@ -16,6 +16,7 @@ mod node;
 mod report;
 mod shop;
 
+pub(crate) use clock::Moment;
 pub use deployment::Kind;
 pub use director::{Outcome, Settings, run};
 pub use faults::Fault;
