@@ -403,6 +403,24 @@ async fn of_several_nodes_one_loads_again_and_the_others_take_it() {
 }
 
 #[tokio::test]
+async fn what_another_node_evicted_is_served_by_nobody() {
+    let redis = RedisServer::start().await;
+    let kept = policy().stale(hours(1)).fail_safe(hours(1)).throttle(hours(1));
+    let (writer, reader) = (on(&redis, kept.clone()).await, on(&redis, kept).await);
+    for round in 0..10 {
+        let database = Database::holds(2 * round + 1);
+        eventually(SOON, async || database.through(&reader).await.0 == 2 * round + 1).await;
+        database.is_stale_in(&reader).await;
+        let hints = reader.stats().hints;
+        let _evicted = writer.evict(&key(7)).await;
+        eventually(SOON, async || reader.stats().hints > hints).await;
+        database.write(2 * round + 2);
+        assert_eq!(database.through(&reader).await.0, 2 * round + 2);
+        let _evicted = writer.evict(&key(7)).await;
+    }
+}
+
+#[tokio::test]
 async fn failure_on_one_node_is_known_to_the_others() {
     let redis = RedisServer::start().await;
     let kept = policy().fail_safe(hours(1)).throttle(hours(1));
