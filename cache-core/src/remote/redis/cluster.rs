@@ -285,10 +285,7 @@ impl Sessions {
                     cluster.lost(session.primary());
                     sessions.push((session, None));
                 }
-                Err(error) => {
-                    self.leave_all();
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
         if sessions.iter().all(|(_, link)| link.is_none()) {
@@ -382,6 +379,12 @@ impl Sessions {
             }
         };
         fleet.closed.run_until_cancelled(join(following, asking)).await;
+    }
+}
+
+impl Drop for Sessions {
+    /// However they end, and be it with the runtime.
+    fn drop(&mut self) {
         self.leave_all();
     }
 }

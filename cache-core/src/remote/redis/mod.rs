@@ -136,6 +136,16 @@ pub(crate) struct RedisRemote {
     fleet: Arc<Fleet>,
 }
 
+/// The routes of a fleet, as long as somebody keeps its sessions. Shards know their fleet, and the fleet knows its shards:
+/// whoever ends undoes it, and be it with the runtime.
+struct Routes(Arc<Fleet>);
+
+impl Drop for Routes {
+    fn drop(&mut self) {
+        self.0.router.store(Arc::default());
+    }
+}
+
 /// The services of a tier, to be run until they end.
 pub(crate) type Services = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -180,13 +190,11 @@ impl RedisRemote {
         fleet.router.store(Arc::new(Router { owners: vec![Some(Arc::clone(&shard))], shards }));
         fleet.listener.assigned(&Assignment { guardians: vec![vec![shard.id]], present: vec![shard.id] });
         let mut session = Session::new(shard, None);
-        let first = fleet.allow_for_unreachable(session.first_link().await);
-        // Shards know their fleet, and the fleet knows its shards: whoever ends undoes it.
-        let first = first.inspect_err(|_| fleet.router.store(Arc::default()))?;
-        let fleet = Arc::clone(fleet);
+        let routes = Routes(Arc::clone(fleet));
+        let first = fleet.allow_for_unreachable(session.first_link().await)?;
         Ok(Box::pin(async move {
+            let _routes = routes;
             session.keep(first).await;
-            fleet.router.store(Arc::default());
         }))
     }
 
