@@ -480,7 +480,7 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = expand(
             Kind::Cacheable,
-            "key = \"a:{idd}\", ttl = \"x\", batch = 3, tags = [\"b\", \"b\"]",
+            "key = \"a:{idd}\", ttl = \"x\", version = 3, tags = [\"b\", \"b\"]",
             "fn f(id: u64) -> &str { \"\" }",
         );
         assert_eq!(count(&text, "compile_error!"), 5, "{text}");
