@@ -46,6 +46,8 @@ pub(crate) struct Args {
     pub(crate) autocommit: Option<Keyed<()>>,
     pub(crate) inline: Option<Keyed<()>>,
     pub(crate) batch: Option<Keyed<Each>>,
+    /// A `batch` where there is none: templates may name its element.
+    pub(crate) refused_batch: bool,
     /// The names of all options given, with those whose value could not be read: one mistake is not two.
     given: Vec<String>,
 }
@@ -153,6 +155,7 @@ impl Args {
         let name = input.call(Ident::parse_any).map_err(|error| {
             syn::Error::new(error.span(), "expected the name of an option, like `key = \"product:{id}\"`")
         })?;
+        self.refused_batch |= name == "batch" && kind != Kind::Cacheable;
         check_name(kind, &name)?;
         self.given.push(name.to_string());
         match name.to_string().as_str() {

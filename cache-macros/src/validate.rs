@@ -37,7 +37,7 @@ pub(crate) fn spec(
     };
     check_signature(kind, &item, &mut diagnostics);
     let (parameters, generics) = (item.parameters(), item.generics());
-    let is_batch = args.has("batch");
+    let is_batch = args.has("batch") || args.refused_batch;
     let each = args.batch.take();
     let batch = each.as_ref().and_then(|each| batch::of(&each.value, &args, &item, &parameters, &mut diagnostics));
     let names = Names::new(&item, &parameters, &generics);
@@ -58,7 +58,7 @@ pub(crate) fn spec(
     check.unless_after_the_arguments(&args);
     let work = match kind {
         // Without a parameter to take elements from, all else would be said of names that are not there.
-        Kind::Cacheable if is_batch && check.batch.is_none() => None,
+        _ if is_batch && check.batch.is_none() => None,
         Kind::Cacheable => check.read(&mut args).map(|read| Work::Read(Box::new(read))),
         Kind::Put | Kind::Evict => {
             check.no_open_transaction(&args);

@@ -142,7 +142,7 @@ impl<Id, I: BatchIds<Id> + ?Sized> BatchIds<Id> for &I {
 /// anything of the types: a map that is none is one error.
 pub struct Each<R, Id, T, E> {
     open: fn(R) -> Result<HashMap<Id, T>, E>,
-    close: fn(Result<Vec<(Id, T)>, E>) -> R,
+    close: fn(Result<Pairs<Id, T>, E>) -> R,
 }
 
 /// The elements of one call of which each is to be answered.
@@ -150,6 +150,9 @@ pub struct Batch<Id, T: 'static, E: 'static> {
     cache: Cache,
     calls: Vec<(Id, Call<T, E>)>,
 }
+
+/// What was found, in no order.
+type Pairs<Id, T> = Vec<(Id, T)>;
 
 /// The id of a kind's map.
 type IdOf<K> = <<K as BatchKind>::Map as BatchMap>::Id;
@@ -219,7 +222,8 @@ impl<R, Id: Clone + Eq + Hash, T: 'static, E: 'static> Each<R, Id, T, E> {
     pub fn answer<F, L>(self, plan: Reached<Batch<Id, T, E>>, ids: &[Id], body: L) -> Pin<Box<impl Future<Output = R>>>
     where
         F: Future<Output = R>,
-        L: Fn(Vec<Id>) -> F,
+        // rustc shows the next line when it fails.
+        L: Fn(Vec<Id>) -> F, // the body may run more than once: it borrows its arguments, and clones what it gives away
     {
         let Self { open, close } = self;
         Box::pin(async move {

@@ -2,9 +2,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Pat, Type};
+use syn::Type;
 
-use super::{Locals, edge, first_span, key_of, kind_of, ops, output_span, proof, reached, read_options, read_statics};
+use super::{
+    Locals, edge, first_span, key_of, kind_of, located, ops, output_span, reached, read_options, read_statics,
+};
 use crate::spec::{Batch, Read, Spec};
 
 pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
@@ -15,7 +17,7 @@ pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream 
     let Locals { private, site, cache, plan, .. } = names;
     let statics = read_statics(spec, names, read);
     let kind_of = kind_of(spec, names);
-    let each = proof(names, "batch", output_span(spec));
+    let each = each(spec, names);
     // From here on the kind is that of one element.
     let names = Locals { private: private.clone(), kind: many.clone(), ..Locals::new(&spec.krate) };
     let (ops, key, options) = (ops(spec, &names), key_of(&names, &read.name), read_options(&names, read));
@@ -46,13 +48,28 @@ pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream 
     }
 }
 
+/// The proof that a map is returned; that it is none is reported once, as all of it stands where the user wrote the result.
+fn each(spec: &Spec, names: &Locals) -> TokenStream {
+    let Locals { private, kind, .. } = names;
+    let at = output_span(spec);
+    let private = located(private.clone(), at);
+    let blamed = Ident::new("__cache_kind", at);
+    let call = quote_spanned!(at=> #private::batch(#blamed));
+    quote!({
+        let #blamed = #kind;
+        #call
+    })
+}
+
 /// What is missing, by the name and the type that the argument has.
 fn shadow(batch: &Batch, missing: &Ident) -> TokenStream {
     let Batch { inside, ty, .. } = batch;
-    let borrow = matches!(ty, Type::Reference(_)).then(|| quote!(&));
-    let inside: &Pat = inside;
+    // Where the two do not fit, rustc blames the value.
+    let value = Ident::new("__cache_missing", missing.span().located_at(first_span(ty)));
+    let value =
+        if matches!(ty, Type::Reference(_)) { quote_spanned!(first_span(ty)=> &#value) } else { quote!(#value) };
     quote! {
         #[allow(unused_variables, unused_mut, reason = "generated")]
-        let #inside: #ty = #borrow #missing;
+        let #inside: #ty = #value;
     }
 }

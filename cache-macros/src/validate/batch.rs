@@ -90,7 +90,7 @@ fn refuse_options(args: &Args, diagnostics: &mut Diagnostics) {
 /// A body that may run more than once, each time on what is missing then, borrows its arguments and shares them.
 fn refuse_exclusive(each: &Each, item: &Item, parameters: &[Parameter], diagnostics: &mut Diagnostics) {
     let message = "the body of a batch may run more than once, so it only borrows its arguments, and this is `&mut`: take a pool or a handle by `&`";
-    if let Some(receiver) = item.signature.receiver().filter(|receiver| item::has_mut_reference(receiver)) {
+    if let Some(receiver) = item.signature.receiver().filter(item::has_mut_reference) {
         diagnostics.at(receiver, message);
     }
     for parameter in parameters {
