@@ -22,7 +22,7 @@ struct Product {
 
 /// Odd ones are pens.
 fn product(id: u64) -> Product {
-    Product { id, category: if id % 2 == 0 { "books" } else { "pens" }.to_owned() }
+    Product { id, category: if id.is_multiple_of(2) { "books" } else { "pens" }.to_owned() }
 }
 
 /// Rows of ids below 1,000 exist.
@@ -328,6 +328,7 @@ async fn the_installed_cache_answers_a_function_of_its_own() {
 }
 
 trait Names {
+    #[allow(clippy::ptr_arg, reason = "a form that people write")]
     fn names(&self, ids: &Vec<u64>) -> impl Future<Output = Result<BTreeMap<u64, String>, Away>> + Send;
 }
 
