@@ -350,10 +350,15 @@ fn each(input: ParseStream<'_>) -> syn::Result<Each> {
     }
     let content;
     syn::parenthesized!(content in input);
-    let element = content.parse().map_err(fail)?;
-    content.parse::<Token![in]>().map_err(fail)?;
-    let all = content.parse().map_err(fail)?;
-    if content.is_empty() { Ok(Each { element, all }) } else { Err(content.error(EXPECTED)) }
+    let each = (|| {
+        let element = content.parse()?;
+        content.parse::<Token![in]>()?;
+        let all = content.parse()?;
+        if content.is_empty() { Ok(Each { element, all }) } else { Err(content.error(EXPECTED)) }
+    })();
+    // What is left would be a second error.
+    content.parse::<TokenStream>()?;
+    each.map_err(fail)
 }
 
 fn scope(input: ParseStream<'_>) -> syn::Result<Option<LitStr>> {
