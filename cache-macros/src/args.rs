@@ -45,6 +45,9 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Keyed<Path>>,
     pub(crate) autocommit: Option<Keyed<()>>,
     pub(crate) inline: Option<Keyed<()>>,
+    pub(crate) batch: Option<Keyed<Each>>,
+    /// A `batch` where there is none: templates may name its element.
+    pub(crate) refused_batch: bool,
     /// The names of all options given, with those whose value could not be read: one mistake is not two.
     given: Vec<String>,
 }
@@ -53,6 +56,13 @@ pub(crate) struct Args {
 pub(crate) struct Keyed<T> {
     pub(crate) name: Ident,
     pub(crate) value: T,
+}
+
+/// `id in ids`
+pub(crate) struct Each {
+    pub(crate) element: Ident,
+    /// The argument that holds all elements.
+    pub(crate) all: Ident,
 }
 
 const READ: &[Kind] = &[Kind::Cacheable];
@@ -65,6 +75,7 @@ const ALL: &[Kind] = &[Kind::Cacheable, Kind::Put, Kind::Evict];
 const OPTIONS: &[(&str, &[Kind])] = &[
     ("key", ALL),
     ("skip", READ),
+    ("batch", READ),
     ("tags", ALL),
     ("scope", EVICT),
     ("ttl", STORE),
@@ -89,7 +100,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
 ];
 
 /// Options of the design that are still to come.
-const LATER: &[&str] = &["batch", "version", "unit", "behind"];
+const LATER: &[&str] = &["version", "unit", "behind"];
 
 // === impl Kind ===
 
@@ -144,6 +155,7 @@ impl Args {
         let name = input.call(Ident::parse_any).map_err(|error| {
             syn::Error::new(error.span(), "expected the name of an option, like `key = \"product:{id}\"`")
         })?;
+        self.refused_batch |= name == "batch" && kind != Kind::Cacheable;
         check_name(kind, &name)?;
         self.given.push(name.to_string());
         match name.to_string().as_str() {
@@ -170,6 +182,7 @@ impl Args {
             "crate" => set(&mut self.krate, name, input, path),
             "autocommit" => set(&mut self.autocommit, name, input, flag),
             "inline" => set(&mut self.inline, name, input, flag),
+            "batch" => set(&mut self.batch, name, input, each),
             other => Err(syn::Error::new(name.span(), format!("`{other}` has no reader; please report this"))),
         }
     }
@@ -183,6 +196,11 @@ fn check_name(kind: Kind, name: &Ident) -> syn::Result<()> {
         Some(places) if places.contains(&kind) => return Ok(()),
         Some(_) if text == "skip" => {
             format!("{attribute} has no `skip`: its key names one entry, and need not name every argument; take it out")
+        }
+        Some(_) if text == "batch" => {
+            format!(
+                "{attribute} has no `batch`: only a `#[cacheable]` can leave elements out of its body; to store many values there is `Cache::put_many`, to evict many a tag or a `scope`"
+            )
         }
         Some(places) => {
             let where_it_is = places.iter().map(|place| place.written()).collect::<Vec<_>>().join(" and ");
@@ -324,6 +342,25 @@ fn skipped(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
     Ok(names)
 }
 
+fn each(input: ParseStream<'_>) -> syn::Result<Each> {
+    const EXPECTED: &str = "expected a name for one element, and the argument that holds all, like `batch(id in ids)`";
+    let fail = |error: syn::Error| syn::Error::new(error.span(), EXPECTED);
+    if !input.peek(token::Paren) {
+        return Err(syn::Error::new(input.span(), EXPECTED));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let each = (|| {
+        let element = content.parse()?;
+        content.parse::<Token![in]>()?;
+        let all = content.parse()?;
+        if content.is_empty() { Ok(Each { element, all }) } else { Err(content.error(EXPECTED)) }
+    })();
+    // What is left would be a second error.
+    content.parse::<TokenStream>()?;
+    each.map_err(fail)
+}
+
 fn scope(input: ParseStream<'_>) -> syn::Result<Option<LitStr>> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(None);
@@ -373,6 +410,8 @@ mod tests {
         let args = parse(Kind::Evict, r#"scope, phase = "both", on_error = keep"#).unwrap();
         assert!(args.scope.is_some_and(|scope| scope.value.is_none()));
         assert_eq!(args.phase.unwrap().value, "both");
+        let each = parse(Kind::Cacheable, "batch(id in ids)").unwrap().batch.unwrap().value;
+        assert!(each.element == "id" && each.all == "ids");
     }
 
     #[test]
@@ -390,7 +429,12 @@ mod tests {
         for later in LATER {
             refused(Kind::Put, &format!("{later} = 3"), "does not work yet");
         }
-        refused(Kind::Cacheable, "batch(id in ids), rev = 1", "does not work yet");
+        refused(Kind::Put, "batch(id in ids)", "`Cache::put_many`");
+        for batch in
+            ["batch", "batch = ids", "batch(ids)", "batch(id of ids)", "batch((a, b) in ids)", "batch(id in ids, 3)"]
+        {
+            refused(Kind::Cacheable, &format!("{batch}, rev = 1"), "like `batch(id in ids)`");
+        }
         refused(Kind::Cacheable, "ttl = \"1s\", ttl = \"2s\"", "given twice");
         refused(Kind::Cacheable, "ttl = \"1s\" l1 = \"2s\"", "comma is missing");
         refused(Kind::Cacheable, "key", "a value is missing");

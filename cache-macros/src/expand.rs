@@ -3,6 +3,8 @@
 //! Thin: name the site, the result's type and the key; ask the nearest tier; hand the rest to one function of the runtime
 //! with the body, which stands in the expansion once.
 
+mod batch;
+
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, FnArg, Pat};
@@ -16,20 +18,19 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
     let Spec { item, work, .. } = spec;
     let names = Locals::new(&spec.krate);
     let inner = match work {
+        Work::Read(read) if read.batch.is_some() => batch::function(spec, &names, read),
         Work::Read(read) => read_function(spec, &names, read),
         Work::Write(write) => write_function(spec, &names, write),
     };
     let (attributes, visibility) = (&item.attributes, &item.visibility);
     let mut signature = item.signature.clone();
     // What is bound again inside is `mut` there.
-    if let Running::Asked { lent, .. } = &spec.running {
-        for input in &mut signature.inputs {
-            if let FnArg::Typed(typed) = input
-                && let Pat::Ident(name) = &mut *typed.pat
-                && lent.iter().any(|lent| lent.outside == name.ident)
-            {
-                name.mutability = None;
-            }
+    for input in &mut signature.inputs {
+        if let FnArg::Typed(typed) = input
+            && let Pat::Ident(name) = &mut *typed.pat
+            && is_bound_again(spec, &name.ident)
+        {
+            name.mutability = None;
         }
     }
     let body = match &item.boxed {
@@ -44,6 +45,18 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
         }
     };
     quote!(#(#attributes)* #visibility #signature { #body })
+}
+
+fn is_bound_again(spec: &Spec, argument: &Ident) -> bool {
+    let is_lent = match &spec.running {
+        Running::Asked { lent, .. } => lent.iter().any(|lent| lent.outside == *argument),
+        Running::Inline => false,
+    };
+    let is_batch = match &spec.work {
+        Work::Read(read) => read.batch.as_ref().is_some_and(|batch| batch.all == *argument),
+        Work::Write(_) => false,
+    };
+    is_lent || is_batch
 }
 
 /// The names that the expansion binds: hygienic, and prefixed for whoever reads it.
@@ -76,22 +89,11 @@ impl Locals {
 
 fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
     let Locals { private, site, kind, cache, key, hit, plan } = names;
-    let mut templates = vec![match &read.name {
-        Naming::Template(key) => key.template.normalised(),
-        Naming::Private(arguments) => vec!["{}"; arguments.len()].join(":"),
-    }];
-    templates.extend(read.tags.iter().map(|tag| tag.template.normalised()));
-    let statics = site_static(spec, names, matches!(read.name, Naming::Private(_)), &templates, 1);
+    let statics = read_statics(spec, names, read);
     let kind_of = kind_of(spec, names);
     let ops = ops(spec, names);
-    let key_of = match &read.name {
-        Naming::Template(template) => under_way(names, template, 0, &mut Vec::new()),
-        Naming::Private(arguments) => {
-            let parts = arguments.iter().map(|argument| quote_spanned!(argument.span()=> .arg(&#argument)));
-            quote!(#site.private(__cache_here, #private::type_name_of_val(&|| {})) #(#parts)*)
-        }
-    };
-    let options = read_options(names, read);
+    let key_of = key_of(names, &read.name);
+    let (options, on_errors) = (read_options(names, read), error_options(names, read));
     let reached = reached(
         spec,
         names,
@@ -101,7 +103,7 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
                 #private::ControlFlow::Break(#hit) => return #hit,
                 #private::ControlFlow::Continue(#key) => #key,
             };
-            #private::Ok(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options)
+            #private::Ok(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options #on_errors)
         },
     );
     let run = run(spec, names, "load");
@@ -111,6 +113,27 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
         #[allow(clippy::used_underscore_binding, reason = "generated")]
         let #plan = #reached;
         #run
+    }
+}
+
+fn read_statics(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
+    let mut templates = vec![match &read.name {
+        Naming::Template(key) => key.template.normalised(),
+        Naming::Private(arguments) => vec!["{}"; arguments.len()].join(":"),
+    }];
+    templates.extend(read.tags.iter().map(|tag| tag.template.normalised()));
+    site_static(spec, names, matches!(read.name, Naming::Private(_)), &templates, 1)
+}
+
+/// The key, not finished yet.
+fn key_of(names: &Locals, name: &Naming) -> TokenStream {
+    let Locals { private, site, .. } = names;
+    match name {
+        Naming::Template(template) => under_way(names, template, 0, &mut Vec::new()),
+        Naming::Private(arguments) => {
+            let parts = arguments.iter().map(|argument| quote_spanned!(argument.span()=> .arg(&#argument)));
+            quote!(#site.private(__cache_here, #private::type_name_of_val(&|| {})) #(#parts)*)
+        }
     }
 }
 
@@ -137,6 +160,12 @@ fn read_options(names: &Locals, read: &Read) -> TokenStream {
     if let Some(rev) = &read.rev {
         out.extend(quote!(.rev(#rev)));
     }
+    out
+}
+
+fn error_options(names: &Locals, read: &Read) -> TokenStream {
+    let Locals { private, kind, .. } = names;
+    let mut out = TokenStream::new();
     if let Some((name, cache_err)) = &read.cache_err {
         let ops = proof(names, "error_ops", name.span());
         out.extend(quote!(.cache_err(#cache_err, #ops)));
@@ -323,21 +352,9 @@ fn reached(spec: &Spec, names: &Locals, found: &TokenStream) -> TokenStream {
 
 /// Runs the body, inline or in a task, by `method` of what was told.
 fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
-    let (Locals { private, plan, .. }, output) = (names, &spec.output);
+    let Locals { private, plan, .. } = names;
     let Some(body) = &spec.item.body else { return TokenStream::new() };
-    // Unreachable, but it settles the type of the block: a wrong end of the body is one error, at the user's expression.
-    // Where it is returned, rustc says which type the body must have.
-    let settled = Ident::new("__cache_edge", output_span(spec));
-    let edge = quote! {
-        #[allow(
-            unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop, clippy::needless_return,
-            reason = "generated"
-        )]
-        if false {
-            let #settled: #output = loop {};
-            return #settled;
-        }
-    };
+    let edge = edge(spec);
     // A body that can't go to a task is reported at the user's `async`, which `#[async_trait]` has put where `fn` is.
     let signature = &spec.item.signature;
     let at = signature.asyncness.map_or(signature.fn_token.span, |word| word.span);
@@ -377,6 +394,22 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
                 #future_of
                 #call
             }
+        }
+    }
+}
+
+/// Unreachable, but it settles the type of the block: a wrong end of the body is one error, at the user's expression. Where it
+/// is returned, rustc says which type the body must have.
+fn edge(spec: &Spec) -> TokenStream {
+    let (settled, output) = (Ident::new("__cache_edge", output_span(spec)), &spec.output);
+    quote! {
+        #[allow(
+            unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop, clippy::needless_return,
+            reason = "generated"
+        )]
+        if false {
+            let #settled: #output = loop {};
+            return #settled;
         }
     }
 }

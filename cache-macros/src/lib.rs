@@ -113,6 +113,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `key = ".."` | the template of the key |
 /// | `skip(a, b)` | arguments and type parameters that the result does not depend on |
+/// | `batch(id in ids)` | each element of `ids` has an entry of its own; see [Many keys](#many-keys) |
 /// | `ttl = ..` | how long a value is fresh |
 /// | `l1 = ..` | how long this process keeps it, at most |
 /// | `negative = ..` | how long *nothing* is fresh: `None`, and errors that `cache_err` chooses |
@@ -164,6 +165,44 @@ use proc_macro::TokenStream;
 /// assert_eq!(found.outcome().to_string(), "hit; tier=local");
 /// # }
 /// ```
+///
+/// # Many keys
+///
+/// With `batch(id in ids)` each element of the argument `ids` has an entry of its own, the one that a function with the same
+/// `key` finds by a single `id`. What is cached is read in one trip; the body runs for the rest:
+///
+/// ```
+/// use cache_core::{Cache, cacheable};
+/// use std::collections::HashMap;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct Product { id: u64, category: String }
+/// # type DbError = std::io::Error;
+///
+/// # struct Products { cache: Cache }
+/// impl Products {
+///     #[cacheable(batch(id in ids), key = "product:{id}", tags = ["category:{it.category}"])]
+///     async fn find_many(&self, ids: &[u64]) -> Result<HashMap<u64, Product>, DbError> {
+///         // Here `ids` are those that are not cached and that nobody else loads: .. WHERE id = ANY(ids)
+///         Ok(ids.iter().map(|id| (*id, Product { id: *id, category: "books".to_owned() })).collect())
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let products = Products { cache: Cache::in_memory() };
+/// # products.find_many(&[7, 8]).await.unwrap();
+/// # let (found, seen) = cache_core::observe(products.find_many(&[8, 7])).await;
+/// # assert!(found.unwrap().len() == 2 && seen.iter().all(|one| one.outcome.is_hit()));
+/// # }
+/// ```
+///
+/// - `ids` is a `&[Id]`, a `Vec<Id>` or a `&Vec<Id>`, and the function returns a `HashMap<Id, T>` or a `BTreeMap<Id, T>`, plain
+///   or in a `Result`. An id that the map leaves out is remembered as *nothing*, for as long as `negative` says, and is not in
+///   the answer. An id that comes twice counts once.
+/// - The key names the element, `{id}`, and every other argument or `skip`s it. Tags may name `{id}`, arguments and `it`.
+/// - `it`, and what `ttl_with` is given, is one value of the map; `when` decides once, over the arguments. With `when = false`,
+///   or without a cache, the body runs with all of `ids`.
+/// - The body stays in its caller: if that goes away, whoever waits loads. So there is no `stale`, `soft` or `hard`. It may run
+///   more than once, for ids whose load by somebody else came to nothing, so it only borrows its arguments: clone what it gives
+///   away, and take a pool or a handle by `&` instead of a `&mut`.
+/// - An error of the body is the error of the call, if an id is left without an answer, and is neither cached nor shared.
 ///
 /// # Where the body runs
 ///
@@ -449,6 +488,9 @@ mod tests {
             let text = expand(Kind::Cacheable, &options, "async fn f(&self, id: u64) -> u64 { the_body(id).await }");
             assert_eq!(count(&text, "the_body"), 1, "{text}");
         }
+        let function = "async fn f(mut ids: Vec<u64>) -> HashMap<u64, u64> { the_body(ids).await }";
+        let text = expand(Kind::Cacheable, "batch(id in ids), key = \"a:{id}\"", function);
+        assert!(count(&text, "the_body") == 1 && count(&text, "mut ids") == 1, "{text}");
         for kind in [Kind::Put, Kind::Evict] {
             let text = expand(kind, "key = \"a:{it}\"", "async fn f(id: u64) -> u64 { the_body(id).await }");
             assert_eq!(count(&text, "the_body"), 1, "{text}");
@@ -480,7 +522,7 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = expand(
             Kind::Cacheable,
-            "key = \"a:{idd}\", ttl = \"x\", batch = 3, tags = [\"b\", \"b\"]",
+            "key = \"a:{idd}\", ttl = \"x\", version = 3, tags = [\"b\", \"b\"]",
             "fn f(id: u64) -> &str { \"\" }",
         );
         assert_eq!(count(&text, "compile_error!"), 5, "{text}");

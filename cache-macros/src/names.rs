@@ -14,6 +14,8 @@ pub(crate) struct Names<'a> {
     bindings: Vec<&'a Ident>,
     generics: &'a [Generic],
     receiver: Option<Span>,
+    /// The argument whose elements have an entry each, and the name of one.
+    batch: Option<(&'a Ident, &'a Ident)>,
     /// `key!`: any name is taken as it is.
     is_open: bool,
 }
@@ -26,17 +28,31 @@ impl<'a> Names<'a> {
             bindings: parameters.iter().flat_map(|parameter| &parameter.bindings).collect(),
             generics,
             receiver: item.signature.receiver().map(|receiver| receiver.self_token.span),
+            batch: None,
             is_open: false,
         }
     }
 
+    /// `element` instead of `all`.
+    pub(crate) fn of_each(mut self, element: &'a Ident, all: &'a Ident) -> Names<'a> {
+        self.bindings.retain(|binding| *binding != all);
+        self.bindings.push(element);
+        self.batch = Some((all, element));
+        self
+    }
+
     /// For `key!`, which stands among the names that it uses.
     pub(crate) fn open() -> Names<'static> {
-        Names { bindings: Vec::new(), generics: &[], receiver: None, is_open: true }
+        Names { bindings: Vec::new(), generics: &[], receiver: None, batch: None, is_open: true }
     }
 
     pub(crate) fn is_binding(&self, ident: &Ident) -> bool {
         self.bindings.contains(&ident)
+    }
+
+    /// The arguments, as templates see them.
+    pub(crate) fn bindings(&self) -> Vec<&'a Ident> {
+        self.bindings.clone()
     }
 
     /// What `skip` may name.
@@ -103,6 +119,11 @@ impl<'a> Names<'a> {
             };
             let root = Ident::new("self", receiver.located_at(span));
             return Ok(Part::Argument(taken(root.to_token_stream(), argument, span)));
+        }
+        if let Some((all, element)) = self.batch.filter(|(all, _)| *all == root) {
+            return fail(format!(
+                "`{all}` is all elements of the batch, and each has an entry of its own; write `{{{element}}}`"
+            ));
         }
         let constant = self.generic(root).map(|generic| &generic.ident);
         let Some(known) = self.bindings.iter().copied().chain(constant).find(|known| *known == root) else {

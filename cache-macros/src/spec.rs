@@ -1,7 +1,7 @@
 //! What `validate` hands to `expand`: every question is answered.
 
 use proc_macro2::TokenStream;
-use syn::{Expr, Ident, Pat};
+use syn::{Expr, Ident, Pat, Type};
 
 use crate::item::Item;
 use crate::template::Template;
@@ -52,6 +52,7 @@ pub(crate) enum Work {
 
 /// `#[cacheable]`.
 pub(crate) struct Read {
+    pub(crate) batch: Option<Batch>,
     pub(crate) name: Naming,
     pub(crate) tags: Vec<KeySpec>,
     pub(crate) overrides: Overrides,
@@ -61,6 +62,16 @@ pub(crate) struct Read {
     pub(crate) cache_err: Option<(Ident, Expr)>,
     pub(crate) share_err: Option<Expr>,
     pub(crate) rev: Option<Expr>,
+}
+
+/// Each element of an argument has an entry of its own.
+pub(crate) struct Batch {
+    pub(crate) element: Ident,
+    /// The argument, as the function has it and as its body does.
+    pub(crate) all: Ident,
+    pub(crate) inside: Pat,
+    /// Without lifetimes: the elements that are missing live in the load.
+    pub(crate) ty: Type,
 }
 
 /// `#[cache_put]` and `#[cache_evict]`.

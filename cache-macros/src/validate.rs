@@ -2,6 +2,8 @@
 //!
 //! [`spec`] answers all that `expand` asks, or reports each mistake once, at the user's own token.
 
+mod batch;
+
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, FnArg, Ident, Lifetime, LitStr, ReceiverKind};
@@ -12,7 +14,7 @@ use crate::diagnostics::{Diagnostics, did_you_mean, spelled};
 use crate::item::{self, Generic, Item, Parameter};
 use crate::names::Names;
 use crate::running::{self, Function};
-use crate::spec::{CacheFrom, Naming, Overrides, Phase, Put, Read, Spec, Work, Write};
+use crate::spec::{Batch, CacheFrom, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
 use crate::template::{self, Of, Template};
 use crate::{duration, krate};
 
@@ -20,7 +22,12 @@ use crate::{duration, krate};
 const TAGS_MAX: usize = 16;
 
 /// Checks an attribute on a function.
-pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diagnostics) -> Result<Spec, syn::Error> {
+pub(crate) fn spec(
+    kind: Kind,
+    mut args: Args,
+    mut item: Item,
+    mut diagnostics: Diagnostics,
+) -> Result<Spec, syn::Error> {
     let krate = match krate::find(args.krate.as_ref().map(|krate| &krate.value)) {
         Ok(krate) => krate,
         Err(error) => {
@@ -30,23 +37,28 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
     };
     check_signature(kind, &item, &mut diagnostics);
     let (parameters, generics) = (item.parameters(), item.generics());
-    let mut check = Check {
-        kind,
-        krate,
-        names: Names::new(&item, &parameters, &generics),
-        parameters: &parameters,
-        generics: &generics,
-        diagnostics,
+    let is_batch = args.has("batch") || args.refused_batch;
+    let each = args.batch.take();
+    let batch = each.as_ref().and_then(|each| batch::of(&each.value, &args, &item, &parameters, &mut diagnostics));
+    let names = Names::new(&item, &parameters, &generics);
+    let names = match &batch {
+        Some(batch) => names.of_each(&batch.element, &batch.all),
+        None => names,
     };
+    let mut check =
+        Check { kind, krate, names, batch: batch.as_ref(), parameters: &parameters, generics: &generics, diagnostics };
     check.no_argument_named_it();
-    let running = running::of(
-        &Function { item: &item, parameters: &parameters, generics: &generics, krate: &check.krate },
-        &args,
-        &mut check.diagnostics,
-    );
+    let running = if is_batch {
+        Running::Inline
+    } else {
+        let function = Function { item: &item, parameters: &parameters, generics: &generics, krate: &check.krate };
+        running::of(&function, &args, &mut check.diagnostics)
+    };
     check.when_before_the_result(&args);
     check.unless_after_the_arguments(&args);
     let work = match kind {
+        // Without a parameter to take elements from, all else would be said of names that are not there.
+        _ if is_batch && check.batch.is_none() => None,
         Kind::Cacheable => check.read(&mut args).map(|read| Work::Read(Box::new(read))),
         Kind::Put | Kind::Evict => {
             check.no_open_transaction(&args);
@@ -60,7 +72,13 @@ pub(crate) fn spec(kind: Kind, mut args: Args, item: Item, mut diagnostics: Diag
     };
     let output = item.output().map_or_else(|| quote!(()), ToTokens::to_token_stream);
     let Check { krate, diagnostics, .. } = check;
-    let work = diagnostics.finish(work)?;
+    let mut work = diagnostics.finish(work)?;
+    if let Work::Read(read) = &mut work {
+        if batch.is_some() && item.boxed.is_some() {
+            item.body = item.body.map(|body| batch::borrowing(&body, &parameters));
+        }
+        read.batch = batch;
+    }
     Ok(Spec { krate, item, output, running, cache, when: args.when.map(|when| when.value), work })
 }
 
@@ -180,6 +198,7 @@ struct Check<'a> {
     kind: Kind,
     krate: TokenStream,
     names: Names<'a>,
+    batch: Option<&'a Batch>,
     parameters: &'a [Parameter],
     generics: &'a [Generic],
     diagnostics: Diagnostics,
@@ -193,6 +212,7 @@ impl Check<'_> {
         let name = self.naming(args);
         let overrides = self.overrides(args);
         Some(Read {
+            batch: None,
             name: name?,
             tags,
             overrides,
@@ -376,9 +396,12 @@ impl Check<'_> {
         let whole =
             |ident: &Ident| key.template.arguments().any(|argument| argument.is_whole() && *ident == argument.root);
         let part = |ident: &Ident| key.template.arguments().find(|argument| *ident == argument.root);
-        for binding in self.parameters.iter().flat_map(|parameter| &parameter.bindings) {
+        for binding in self.names.bindings() {
             match (whole(binding), skips(binding), part(binding)) {
                 (true, false, _) | (false, true, _) => {}
+                (false, false, in_part) if self.is_element(binding) => {
+                    self.element_not_in_the_key(binding, in_part.is_some());
+                }
                 (true, true, _) => {
                     self.diagnostics.at(binding, format!("`{binding}` is in the key and in `skip(..)`; take it out of one"));
                 }
@@ -394,7 +417,10 @@ impl Check<'_> {
         }
         let fixes = |generic: &Ident| {
             let of_type = self.parameters.iter().filter(|parameter| item::names(&parameter.ty, generic));
-            of_type.flat_map(|parameter| &parameter.bindings).any(whole)
+            let mut bindings = of_type.flat_map(|parameter| &parameter.bindings);
+            bindings.any(|binding| {
+                whole(self.batch.filter(|batch| batch.all == *binding).map_or(binding, |batch| &batch.element))
+            })
         };
         for Generic { ident, .. } in self.generics {
             if !whole(ident) && !skips(ident) && !fixes(ident) {
@@ -409,6 +435,8 @@ impl Check<'_> {
             let is_generic = self.generics.iter().any(|generic| generic.ident == *ident);
             let message = if skipped[..index].contains(ident) {
                 format!("`{ident}` is skipped twice; keep one")
+            } else if let Some(message) = self.skips_a_batch(ident) {
+                message
             } else if ident == "self" {
                 "`self` is not in the key unless a template names it; take it out of `skip`".to_owned()
             } else if is_generic && !has_key {
@@ -429,11 +457,13 @@ impl Check<'_> {
             let message = "`it` is the result, and `when` decides before there is one, over the arguments; for the result there is `unless`";
             self.diagnostics.at(it, message);
         }
+        self.when_before_the_elements(&when.value);
     }
 
     fn unless_after_the_arguments(&mut self, args: &Args) {
         let Some(unless) = &args.unless else { return };
-        let named = self.parameters.iter().flat_map(|parameter| &parameter.bindings).find_map(|binding| {
+        let arguments = self.parameters.iter().flat_map(|parameter| &parameter.bindings);
+        let named = arguments.chain(self.batch.map(|batch| &batch.element)).find_map(|binding| {
             let name = binding.to_string();
             first_value(&unless.value, &name).filter(|_| name != "it")
         });

@@ -19,7 +19,7 @@ where
     K::Error: 'static,
 {
     cache: Cache,
-    call: Call<K::Value, K::Error>,
+    pub(super) call: Call<K::Value, K::Error>,
 }
 
 /// What is to be done with a cache, or why none was reached.

@@ -1,12 +1,13 @@
 //! What the expansions of the attributes touch. Nothing here is for people to use, and any release may change it.
 //!
 //! `site` is what a call site keeps, `kind` tells `Result`, `Option` and `Entry` by type, `own` tells whether a body can run in a task
-//! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its body to, `write` what
-//! `#[cache_put]` and `#[cache_evict]` do.
+//! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its
+//! body to, `batch` what it does with many keys, `write` what `#[cache_put]` and `#[cache_evict]` do.
 //!
 //! Several of them choose by type with a ladder: a trait for each rung, implemented for one reference less than the rung
 //! above it. A method call takes the first that fits, so the most special one wins, without specialization.
 
+mod batch;
 mod call;
 mod hard;
 mod kind;
@@ -27,6 +28,7 @@ pub use std::{
 };
 
 pub use self::{
+    batch::batch,
     call::{Plan, probe, reach, reach_installed, shared, stand_aside},
     hard::timed_out,
     kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},

@@ -116,6 +116,23 @@ impl Cache {
             acks
         }
     }
+
+    /// Answers calls from the cache, and by `load`, which runs in the caller and may borrow. If the caller goes away, whoever
+    /// waits loads. A key of which there is nothing is not in the answer.
+    pub(crate) async fn load_many_inline<Id, T, E, F>(
+        &self,
+        calls: Vec<(Id, Call<T, E>)>,
+        load: impl Fn(Vec<Id>) -> F,
+    ) -> Result<Vec<(Id, T)>, E>
+    where
+        Id: Clone + Eq + Hash,
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<HashMap<Id, T>, E>>,
+    {
+        let found: Found<Id, T> = self.0.answer_many(calls, load).await?;
+        Ok(found.into_iter().filter_map(|(id, (value, ..))| Some((id, value?))).collect())
+    }
 }
 
 impl<Id> Requests<'_, Id>

@@ -27,11 +27,6 @@ async fn stale_in_a_put(id: u64) -> u64 {
     id
 }
 
-#[cacheable(batch(id in ids), key = "product:{id}")]
-async fn batch(id: u64) -> u64 {
-    id
-}
-
 #[cache_put(key = "product:{id}", version = it)]
 async fn version(id: u64) -> u64 {
     id
