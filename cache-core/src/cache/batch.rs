@@ -299,6 +299,9 @@ impl Inner {
         let lease = (leased == Some(Leased::Ours)).then_some(wanted).flatten().map(|wanted| self.lease(call, wanted));
         let found = self.judge(call, scope, watch, &mut Believed::of(&captured), read, budget).await;
         if let Some(found) = found.ok().flatten().filter(|found| self.is_fresh_to(call, found)) {
+            if let Some(lease) = lease {
+                lease.needless();
+            }
             self.install(watch.spot, &found, watch.stamp);
             return Claim::Found(found);
         }

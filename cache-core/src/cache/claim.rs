@@ -65,9 +65,11 @@ impl Wanted {
 }
 
 /// What one question came to.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
 enum Asked {
     Found(Arc<Entry>),
-    Nothing(Captured, Option<Leased>),
+    /// With the lease, if it is this node's.
+    Nothing(Captured, Option<Leased>, Option<Lease>),
 }
 
 /// What was said to the questions beside a capture: whose the lease is, and what there is.
@@ -108,15 +110,15 @@ impl Inner {
         let wanted = self.wanted_lease(ticket);
         // From before the question: what is said right after it is not missed.
         let mut wait = wanted.map(|_| self.waiting.listen(&ticket.call.key));
-        let (captured, leased) = match self.ask_for(ticket, wanted).await? {
+        let (captured, leased, ours) = match self.ask_for(ticket, wanted).await? {
             Asked::Found(entry) => return Ok(Claim::Found(entry)),
-            Asked::Nothing(captured, leased) => (captured, leased),
+            Asked::Nothing(captured, leased, ours) => (captured, leased, ours),
         };
         let (Some(wanted), Some(leased), Some(wait)) = (wanted, leased, &mut wait) else {
             return Ok(Claim::Load(Some(captured), None));
         };
         match leased {
-            Leased::Ours => Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, wanted)))),
+            Leased::Ours => Ok(Claim::Load(Some(captured), ours)),
             Leased::Theirs(left) if waits => {
                 self.counters.add(Count::LeasesAwaited);
                 let longest = policy.hard.unwrap_or(LONGEST_WAIT);
@@ -173,9 +175,9 @@ impl Inner {
             // Whoever has an old value asks like everybody: for a while, nobody is to load.
             let has_failed = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) && ticket.old.is_none();
             let is_own_turn = has_failed || self.clock.now() >= until;
-            let (captured, leased) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await {
+            let (captured, leased, ours) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await {
                 Ok(Asked::Found(entry)) => return Ok(Claim::Found(entry)),
-                Ok(Asked::Nothing(captured, leased)) => (captured, leased),
+                Ok(Asked::Nothing(captured, leased, ours)) => (captured, leased, ours),
                 // One late answer says nothing about the load that is waited for. Two in a row, and Redis is not waited for.
                 Err(_) if !is_own_turn && !std::mem::replace(&mut is_unanswered, true) => {
                     question = FIRST_QUESTION;
@@ -186,9 +188,7 @@ impl Inner {
             is_unanswered = false;
             match leased {
                 None => return Ok(Claim::Load(Some(captured), None)),
-                Some(Leased::Ours) => {
-                    return Ok(Claim::Load(Some(captured), Some(self.lease(&ticket.call, lease))));
-                }
+                Some(Leased::Ours) => return Ok(Claim::Load(Some(captured), ours)),
                 Some(Leased::HeldOff(left)) if ticket.old.is_some() => return Ok(Claim::Elsewhere(left)),
                 Some(Leased::HeldOff(_)) => return Ok(Claim::Load(Some(captured), None)),
                 Some(Leased::Theirs(still)) => left = still,
@@ -217,12 +217,14 @@ impl Inner {
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let (captured, more) = question.captured(&mut replies)?;
         let (leased, read) = told(more);
+        // Held from here on, so that it is given up whatever comes of the rest.
+        let ours = wanted.filter(|_| leased == Some(Leased::Ours)).map(|wanted| self.lease(call, wanted));
         let mut believed = Believed::of(&captured);
         let found = self.judge(call, scope, watch, &mut believed, read, budget).await?;
         let found = found.filter(|found| found.meta.created > *newer_than && self.is_fresh_to(call, found));
-        let Some(found) = found else { return Ok(Asked::Nothing(captured, leased)) };
-        if let (Some(Leased::Ours), Some(wanted)) = (leased, wanted) {
-            drop(self.lease(call, wanted));
+        let Some(found) = found else { return Ok(Asked::Nothing(captured, leased, ours)) };
+        if let Some(ours) = ours {
+            ours.needless();
         }
         self.install(watch.spot, &found, watch.stamp);
         Ok(Asked::Found(found))
@@ -276,6 +278,11 @@ impl Lease {
     /// The value is in Redis, and whoever waited was told.
     pub(super) fn filled(mut self) {
         self.ended = true;
+    }
+
+    /// There is a value already: whoever waits finds it.
+    pub(super) fn needless(mut self) {
+        self.end(Duration::ZERO, LeaseEnd::Filled);
     }
 
     /// Nothing came of the load that others could use; for a while, nobody is to try again.

@@ -465,8 +465,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "whoever gets a lease looks once more at what is stored",
         "cache/claim.rs",
-        "let Some(found) = found else { return Ok(Asked::Nothing(captured, leased)) };",
-        "let Some(found) = found.filter(|_| false) else { return Ok(Asked::Nothing(captured, leased)) };",
+        "let Some(found) = found else { return Ok(Asked::Nothing(captured, leased, ours)) };",
+        "let Some(found) = found.filter(|_| false) else { return Ok(Asked::Nothing(captured, leased, ours)) };",
         "leases::whoever_gets_a_lease_that_has_just_ended_finds_what_it_stored",
     ),
     guard(
