@@ -18,14 +18,15 @@ use crate::{
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
-        scaled,
     },
     tag::TagId,
 };
 
+mod stamps;
+
+use stamps::Stamps;
+
 const SHARDS: usize = 64;
-/// Tags share stamps; another tag's hint costs one value that is not stored.
-const STAMPS: usize = scaled(1 << 12);
 /// A shard is swept when it has grown to this, or to twice what the last sweep left.
 const FIRST_SWEEP: usize = 64;
 
@@ -38,9 +39,10 @@ struct Shard {
 pub(crate) struct Tags {
     shards: Box<[Mutex<Shard>]>,
     hasher: Hashing,
+    /// The hints so far, on whatever tag.
     sequence: AtomicU64,
     epochs: Arc<Epochs>,
-    stamps: Box<[AtomicU64]>,
+    stamps: Stamps,
     /// Without a server cells know from the start; with one they have to ask.
     alone: bool,
     next_generation: AtomicU64,
@@ -64,7 +66,7 @@ impl Tags {
             hasher: hashing(),
             sequence: AtomicU64::new(0),
             epochs,
-            stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
+            stamps: Stamps::new(),
             alone,
             next_generation: AtomicU64::new(1),
         }
@@ -92,7 +94,7 @@ impl Tags {
 
     /// Somebody changed the tag.
     pub(crate) fn hint(&self, tag: &TagId) {
-        self.stamp_of(tag).fetch_max(self.sequence.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
+        self.stamps.raise(self.hasher.hash_one(tag), self.sequence.fetch_add(1, Ordering::AcqRel) + 1);
         if let Some(cell) = self.shard(tag).cells.get(tag) {
             if self.alone { cell.advance(self.new_generation()) } else { cell.hint() }
         }
@@ -105,25 +107,22 @@ impl Tags {
 
     /// Whether no hint on the tag has come since `sequence` was noted.
     pub(crate) fn quiet_since(&self, tag: &TagId, sequence: u64) -> bool {
-        self.stamp_of(tag).load(Ordering::Acquire) <= sequence
+        self.stamps.of(self.hasher.hash_one(tag)) <= sequence
     }
 
     fn new_generation(&self) -> u64 {
         self.next_generation.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn stamp_of(&self, tag: &TagId) -> &AtomicU64 {
-        &self.stamps[self.index(tag, STAMPS)]
-    }
-
     fn shard(&self, tag: &TagId) -> MutexGuard<'_, Shard> {
-        self.shards[self.index(tag, SHARDS)].lock().unwrap_or_else(PoisonError::into_inner)
+        let shard = index(self.hasher.hash_one(tag), SHARDS);
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    #[allow(clippy::cast_possible_truncation, reason = "a remainder fits")]
-    fn index(&self, tag: &TagId, buckets: usize) -> usize {
-        (self.hasher.hash_one(tag) % buckets as u64) as usize
-    }
+#[allow(clippy::cast_possible_truncation, reason = "a remainder fits")]
+fn index(hash: u64, buckets: usize) -> usize {
+    (hash % buckets as u64) as usize
 }
 
 #[cfg(test)]
