@@ -30,11 +30,15 @@ pub enum Fault {
     Orphan,
     /// A replica takes over that lacks the last few writes.
     FailOver,
+    /// It lacks two changes of one row, between which the row was read.
+    Repeat,
     Flush,
     /// Somebody turns notifications off, and on again.
     Deafen,
     /// Each notification comes twice.
     Double,
+    /// The server answers reads, and refuses writes.
+    RefuseWrites,
     /// Records are given up for room.
     Reclaim,
     /// The server's clock steps forth or back.
@@ -51,7 +55,7 @@ pub enum Fault {
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 21] = [
+pub const FAULTS: [Fault; 23] = [
     Fault::Cut,
     Fault::Refuse,
     Fault::StallToClient,
@@ -63,9 +67,11 @@ pub const FAULTS: [Fault; 21] = [
     Fault::RestartOlder,
     Fault::Orphan,
     Fault::FailOver,
+    Fault::Repeat,
     Fault::Flush,
     Fault::Deafen,
     Fault::Double,
+    Fault::RefuseWrites,
     Fault::Reclaim,
     Fault::ClockStep,
     Fault::KillListeners,
@@ -89,9 +95,11 @@ impl Fault {
             Self::RestartOlder => "server restarted from a snapshot",
             Self::Orphan => "a loss that only others remember",
             Self::FailOver => "failover that loses a suffix",
+            Self::Repeat => "loss of two changes of one row",
             Self::Flush => "FLUSHALL",
             Self::Deafen => "notifications switched off",
             Self::Double => "notifications doubled",
+            Self::RefuseWrites => "writes refused",
             Self::Reclaim => "records reclaimed",
             Self::ClockStep => "server clock stepped",
             Self::KillListeners => "listeners killed",
@@ -120,6 +128,10 @@ impl Fault {
                 elapse(lasts).await;
                 let from = world.server.restart(BackTo::Older(before.elapsed()));
                 world.lost(from, died).await;
+            }
+            Self::Repeat => {
+                let _alone = world.one_death.lock().await;
+                world.repeat().await;
             }
             Self::Pause | Self::Restart | Self::RestartEmpty | Self::RestartOlder | Self::FailOver => {
                 let _alone = world.one_death.lock().await;
@@ -215,6 +227,11 @@ impl Fault {
                 server.double(true);
                 elapse(lasts).await;
                 server.double(false);
+            }
+            Self::RefuseWrites => {
+                server.refuse_writes(true);
+                elapse(lasts).await;
+                server.refuse_writes(false);
             }
             Self::Reclaim => (0..fastrand::usize(1..8)).for_each(|_| server.reclaim(fastrand::usize(..))),
             Self::ClockStep => server.step_clock(fastrand::i64(-5_000_000..5_000_000)),

@@ -61,6 +61,8 @@ struct State {
     pushes_first: bool,
     /// Each notification comes twice.
     doubles: bool,
+    /// Nothing is written, as when the disk is full.
+    refuses_writes: bool,
 }
 
 struct Client {
@@ -90,6 +92,7 @@ impl Server {
             epoch: Instant::now(),
             pushes_first,
             doubles: false,
+            refuses_writes: false,
         };
         let running = Signal::new(Running { life: 0, up: true, paused: false });
         Self(Arc::new(Shared { state: Mutex::new(state), running }))
@@ -184,6 +187,11 @@ impl Server {
     /// Each notification comes twice, from now on or no longer.
     pub fn double(&self, doubles: bool) {
         self.state().doubles = doubles;
+    }
+
+    /// Whatever would write is refused, from now on or no longer; reads go on.
+    pub fn refuse_writes(&self, refuses: bool) {
+        self.state().refuses_writes = refuses;
     }
 
     /// Ends the connections that listen, or those that don't.
@@ -309,6 +317,10 @@ impl State {
         let args: Vec<&str> = upper.iter().map(String::as_str).collect();
         let one = |said: Said| vec![said];
         match args.as_slice() {
+            // Scripts that do not declare themselves `no-writes` are refused as a whole.
+            ["EVALSHA" | "EVAL" | "SET" | "HSETNX" | "DEL", ..] if self.refuses_writes => {
+                one(Said::Error("MISCONF Errors writing to the AOF file".into()))
+            }
             ["HELLO", ..] => one(Said::Map(vec![Said::text("proto"), Said::Int(3)])),
             ["PING", ..] => one(Said::Pong),
             ["CLIENT", "SETINFO", ..] | ["SELECT", ..] => one(Said::Ok),

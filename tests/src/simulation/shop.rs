@@ -11,8 +11,10 @@ use tokio::time::Duration;
 
 use super::elapse;
 
-/// Rows of the database.
+/// Rows of the database that everybody reads and changes.
 pub const ROWS: u64 = 6;
+/// One more, which only a fault touches, so that nothing comes in between.
+pub const SECLUDED: u64 = ROWS;
 /// Shelves: which one a row is on never changes.
 pub const SHELVES: u64 = 2;
 /// Lots: which one a row is of changes with its version, so only the row itself can say.
@@ -63,7 +65,7 @@ pub struct Commit {
 
 #[derive(Default)]
 struct Rows {
-    versions: [u64; ROWS as usize],
+    versions: [u64; ROWS as usize + 1],
     commits: Vec<Commit>,
     loads: u64,
     /// One load in so many fails, or panics; 0 for none.

@@ -24,7 +24,7 @@ use super::{
     history::{Change, History, Loss, Read, Rule, Violation},
     server::Server,
     settings::Settings,
-    shop::{self, Database, LOTS, ROWS, Row, RowId, SHELVES, row_key},
+    shop::{self, Database, LOTS, ROWS, Row, RowId, SECLUDED, SHELVES, row_key},
 };
 use crate::fixtures::Line;
 
@@ -199,24 +199,47 @@ impl World {
 
     /// A node says that a row has changed, and dies; then the server loses it. Whoever is left has to notice.
     pub(crate) async fn orphan(&self, node: &Node) {
-        let id = fastrand::u64(..ROWS);
-        let version = self.database.on(node.number).commit(id, None);
-        let ack = node.cache.evict(&row_key(id)).await;
-        {
-            let mut history = self.history();
-            let ended = history.moment();
-            let applied = ack.is_applied();
-            history.changes.push(Change {
-                node: node.number,
-                kind: "evict",
-                rows: vec![(id, version)],
-                lot: None,
-                ended,
-                applied,
-            });
-        }
+        self.evict(node, fastrand::u64(..ROWS)).await;
         elapse(self.settings.bound).await;
         self.replace(node).await;
+    }
+
+    /// A row is changed, read on another node, and changed again, and the server loses both changes, whose versions it made
+    /// without a clock. Whoever says again what was lost must not be given the version that the read saw.
+    pub(crate) async fn repeat(&self) {
+        let (writer, reader) = (self.any_node(), self.any_node());
+        if writer.number == reader.number {
+            return;
+        }
+        self.evict(&writer, SECLUDED).await;
+        self.server.step_clock(-60_000_000);
+        elapse(self.settings.bound).await;
+        self.server.snapshot();
+        let before = Instant::now();
+        elapse(millis(1)).await;
+        self.evict(&writer, SECLUDED).await;
+        self.read_and_note(&reader, SECLUDED, Way::Inline).await;
+        self.evict(&writer, SECLUDED).await;
+        let from = self.server.fail_over(before.elapsed());
+        self.lost(from, Instant::now()).await;
+        elapse(self.settings.bound).await;
+        self.read_and_note(&reader, SECLUDED, Way::Inline).await;
+    }
+
+    /// Changes a row on a node, and says so to its cache.
+    async fn evict(&self, node: &Node, id: u64) {
+        let version = self.database.on(node.number).commit(id, None);
+        let applied = node.cache.evict(&row_key(id)).await.is_applied();
+        let mut history = self.history();
+        let ended = history.moment();
+        let rows = vec![(id, version)];
+        history.changes.push(Change { node: node.number, kind: "evict", rows, lot: None, ended, applied });
+    }
+
+    async fn read_and_note(&self, node: &Node, id: u64, way: Way) {
+        if let Some(read) = self.read(node, id, way).await {
+            self.history().reads.push(read);
+        }
     }
 
     /// The server, which died at `died`, came back with what it had had at `from`; waits until every node is in order.
@@ -262,9 +285,7 @@ impl World {
     async fn last_writes(&self) {
         for id in 0..ROWS {
             let (reads, writes) = (self.any_node(), self.any_node());
-            if let Some(read) = self.read(&reads, id, Way::Owned).await {
-                self.history().reads.push(read);
-            }
+            self.read_and_note(&reads, id, Way::Owned).await;
             let (cache, database) = (writes.cache.clone(), self.database.on(writes.number));
             let task = tokio::spawn(observe(async move { shop::touch_inline(&cache, &database, RowId(id)).await }));
             let _gone = finish_or(task, 1, 25_000).await;
@@ -288,7 +309,7 @@ impl World {
         let fresh = self.node().await;
         let nodes: Vec<Node> = self.nodes().iter().cloned().chain([fresh]).collect();
         for node in nodes {
-            for id in 0..ROWS {
+            for id in 0..=SECLUDED {
                 let read = self.read(&node, id, Way::Owned).await;
                 let Some(read) = read else { continue };
                 let mut history = self.history();
@@ -302,7 +323,7 @@ impl World {
     }
 
     fn verdict(&self, faults: BTreeMap<Fault, usize>) -> Run {
-        let last: BTreeMap<u64, u64> = (0..ROWS).map(|id| (id, self.database.version(id))).collect();
+        let last: BTreeMap<u64, u64> = (0..=SECLUDED).map(|id| (id, self.database.version(id))).collect();
         let mut history = self.history();
         history.check(self.settings.bound, &last);
         Run {
@@ -409,9 +430,7 @@ async fn read(world: World, place: usize) {
             _ => Way::Owned,
         };
         let node = world.node_at(place);
-        if let Some(read) = world.read(&node, fastrand::u64(..ROWS), way).await {
-            world.history().reads.push(read);
-        }
+        world.read_and_note(&node, fastrand::u64(..ROWS), way).await;
     }
 }
 
