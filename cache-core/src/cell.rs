@@ -86,6 +86,11 @@ impl TagCell {
         self.known() == Some(generation)
     }
 
+    /// Whether no hint has come since the tag was known to be at `generation`, whatever was missed.
+    pub(crate) fn unhinted_since(&self, generation: u64) -> bool {
+        self.generation.load(Ordering::Acquire) == generation
+    }
+
     /// How it is now, for a question that is about to be asked.
     pub(crate) fn seen(self: &Arc<Self>) -> Seen {
         // The epoch first: a fence that comes in between is then seen, too early rather than too late.

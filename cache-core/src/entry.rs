@@ -226,6 +226,15 @@ impl EntryMeta {
         }
     }
 
+    /// Whether nothing was said about any tag, whatever was missed.
+    pub(crate) fn tags_unhinted(&self) -> bool {
+        match self.depends.get() {
+            Some(Depends::On(held)) => held.iter().all(|(cell, generation)| cell.unhinted_since(*generation)),
+            Some(Depends::Provisional(seen)) => seen.iter().all(Seen::unhinted),
+            None => false,
+        }
+    }
+
     /// The partitions of all records that the entry depends on.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = u16> {
         let held = self.held().unwrap_or_default();

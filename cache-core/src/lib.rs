@@ -35,6 +35,7 @@ pub mod duration;
 mod entry;
 mod epochs;
 mod error;
+mod failures;
 mod flight;
 mod hearing;
 mod installed;

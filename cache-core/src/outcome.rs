@@ -146,6 +146,9 @@ pub enum Outcome {
     Loaded,
     /// The value was not there, and its load took longer than the call waits for one.
     TimedOut,
+    /// The value was not there; a load failed a short while ago, and the call was given that error
+    /// ([`Policy::backoff`](crate::Policy::backoff)).
+    HeldOff,
     /// The cache stood aside, and the call ran as if it were not there.
     Bypass(Bypass),
     /// A value was put.
@@ -162,7 +165,7 @@ impl Outcome {
             Self::Hit(_) => "hit",
             Self::Stale(_) => "stale",
             Self::FailSafe(_) => "fail_safe",
-            Self::Joined | Self::Loaded | Self::TimedOut => "miss",
+            Self::Joined | Self::Loaded | Self::TimedOut | Self::HeldOff => "miss",
             Self::Bypass(_) => "bypass",
             Self::Put(_) => "put",
             Self::Evict(_) => "evict",
@@ -200,6 +203,7 @@ impl fmt::Display for Outcome {
             Self::Joined => write!(f, "{word}; load=joined"),
             Self::Loaded => write!(f, "{word}; load=own"),
             Self::TimedOut => write!(f, "{word}; load=late"),
+            Self::HeldOff => write!(f, "{word}; load=held_off"),
             Self::Bypass(reason) => write!(f, "{word}; reason={}", reason.as_str()),
             Self::Put(ack) | Self::Evict(ack) => write!(f, "{word}; ack={}", ack.as_str()),
         }

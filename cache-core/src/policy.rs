@@ -29,7 +29,9 @@ pub struct Policy {
     jitter: Option<f64>,
     stale: Option<Duration>,
     fail_safe: Option<Duration>,
+    fail_safe_unverified: Option<bool>,
     throttle: Option<Duration>,
+    backoff: Option<Duration>,
     soft: Option<Duration>,
     hard: Option<Duration>,
     early_refresh: Option<EarlyRefresh>,
@@ -109,10 +111,28 @@ impl Policy {
         self
     }
 
+    /// Whether [`fail_safe`](Self::fail_safe) also serves what this process keeps while Redis is away, so that nobody can say
+    /// whether it was evicted meanwhile: as long as no eviction of it was heard. Default: no, the caller gets the load's error.
+    #[must_use]
+    pub fn fail_safe_unverified(mut self, serves: bool) -> Self {
+        self.fail_safe_unverified = Some(serves);
+        self
+    }
+
     /// How long, after a load has failed and an old value was served instead, no node loads again. Default: 1 s.
     #[must_use]
     pub fn throttle(mut self, throttle: Duration) -> Self {
         self.throttle = Some(throttle);
+        self
+    }
+
+    /// How long, after a load of a key has failed and nothing could be served instead, this process answers calls on that key
+    /// with the same error, without another load. Twice as long after each further failure in a row, up to 32 times; a load
+    /// that succeeds, and a change of the key that is heard of, end it. Only where errors can be shared (`Clone`, `share_err`);
+    /// of 4,096 keys at once. Default: zero, every call loads.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Duration) -> Self {
+        self.backoff = Some(backoff);
         self
     }
 

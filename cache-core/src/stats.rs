@@ -36,6 +36,7 @@ pub(crate) enum Count {
     LeasesAwaited,
     SoftTimeouts,
     HardTimeouts,
+    HeldOff,
     Revalidated,
     Fills,
     FillsRefused,
@@ -74,7 +75,7 @@ impl Counters {
         Stats {
             local_hits: self.local_hits.iter().map(|hits| hits.load(Ordering::Relaxed)).sum(),
             remote_hits: of(Count::RemoteHits),
-            misses: of(Count::Misses) + of(Count::Joined),
+            misses: of(Count::Misses) + of(Count::Joined) + of(Count::HeldOff),
             joined: of(Count::Joined),
             bypasses: Bypass::ALL
                 .map(|reason| (reason, self.bypasses[reason.index()].load(Ordering::Relaxed)))
@@ -90,6 +91,7 @@ impl Counters {
             leases_awaited: of(Count::LeasesAwaited),
             soft_timeouts: of(Count::SoftTimeouts),
             hard_timeouts: of(Count::HardTimeouts),
+            held_off: of(Count::HeldOff),
             revalidated: of(Count::Revalidated),
             fills: of(Count::Fills),
             fills_refused: of(Count::FillsRefused),
@@ -144,6 +146,8 @@ pub struct Stats {
     pub soft_timeouts: u64,
     /// Callers that did not wait for a load beyond its hard timeout.
     pub hard_timeouts: u64,
+    /// Misses that were answered with the error of an earlier load ([`Policy::backoff`](crate::Policy::backoff)).
+    pub held_off: u64,
     /// Local entries that Redis confirmed after a doubt (a hint on their stripe, a fence).
     pub revalidated: u64,
     /// Values stored in Redis after a load.

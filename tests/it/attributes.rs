@@ -1,5 +1,6 @@
 //! What the attributes promise about keys, results and caches, judged by what callers are told and how often is loaded.
 
+mod backoff;
 mod batch;
 mod boxed;
 mod caches;

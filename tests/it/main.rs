@@ -8,6 +8,7 @@ mod cluster;
 mod codecs;
 mod coherence;
 mod connections;
+mod events;
 mod fixtures;
 mod flights;
 mod hostile;

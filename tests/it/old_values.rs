@@ -10,7 +10,9 @@ use std::{
     },
 };
 
-use cache_core::{Builder, Cache, EarlyRefresh, Entry, Outcome, Policy, Request, Tier, TimedOut, hours, millis, secs};
+use cache_core::{
+    Builder, Cache, CoherenceState, EarlyRefresh, Entry, Outcome, Policy, Request, Tier, TimedOut, hours, millis, secs,
+};
 use tests::fixtures::{RedisServer, eventually};
 use tokio::sync::Notify;
 
@@ -445,4 +447,24 @@ async fn failure_on_one_node_is_known_to_the_others() {
     database.is_away(false);
     database.write(2);
     assert_eq!(database.through(&nodes[2]).await, (2, Outcome::Loaded));
+}
+
+#[tokio::test]
+async fn without_a_word_from_redis_an_old_value_is_served_only_if_that_is_enough() {
+    for serves in [false, true] {
+        let redis = RedisServer::start().await;
+        let kept = policy().fail_safe(hours(1)).throttle(SHORT).fail_safe_unverified(serves);
+        let (cache, database) = (built(on_redis(&redis, kept).bound(millis(200))).await, Database::holds(1));
+        database.through(&cache).await;
+        database.is_stale_in(&cache).await;
+        database.is_away(true);
+        redis.kill().await;
+        // Up to a bound after the last beat it can still be said that it was not evicted.
+        eventually(SOON, async || cache.coherence().state != CoherenceState::Coherent).await;
+        let found = cache.entry(key(7)).or_load(|| database.load()).await;
+        assert_eq!(found.is_ok_and(|entry| entry.outcome() == Outcome::FailSafe(Tier::Local)), serves);
+        // What is known to have been evicted is never served.
+        let _queued = cache.evict(&key(7)).await;
+        assert!(cache.get_or_load(key(7), || database.load()).await.is_err());
+    }
 }

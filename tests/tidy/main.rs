@@ -31,6 +31,7 @@ const MACHINERY: &[&str] = &[
     "coherence",
     "tags",
     "refresh",
+    "failures",
     "recovery",
     "stats",
     "hearing",

@@ -10,11 +10,16 @@ use std::{
     time::Duration,
 };
 
+use tracing::level_filters::LevelFilter;
+
 use super::Cache;
 use crate::{
     key::ScopeId,
-    outcome::{Observation, Outcome},
+    outcome::{Observation, Outcome, Tier},
 };
+
+/// Where the events about outcomes come from, for filters.
+const EVENTS: &str = "cache_core::outcome";
 
 /// Observations beyond this number are not kept.
 const OBSERVATIONS: usize = 1_024;
@@ -69,11 +74,24 @@ pub async fn observe<F: Future>(future: F) -> (F::Output, Vec<Observation>) {
     (output, seen)
 }
 
-/// Tells the observer of this task, if there is one.
+/// Tells the observer of this task, if there is one, and whoever reads the events of this process.
 #[inline]
 pub(crate) fn note(scope: ScopeId, outcome: Outcome, remote_time: Duration) {
     if WATCHING.load(Ordering::Relaxed) > 0 {
         note_observed(scope, outcome, remote_time);
+    }
+    if LevelFilter::current() >= LevelFilter::DEBUG {
+        tell(scope, outcome, remote_time);
+    }
+}
+
+/// An event for each outcome: at `TRACE` for hits of this process, of which there are many, at `DEBUG` for the others.
+#[cold]
+fn tell(scope: ScopeId, outcome: Outcome, remote_time: Duration) {
+    let (scope, remote_us) = (scope.name(), u64::try_from(remote_time.as_micros()).unwrap_or(u64::MAX));
+    match outcome {
+        Outcome::Hit(Tier::Local) => tracing::trace!(target: EVENTS, scope, %outcome),
+        _ => tracing::debug!(target: EVENTS, scope, %outcome, remote_us),
     }
 }
 

@@ -316,7 +316,10 @@ impl Inner {
                 ticket.old = Some((entry, tier));
             }
             Ok(Found::Nothing) => {}
-            Err(_) => ticket.bypass = Some(Bypass::Remote),
+            Err(_) => {
+                ticket.old = self.unverified(call, scope);
+                ticket.bypass = Some(Bypass::Remote);
+            }
         }
         ticket.watch = Some(watch);
         ticket.lead = Some(lead);
@@ -401,6 +404,7 @@ impl Inner {
             Outcome::Hit(Tier::Remote) => self.counters.add(Count::RemoteHits),
             Outcome::Stale(_) => self.counters.add(Count::Stale),
             Outcome::FailSafe(_) => self.counters.add(Count::FailSafe),
+            Outcome::HeldOff => self.counters.add(Count::HeldOff),
             _ => self.counters.add(Count::Joined),
         }
         note(call.key.scope(), outcome, budget.spent());
@@ -414,6 +418,9 @@ impl Inner {
         E: 'static,
         F: Future<Output = Result<Option<T>, E>>,
     {
+        if let Some(answer) = self.answer_failed(&mut ticket) {
+            return answer;
+        }
         let (mut captured, mut lease) = (None, None);
         while ticket.bypass.is_none() {
             match Box::pin(self.claim(&mut ticket, true)).await {

@@ -10,6 +10,7 @@ use super::{
     Call, Inner,
     context::note,
     load::{Answer, answer},
+    scopes::ScopeState,
 };
 use crate::{
     clock::Tick,
@@ -79,12 +80,36 @@ impl Inner {
 
     /// What L1 has of a key that may be used without asking anybody.
     pub(super) fn kept<T: 'static>(&self, key: &Key, policy: &Resolved, now: Tick) -> Option<(Arc<Entry>, Use)> {
+        let entry = self.held::<T>(key, now).filter(|entry| self.stands_now(key, entry, now))?;
+        let usage = self.use_of(&entry, policy)?;
+        Some((entry, usage))
+    }
+
+    fn held<T: 'static>(&self, key: &Key, now: Tick) -> Option<Arc<Entry>> {
         let held = self.local.get(key.local_hash())?;
-        let entry = held.of(key, ValueOps::<T>::slot())?;
-        if now >= entry.meta.kept_until || !self.stands_now(key, entry, now) {
-            return None;
-        }
-        Some((Arc::clone(entry), self.use_of(entry, policy)?))
+        held.of(key, ValueOps::<T>::slot()).filter(|entry| now < entry.meta.kept_until).map(Arc::clone)
+    }
+
+    /// What L1 has of a key for a call that Redis did not answer, if its load fails.
+    pub(super) fn unverified<T: 'static, E>(
+        &self,
+        call: &Call<T, E>,
+        scope: &ScopeState,
+    ) -> Option<(Arc<Entry>, Tier)> {
+        let policy = scope.policy.with(call.overrides);
+        let held = self.held::<T>(&call.key, self.clock.now()).filter(|_| policy.fail_safe_unverified)?;
+        self.stands_for_want(&call.key, &held, &policy).then_some((held, Tier::Local))
+    }
+
+    /// Whether an old value may stand in for a load that failed or is late: it is known not to have been evicted, or nothing was
+    /// heard of an eviction and that is enough.
+    pub(super) fn stands_for_want(&self, key: &Key, entry: &Entry, policy: &Resolved) -> bool {
+        self.stands_now(key, entry, self.clock.now()) || (policy.fail_safe_unverified && self.is_unhinted(key, entry))
+    }
+
+    fn is_unhinted(&self, key: &Key, entry: &Entry) -> bool {
+        let stamp = self.coherence.stamp(self.coherence.spot(key));
+        entry.meta.stamp().stripe == stamp.stripe && entry.meta.tags_unhinted()
     }
 
     /// What to serve of an old entry, if this caller can be told what it says.
@@ -160,7 +185,8 @@ impl Inner {
     /// What to serve of a load that is late.
     fn late<T: 'static, E: 'static>(&self, patience: &Patience<T, E>) -> Option<Answer<T, E>> {
         let Patience { key, ops, none, policy, .. } = patience;
-        let (entry, usage) = self.kept::<T>(key, policy, self.clock.now())?;
+        let entry = self.held::<T>(key, self.clock.now())?;
+        let usage = self.use_of(&entry, policy).filter(|_| self.stands_for_want(key, &entry, policy))?;
         let value = match ValueOps::<T>::view(&entry)? {
             Some(value) => Some((ops.clone)(value)),
             None if *none => None,

@@ -45,6 +45,7 @@ impl Inner {
             return;
         }
         let Some(refresh) = self.refreshes.begin(&call.key, ValueOps::<T>::slot(), self.clock.now()) else { return };
+        let scope = call.key.scope().name();
         let (inner, than) = (Arc::clone(self), old.map_or(0, |old| old.meta.created));
         let throttle = self.scopes.state(call.key.scope(), &self.tags).policy.throttle;
         // From before the question: what is said right after it is not missed.
@@ -60,6 +61,7 @@ impl Inner {
                     return;
                 }
                 Ok(Refreshed::Failed) | Err(_) => {
+                    tracing::debug!(scope, "a value was to be loaded again, and was not");
                     inner.counters.add(Count::RefreshFailures);
                     throttle
                 }

@@ -58,6 +58,7 @@ impl Inner {
     ) -> Answer<T, E> {
         let Returned { ticket, captured, lease, why } = returned;
         let Ticket { call, scope, watch, lead, budget, bypass, .. } = *ticket;
+        self.failures.succeeded(&call.key, ValueOps::<T>::slot());
         let rules = &call.rules;
         let policy = scope.policy.with(call.overrides);
         let ttl = match &value {
@@ -124,6 +125,9 @@ impl Inner {
         let is_cached = returned.ticket.call.rules.cache_err.is_some_and(|(chosen, _)| chosen(&error));
         if !is_cached && let Some(answer) = self.stand_in(&mut returned) {
             return answer;
+        }
+        if !is_cached {
+            self.hold_off(&returned.ticket, &error);
         }
         let Returned { ticket, captured, lease, why } = returned;
         let Ticket { call, scope, watch, lead, budget, bypass, .. } = *ticket;
@@ -201,6 +205,7 @@ impl Inner {
     /// Tells those who wait for one key of several that their load failed, and counts it.
     pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, error: &E) {
         let Returned { ticket, lease, why, .. } = returned;
+        self.hold_off(&ticket, error);
         let Ticket { call, lead, budget, bypass, .. } = *ticket;
         let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
         self.count_load(&call.key, outcome, budget.spent());
@@ -217,6 +222,31 @@ impl Inner {
             lease.failed(policy.throttle);
         }
         Some(answer)
+    }
+
+    /// A load failed, and nothing stood in for it.
+    fn hold_off<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>, error: &E) {
+        let Ticket { call, scope, watch, .. } = ticket;
+        let first = scope.policy.backoff;
+        if let (Some(ops), false) = (call.rules.share_err, first.is_zero()) {
+            let stamp =
+                watch.as_ref().map_or_else(|| self.coherence.stamp(self.coherence.spot(&call.key)), |it| it.stamp);
+            let slot = ValueOps::<T>::slot();
+            self.failures.failed(&call.key, slot, stamp, (ops.share)(error), first, self.clock.now());
+        }
+    }
+
+    /// The error of a load of this key that failed a short while ago, for all aboard.
+    pub(super) fn answer_failed<T: 'static, E: 'static>(&self, ticket: &mut Ticket<T, E>) -> Option<Answer<T, E>> {
+        let Ticket { call, scope, lead, budget, .. } = ticket;
+        let ops = call.rules.share_err.filter(|_| !scope.policy.backoff.is_zero())?;
+        let stamp = self.coherence.stamp(self.coherence.spot(&call.key));
+        let shared = self.failures.recent(&call.key, ValueOps::<T>::slot(), stamp, self.clock.now())?;
+        let error = (ops.take)(&*shared)?;
+        if let Some(lead) = lead.take() {
+            lead.land(Landing::Failed(Some(shared)));
+        }
+        Some(self.answer(call, Err(error), Outcome::HeldOff, None, budget))
     }
 
     /// Nobody is to load for as long, because a load has failed elsewhere: what is served instead.
@@ -241,7 +271,7 @@ impl Inner {
         let (entry, tier) = ticket.old.take()?;
         let outcome = Outcome::FailSafe(tier);
         let is_of_use = self.use_of(&entry, policy).is_some();
-        if !is_of_use || !self.stands_now(&ticket.call.key, &entry, self.clock.now()) {
+        if !is_of_use || !self.stands_for_want(&ticket.call.key, &entry, policy) {
             return None;
         }
         let answer = self.serve_old(&ticket.call, &entry, outcome, ticket.budget.spent())?;

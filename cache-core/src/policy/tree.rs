@@ -94,7 +94,9 @@ impl PolicyTree {
         let after =
             |field: fn(&Policy) -> Option<Duration>| capped(self.nearest(scope, field, zero), &max_ttl, "max_ttl");
         let (stale, fail_safe) = (after(|policy| policy.stale), after(|policy| policy.fail_safe));
+        let unverified = self.nearest(scope, |policy| policy.fail_safe_unverified, false);
         let throttle = self.nearest(scope, |policy| policy.throttle, DEFAULT_THROTTLE);
+        let backoff = self.nearest(scope, |policy| policy.backoff, zero);
         let soft = self.nearest(scope, |policy| policy.soft.map(Some), None);
         let hard = self.nearest(scope, |policy| policy.hard.map(Some), None);
         let early_refresh = self.nearest(scope, |policy| policy.early_refresh, EarlyRefresh::Off);
@@ -106,7 +108,9 @@ impl PolicyTree {
             Row::new("jitter", jitter.value.to_string(), &jitter.source),
             Row::new("stale", or_off(stale.value), &stale.source),
             Row::new("fail_safe", or_off(fail_safe.value), &fail_safe.source),
+            Row::new("unverified", if unverified.value { "served" } else { "off" }.into(), &unverified.source),
             Row::new("throttle", duration::display(throttle.value), &throttle.source),
+            Row::new("backoff", or_off(backoff.value), &backoff.source),
             Row::new("soft", soft.value.map_or("off".into(), duration::display), &soft.source),
             Row::new("hard", hard.value.map_or("off".into(), duration::display), &hard.source),
             Row::new("early", early_refresh.value.to_string(), &early_refresh.source),
@@ -122,7 +126,9 @@ impl PolicyTree {
             jitter: jitter.value,
             stale: stale.value,
             fail_safe: fail_safe.value,
+            fail_safe_unverified: unverified.value,
             throttle: throttle.value,
+            backoff: backoff.value,
             soft: soft.value,
             hard: hard.value,
             early_refresh: early_refresh.value,
