@@ -9,6 +9,7 @@ mod codecs;
 mod coherence;
 mod connections;
 mod events;
+mod exchange;
 mod fixtures;
 mod flights;
 mod hostile;

@@ -111,6 +111,7 @@ where
             ops,
             none: K::NONE,
             overrides: Overrides::default(),
+            newer_than: 0,
             rev: 0,
             rules: Rules::default(),
         };

@@ -2,7 +2,7 @@
 //!
 //! `site` is what a call site keeps, `kind` tells `Result`, `Option` and `Entry` by type, `own` tells whether a body can run in a task
 //! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its
-//! body to, `batch` what it does with many keys, `write` what `#[cache_put]` and `#[cache_evict]` do.
+//! body to, `Exchange` what `cache-tower` asks, `batch` what it does with many keys, `write` what `#[cache_put]` and `#[cache_evict]` do.
 //!
 //! Several of them choose by type with a ladder: a trait for each rung, implemented for one reference less than the rung
 //! above it. A method call takes the first that fits, so the most special one wins, without specialization.
@@ -38,7 +38,7 @@ pub use self::{
     write::Writing,
 };
 pub use crate::{
-    cache::{Judge, ShareOps},
+    cache::{Exchange, Judge, Met, Says, ShareOps},
     installed::installed,
     key::{KeptPart, KeyPart, KeyWriter},
 };

@@ -46,6 +46,7 @@ struct Aboard<Id, T: 'static, E: 'static> {
 }
 
 /// What came of waiting for a key.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
 enum Waited<Id, T: 'static, E: 'static> {
     Answer(Id, Answer<T, E>),
     /// Nothing: it has to be asked for again.

@@ -457,6 +457,7 @@ impl Repeatable {
             ops: ValueOps::of(),
             none,
             overrides: self.overrides,
+            newer_than: 0,
             rev: 0,
             rules: Rules::default(),
         }

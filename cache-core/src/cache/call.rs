@@ -84,13 +84,23 @@ pub(crate) struct Rules<T: 'static, E: 'static> {
     pub(crate) cache_err: Option<Chosen<E>>,
     /// How an error reaches those who waited.
     pub(crate) share_err: Option<ShareOps<E>>,
+    /// Which errors are no failures: answers that are not to be stored.
+    pub(crate) passes: Option<fn(&E) -> bool>,
     /// How to say that a load took longer than its hard timeout. There is one wherever the site has such a timeout.
     pub(crate) timed_out: Option<fn(TimedOut) -> E>,
 }
 
 impl<T, E> Default for Rules<T, E> {
     fn default() -> Self {
-        Self { unless: None, ttl_with: None, result_tags: None, cache_err: None, share_err: None, timed_out: None }
+        Self {
+            unless: None,
+            ttl_with: None,
+            result_tags: None,
+            cache_err: None,
+            share_err: None,
+            passes: None,
+            timed_out: None,
+        }
     }
 }
 
@@ -117,6 +127,8 @@ pub(crate) struct Call<T: 'static, E: 'static> {
     pub(crate) none: bool,
     /// What the site says about lives.
     pub(crate) overrides: Overrides,
+    /// A value counts only if it was made later than this, in microseconds of Redis time.
+    pub(crate) newer_than: u64,
     /// The site's revision of the value's layout.
     pub(crate) rev: u32,
     /// What the site says about results.

@@ -86,7 +86,8 @@ enum Runs {
 
 impl<T: 'static, E: 'static> Ticket<T, E> {
     pub(super) fn new(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Self {
-        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None, newer_than: 0 }
+        let newer_than = call.newer_than;
+        Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None, newer_than }
     }
 }
 
@@ -129,14 +130,14 @@ impl Cache {
         match self.0.prepare(call, Runs::InTask).await {
             Ready::Answer(answer) => answer,
             Ready::Old(answer, ticket) => {
-                self.0.refresh(ticket.call, answer.entry.as_ref(), load);
+                self.0.refresh(ticket.call, made(&answer), load);
                 answer
             }
             // From here on in a task, the question to L2 included: a caller that is kept but no longer polled leads nobody astray.
             ready => {
                 let inner = Arc::clone(&self.0);
                 let refresh = |inner: &Arc<Inner>, old: &Answer<T, E>, ticket: Box<Ticket<T, E>>, load| {
-                    inner.refresh(ticket.call, old.entry.as_ref(), load);
+                    inner.refresh(ticket.call, made(old), load);
                 };
                 self.run_owned(async move { inner.finish(ready, load, Runs::InTask, refresh).await }).await
             }
@@ -156,7 +157,8 @@ impl Inner {
         }
         let slot = ValueOps::<T>::slot();
         let policy = scope.policy.with(call.overrides);
-        let kept = self.kept::<T>(&call.key, &policy, self.clock.now());
+        let is_new = |entry: &Entry| entry.meta.created > call.newer_than;
+        let kept = self.kept::<T>(&call.key, &policy, self.clock.now()).filter(|(entry, _)| is_new(entry));
         if let Some((entry, usage)) = &kept
             && self.may_serve_at_once(&call.key, slot, *usage, runs)
             && let Some(answer) = self.serve_old(&call, entry, usage.outcome(Tier::Local), budget.spent())
@@ -180,7 +182,7 @@ impl Inner {
             match seat.turn().await {
                 Turn::Lead(lead) => return Ready::Lead(Box::new(Ticket::new(call, scope, budget)), lead),
                 Turn::Landed { landing: Landing::Value(landed), generation: flown, departed, at_once } => {
-                    if !self.stood_until(boarded_at, departed, &landed.result_tags) {
+                    if !is_new(&landed.entry) || !self.stood_until(boarded_at, departed, &landed.result_tags) {
                         generation = flown + 1;
                         continue;
                     }
@@ -337,7 +339,8 @@ impl Inner {
         let policy = scope.policy.with(call.overrides);
         let held = self.local.get(call.key.local_hash());
         let entry = held.as_ref().and_then(|held| held.of(&call.key, ValueOps::<T>::slot()));
-        let entry = entry.filter(|entry| self.clock.now() < entry.meta.kept_until);
+        let is_new = |entry: &Entry| entry.meta.created > call.newer_than;
+        let entry = entry.filter(|entry| self.clock.now() < entry.meta.kept_until && is_new(entry));
         if let Some(entry) = entry
             && let Some(result) = answer(call, entry)
             && self.clock.now() < entry.meta.expires
@@ -348,7 +351,7 @@ impl Inner {
                 return Ok(Found::Fresh(Arc::clone(entry), result, Tier::Local));
             }
         }
-        if let Some(found) = self.read(call, scope, watch, budget).await? {
+        if let Some(found) = self.read(call, scope, watch, budget).await?.filter(|found| is_new(found)) {
             let fresh = answer(call, &found).filter(|_| self.is_fresh_to(call, &found));
             if let Some(result) = fresh {
                 self.install(watch.spot, &found, watch.stamp);
@@ -486,6 +489,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// When what is served was made.
+fn made<T, E>(answer: &Answer<T, E>) -> u64 {
+    answer.entry.as_ref().map_or(0, |entry| entry.meta.created)
 }
 
 /// The tags of an entry that was found, but for those that whoever boards the flight looks at anyway.

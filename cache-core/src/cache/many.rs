@@ -134,6 +134,7 @@ fn call_of<T: CacheValue>(key: &Key) -> Call<T, Infallible> {
         ops: ValueOps::of(),
         none: true,
         overrides: Overrides::default(),
+        newer_than: 0,
         rev: 0,
         rules: Rules::default(),
     }

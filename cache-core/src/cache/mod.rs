@@ -9,6 +9,7 @@ mod by_hand;
 mod call;
 mod claim;
 mod context;
+mod exchange;
 mod expired;
 mod load;
 mod many;
@@ -33,6 +34,7 @@ pub use self::{
     by_hand::{Entry, Request},
     call::{Judge, ShareOps},
     context::observe,
+    exchange::{Exchange, Met, Says},
     expired::Expired,
     requests::Requests,
 };

@@ -34,8 +34,8 @@ pub(super) enum Refreshed {
 const LEFT_ALONE: Duration = Duration::from_millis(20);
 
 impl Inner {
-    /// Loads a key again in a task of its own; not if that is under way, or was tried in vain a short while ago.
-    pub(super) fn refresh<T, E, F>(self: &Arc<Self>, call: Call<T, E>, old: Option<&Arc<Entry>>, load: F)
+    /// Loads a key again in a task of its own, for a value that was made later `than` this; not if that is under way, or was tried in vain a short while ago.
+    pub(crate) fn refresh<T, E, F>(self: &Arc<Self>, call: Call<T, E>, than: u64, load: F)
     where
         T: Send + Sync + 'static,
         E: Send + 'static,
@@ -46,7 +46,7 @@ impl Inner {
         }
         let Some(refresh) = self.refreshes.begin(&call.key, ValueOps::<T>::slot(), self.clock.now()) else { return };
         let scope = call.key.scope().name();
-        let (inner, than) = (Arc::clone(self), old.map_or(0, |old| old.meta.created));
+        let inner = Arc::clone(self);
         let throttle = self.scopes.state(call.key.scope(), &self.tags).policy.throttle;
         // From before the question: what is said right after it is not missed.
         let mut wait = self.waiting.listen(&call.key);

@@ -121,6 +121,9 @@ impl Inner {
         error: E,
         took: Duration,
     ) -> Answer<T, E> {
+        if returned.ticket.call.rules.passes.is_some_and(|passes| passes(&error)) {
+            return self.passed(returned, error);
+        }
         self.counters.add(Count::LoadFailures);
         let is_cached = returned.ticket.call.rules.cache_err.is_some_and(|(chosen, _)| chosen(&error));
         if !is_cached && let Some(answer) = self.stand_in(&mut returned) {
@@ -171,6 +174,18 @@ impl Inner {
             return Answer { result: Err(error), outcome, entry: None };
         }
         land_failure(lead, lease, why, call.rules.share_err, &error);
+        Answer { result: Err(error), outcome, entry: None }
+    }
+
+    /// A load returned what is not to be stored: whoever waits for it, on whatever node, loads by itself.
+    fn passed<T: 'static, E: 'static>(&self, returned: Returned<T, E>, error: E) -> Answer<T, E> {
+        let Returned { ticket, lease, why, .. } = returned;
+        let Ticket { call, lead, budget, bypass, .. } = *ticket;
+        let outcome = Outcome::Bypass(bypass.unwrap_or(Bypass::Unless));
+        if why == Why::Miss {
+            self.count_load(&call.key, outcome, budget.spent());
+        }
+        land_failure(lead, lease, why, None, &error);
         Answer { result: Err(error), outcome, entry: None }
     }
 

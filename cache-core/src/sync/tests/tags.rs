@@ -95,6 +95,7 @@ fn read_and_name(node: &Node) {
         ops: ValueOps::of(),
         none: false,
         overrides: Overrides::default(),
+        newer_than: 0,
         rev: 0,
         rules: Rules { result_tags: Some(Box::new(|_| vec![books()])), ..Rules::default() },
     };

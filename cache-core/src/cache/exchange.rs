@@ -1,0 +1,131 @@
+//! What a layer over whole services asks: values that say themselves how long they live and what they depend on, and loads
+//! that are told what is there already.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use super::{Cache, Call, Rules, call::Place, load::Answer};
+use crate::{
+    entry::Entry,
+    key::Key,
+    outcome::{Bypass, Outcome, Tier},
+    policy::Overrides,
+    value::{CacheValue, ValueOps},
+};
+
+/// What values of a type say of themselves.
+pub struct Says<T> {
+    /// How long one is of use.
+    pub life: fn(&T) -> Duration,
+    /// The tags that it names.
+    pub tags: fn(&T) -> Vec<Key>,
+}
+
+impl<T> Clone for Says<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Says<T> {}
+
+/// A value, when it was made, and how it was come by.
+#[derive(Clone, Debug)]
+pub struct Met<T> {
+    /// The value.
+    pub value: T,
+    /// When it was made, in microseconds of Redis time; 0 if that is not known.
+    pub made: u64,
+    /// What the cache did.
+    pub outcome: Outcome,
+}
+
+/// One key of a layer, for one request.
+pub struct Exchange<T: 'static> {
+    cache: Cache,
+    key: Key,
+    tags: Vec<Key>,
+    longest: Duration,
+    says: Says<T>,
+}
+
+impl<T> fmt::Debug for Exchange<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("scope", &self.key.scope().name()).finish_non_exhaustive()
+    }
+}
+
+impl<T: CacheValue> Exchange<T> {
+    /// What is asked of `cache` about `key`; all of its values depend on `tags`, and none is of use for longer than `longest`.
+    pub fn new(cache: Cache, key: Key, tags: Vec<Key>, longest: Duration, says: Says<T>) -> Self {
+        Self { cache, key, tags, longest, says }
+    }
+
+    /// What this process has, if it may be served.
+    pub fn hit(&self) -> Option<Met<T>> {
+        self.cache.0.hit(&self.key, |entry, value: &Option<T>| {
+            Some(Met { value: value.clone()?, made: entry.meta.created, outcome: Outcome::Hit(Tier::Local) })
+        })
+    }
+
+    /// What any tier has.
+    pub async fn find(&self) -> Option<Met<T>> {
+        if let Some(met) = self.hit() {
+            return Some(met);
+        }
+        let (value, entry) = self.cache.read_many::<T>(std::slice::from_ref(&self.key)).await.pop()??;
+        Some(Met { value: value?, made: entry.meta.created, outcome: Outcome::Hit(Tier::Remote) })
+    }
+
+    /// What any tier has that was made later `than` this, else what `load` returns. It runs in a task of its own; who asks for
+    /// the same meanwhile waits for it, on all nodes. An error that `passes` is an answer that is not to be stored: those who
+    /// waited then load side by side.
+    ///
+    /// # Errors
+    ///
+    /// The load's.
+    pub async fn load<E, F>(&self, than: u64, passes: fn(&E) -> bool, load: F) -> Result<Met<T>, E>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let call = self.call(than, passes);
+        let Answer { result, outcome, entry } =
+            self.cache.answer_owned(call, async move { load.await.map(Some) }).await;
+        let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
+        let made = stored.as_ref().map_or(0, |entry: &Arc<Entry>| entry.meta.created);
+        let value = result?.expect("a call with `none: false` is answered with a value");
+        Ok(Met { value, made, outcome })
+    }
+
+    /// The same in the background, by one node of all; not if that is under way, or failed a short while ago.
+    pub fn refresh<E, F>(&self, than: u64, passes: fn(&E) -> bool, load: F)
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.cache.0.refresh(self.call(than, passes), than, async move { load.await.map(Some) });
+    }
+
+    fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Call<T, E> {
+        let Says { life, tags } = self.says;
+        let rules = Rules {
+            ttl_with: Some(Box::new(life)),
+            result_tags: Some(Box::new(tags)),
+            passes: Some(passes),
+            ..Rules::default()
+        };
+        Call {
+            key: self.key.clone(),
+            tags: self.tags.clone(),
+            // A template of its own, whose values may name any tags.
+            shape_tags: Vec::new(),
+            place: Place::new("a layer", file!(), line!()),
+            ops: ValueOps::of(),
+            none: false,
+            overrides: Overrides { ttl: Some(self.longest), ..Overrides::default() },
+            newer_than,
+            rev: 0,
+            rules,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a layer over whole services is promised: values with lives and tags of their own, loads for what is newer than what it
+//! has, and answers that are not to be stored hold nobody up.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use cache_core::{
+    __private::{Exchange, Met, Says},
+    Cache, Key, hours, key, millis,
+};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use tests::fixtures::{RedisServer, eventually};
+use tokio::sync::Barrier;
+
+use crate::{
+    outage::SOON,
+    support::{coherent, node},
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Page {
+    number: u64,
+    millis: u64,
+    tags: Vec<u64>,
+}
+
+const SAYS: Says<Page> = Says {
+    life: |page| Duration::from_millis(page.millis),
+    tags: |page| page.tags.iter().map(|tag| Key::new("page-tag").arg(*tag)).collect(),
+};
+
+fn exchange(cache: &Cache) -> Exchange<Page> {
+    Exchange::new(cache.clone(), key!("page:{1}"), vec![key!("url:{1}")], hours(1), SAYS)
+}
+
+/// The page after the last.
+#[derive(Clone, Default)]
+struct Pages(Arc<AtomicU64>);
+
+impl Pages {
+    async fn next(self) -> Result<Page, u64> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Page { number, millis: 3_600_000, tags: vec![number] })
+    }
+
+    async fn through(&self, cache: &Cache, than: u64) -> Met<Page> {
+        exchange(cache).load(than, |_| false, self.clone().next()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn load_for_something_newer_is_one_for_all_nodes() {
+    let redis = RedisServer::start().await;
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    coherent(&b).await;
+    let pages = Pages::default();
+    let first = pages.through(&a, 0).await;
+    eventually(SOON, async || exchange(&b).find().await.is_some()).await;
+    assert_eq!(pages.through(&b, 0).await.value.number, 1);
+    let second = pages.through(&a, first.made).await;
+    assert_eq!(second.value.number, 2);
+    eventually(SOON, async || pages.through(&b, first.made).await.value.number == 2).await;
+    assert!(exchange(&b).hit().is_some_and(|met| met.value.number == 2));
+    let loads = pages.0.load(Ordering::SeqCst);
+    assert_eq!(pages.through(&b, first.made).await.value.number, loads, "it is there already");
+    assert_eq!(pages.0.load(Ordering::SeqCst), loads);
+}
+
+#[tokio::test]
+async fn value_says_how_long_it_lives_and_what_it_depends_on() {
+    let (cache, pages) = (Cache::in_memory(), Pages::default());
+    let short = async { Ok::<_, u64>(Page { number: 0, millis: 30, tags: Vec::new() }) };
+    exchange(&cache).load(0, |_| false, short).await.unwrap();
+    eventually(SOON, async || exchange(&cache).hit().is_none()).await;
+    for tag in [key!("page-tag:{1}"), key!("url:{1}")] {
+        let number = pages.through(&cache, 0).await.value.number;
+        assert_eq!(exchange(&cache).hit().unwrap().value.number, number);
+        let _applied = cache.evict_tag(tag).await;
+        assert!(exchange(&cache).hit().is_none());
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_not_to_be_stored_are_got_side_by_side() {
+    let cache = Cache::in_memory();
+    // All of them are under way at once, or this never ends.
+    let (first, others) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(4)));
+    let leader = async {
+        let first = Arc::clone(&first);
+        let load = async move {
+            first.wait().await;
+            Err::<Page, _>(0)
+        };
+        exchange(&cache).load(0, |_| true, load).await
+    };
+    let waiter = async || {
+        let others = Arc::clone(&others);
+        let load = async move {
+            others.wait().await;
+            Err::<Page, _>(1)
+        };
+        exchange(&cache).load(0, |_| true, load).await
+    };
+    let end = async {
+        eventually(SOON, async || cache.stats().loads == 1).await;
+        first.wait().await;
+    };
+    let (lead, rest, ()) = tokio::join!(leader, join_all((0..4).map(|_| waiter())), end);
+    assert_eq!(lead.unwrap_err(), 0);
+    assert!(rest.into_iter().all(|answer| answer.unwrap_err() == 1));
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (5, 0));
+}
+
+#[tokio::test]
+async fn refresh_is_made_once_however_many_ask_for_it() {
+    let (cache, pages) = (Cache::in_memory(), Pages::default());
+    let first = pages.through(&cache, 0).await;
+    for _ in 0..20 {
+        exchange(&cache).refresh(first.made, |_| false, pages.clone().next());
+    }
+    eventually(SOON, async || exchange(&cache).hit().is_some_and(|met| met.value.number == 2)).await;
+    tokio::time::sleep(millis(20)).await; // time itself: a second refresh would be under way by now
+    assert_eq!(pages.0.load(Ordering::SeqCst), 2);
+}
