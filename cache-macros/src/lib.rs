@@ -195,7 +195,7 @@ use proc_macro::TokenStream;
 ///
 /// - `ids` is a `&[Id]`, a `Vec<Id>` or a `&Vec<Id>`, and the function returns a `HashMap<Id, T>` or a `BTreeMap<Id, T>`, plain
 ///   or in a `Result`. An id that the map leaves out is remembered as *nothing*, for as long as `negative` says, and is not in
-///   the answer. An id that comes twice counts once.
+///   the answer. So no `T` is an `Option`: a map of them is refused. An id that comes twice counts once.
 /// - The key names the element, `{id}`, and every other argument or `skip`s it. Tags may name `{id}`, arguments and `it`.
 /// - `it`, and what `ttl_with` is given, is one value of the map; `when` decides once, over the arguments. With `when = false`,
 ///   or without a cache, the body runs with all of `ids`.

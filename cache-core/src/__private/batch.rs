@@ -92,6 +92,50 @@ impl<M: BatchMap<Id, T>, Id, T> BatchKind<Id, T> for Sure<One<M>> {
     }
 }
 
+/// A map that says *nothing* of an id in its own way.
+pub trait OfOptions {
+    /// What it has for each.
+    type Each;
+}
+
+impl<Id, T, S> OfOptions for HashMap<Id, Option<T>, S> {
+    type Each = Option<T>;
+}
+
+impl<Id, T> OfOptions for BTreeMap<Id, Option<T>> {
+    type Each = Option<T>;
+}
+
+/// Nothing is: a map of options is refused.
+#[diagnostic::on_unimplemented(
+    message = "a function with `batch` leaves an id of which there is nothing out of its map, and this map has an `{Self}` for each",
+    label = "this could say *nothing* in two ways",
+    note = "return a map of values, without the `Option`, and leave out what there is none of: the caller finds no such id in it, as with `None`"
+)]
+pub trait OneWay {}
+
+/// The upper rung: a map of options.
+pub trait ViaOptions<Each> {
+    /// There is one way to say *nothing*.
+    fn __cache_one_way(&self)
+    where
+        Each: OneWay,
+    {
+    }
+}
+
+impl<M: OfOptions, E> ViaOptions<M::Each> for &Fallible<One<M>, E> {}
+
+impl<M: OfOptions> ViaOptions<M::Each> for &Sure<One<M>> {}
+
+/// The lower rung: anything else.
+pub trait ViaValues {
+    /// There is one way to say *nothing*.
+    fn __cache_one_way(&self) {}
+}
+
+impl<K: Kind> ViaValues for K {}
+
 /// The elements of an argument.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no slice of `{Id}`, by which the map tells its values apart",

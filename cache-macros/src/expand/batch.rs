@@ -48,15 +48,19 @@ pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream 
     }
 }
 
-/// The proof that a map is returned; that it is none is reported once, as all of it stands where the user wrote the result.
+/// The proof that a map is returned, and one that says *nothing* in one way. That it is not is reported once, as all of it
+/// stands where the user wrote the result.
 fn each(spec: &Spec, names: &Locals) -> TokenStream {
     let Locals { private, kind, .. } = names;
     let at = output_span(spec);
     let private = located(private.clone(), at);
     let blamed = Ident::new("__cache_kind", at);
+    let one_way = Ident::new("__cache_one_way", at);
     let call = quote_spanned!(at=> #private::batch(#blamed));
     quote!({
+        use #private::{ViaOptions as _, ViaValues as _};
         let #blamed = #kind;
+        (&&#blamed).#one_way();
         #call
     })
 }
