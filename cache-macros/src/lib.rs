@@ -202,7 +202,9 @@ use proc_macro::TokenStream;
 /// - The body stays in its caller: if that goes away, whoever waits loads. So there is no `stale`, `soft` or `hard`. It may run
 ///   more than once, for ids whose load by somebody else came to nothing, so it only borrows its arguments: clone what it gives
 ///   away, and take a pool or a handle by `&` instead of a `&mut`.
-/// - An error of the body is the error of the call, if an id is left without an answer, and is neither cached nor shared.
+/// - An error of the body is the error of the call, if an id is left without an answer. Whoever waits for one of its ids gets it
+///   too, whichever id failed, if it is `Clone` or there is `share_err`; else those who waited load for themselves, side by side.
+///   It is cached for none of them: there is no `cache_err`.
 ///
 /// # Where the body runs
 ///

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Inner, ShareOps,
+    Inner,
     ask::{Captured, Watch, with_heads},
     claim::Lease,
     context::note,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     entry::{Deadlines, EntryMeta, Times},
-    flight::{Landed, Landing, Lead},
+    flight::{Landed, Landing, Lead, SharedError},
     key::Key,
     outcome::{Bypass, Outcome},
     policy::Resolved,
@@ -27,6 +27,13 @@ pub(super) struct Returned<T: 'static, E: 'static> {
     pub(super) captured: Option<Captured>,
     pub(super) lease: Option<Lease>,
     pub(super) why: Why,
+}
+
+impl<T, E> Returned<T, E> {
+    /// Of a load that nothing is known to: what it returns is not stored.
+    pub(super) fn unclaimed(ticket: Box<Ticket<T, E>>) -> Self {
+        Self { ticket, captured: None, lease: None, why: Why::Miss }
+    }
 }
 
 /// Why something is loaded.
@@ -166,7 +173,7 @@ impl Inner {
             self.store(loaded);
             return Answer { result: Err(error), outcome, entry: None };
         }
-        land_failure(lead, lease, why, call.rules.share_err, &error);
+        land_failure(lead, lease, why, || call.rules.share(&error));
         Answer { result: Err(error), outcome, entry: None }
     }
 
@@ -199,12 +206,12 @@ impl Inner {
     }
 
     /// Tells those who wait for one key of several that their load failed, and counts it.
-    pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, error: &E) {
+    pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, shared: Option<SharedError>) {
         let Returned { ticket, lease, why, .. } = returned;
         let Ticket { call, lead, budget, bypass, .. } = *ticket;
         let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
         self.count_load(&call.key, outcome, budget.spent());
-        land_failure(lead, lease, why, call.rules.share_err, error);
+        land_failure(lead, lease, why, || shared);
     }
 
     /// A load failed: what may be served instead of its error, if there is an old value. For a while no node loads again.
@@ -254,11 +261,11 @@ impl Inner {
 }
 
 /// A load has failed, and nothing stands in for it.
-fn land_failure<E>(lead: Option<Lead>, lease: Option<Lease>, why: Why, share: Option<ShareOps<E>>, error: &E) {
+fn land_failure(lead: Option<Lead>, lease: Option<Lease>, why: Why, shared: impl FnOnce() -> Option<SharedError>) {
     if let Some(lease) = lease {
         lease.failed(why.hold());
     }
     if let Some(lead) = lead {
-        lead.land(Landing::Failed(share.map(|ops| (ops.share)(error))));
+        lead.land(Landing::Failed(shared()));
     }
 }
