@@ -273,6 +273,8 @@ use proc_macro::TokenStream;
 /// # What can go wrong
 ///
 /// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
+/// - *``cannot move out of .., a captured variable in an `Fn` closure``* (E0507), of a function with `batch`: the body gives an
+///   argument away that it needs again if it runs once more. Clone it there (`name.clone()`), or lend it (`&name`).
 /// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
 /// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
 #[proc_macro_attribute]
