@@ -3,11 +3,11 @@
 //!
 //! A batch starts every load that it leads before it awaits another's: so two that wait for each other cannot stand still.
 
-use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::{
     FutureExt,
-    future::{try_join, try_join_all},
+    future::{Either, select, try_join_all},
 };
 
 use super::{
@@ -65,8 +65,6 @@ struct Batch<Id, T: 'static, E: 'static> {
     /// Other nodes load these.
     elsewhere: Vec<(Id, Box<Ticket<T, E>>)>,
     loading: Vec<Loading<Id, T, E>>,
-    /// Of a load that left a key without an answer.
-    error: Option<E>,
 }
 
 impl Inner {
@@ -94,7 +92,6 @@ impl Inner {
             aboard: Vec::new(),
             elsewhere: Vec::new(),
             loading: Vec::new(),
-            error: None,
         };
         let mut open = calls;
         for round in 0.. {
@@ -103,11 +100,8 @@ impl Inner {
             }
             self.look_for_many(&mut batch).await;
             self.claim_many(&mut batch).await;
-            self.load_many(&mut batch, &load).await;
-            if let Some(error) = batch.error.take() {
-                return Err(error);
-            }
-            open = self.wait_for_many(&mut batch).await?;
+            self.load_many(&mut batch, &load).await?;
+            open = self.wait_for_many(&mut batch, &load).await?;
             if open.is_empty() && batch.loading.is_empty() {
                 break;
             }
@@ -317,7 +311,15 @@ impl Inner {
     }
 
     /// One load for all that are to be loaded.
-    async fn load_many<Id, T, E, F>(self: &Arc<Self>, batch: &mut Batch<Id, T, E>, load: &impl Fn(Vec<Id>) -> F)
+    ///
+    /// # Errors
+    ///
+    /// Its own, if it leaves a key without an answer.
+    async fn load_many<Id, T, E, F>(
+        self: &Arc<Self>,
+        batch: &mut Batch<Id, T, E>,
+        load: &impl Fn(Vec<Id>) -> F,
+    ) -> Result<(), E>
     where
         Id: Clone + Eq + Hash,
         T: 'static,
@@ -325,7 +327,7 @@ impl Inner {
         F: Future<Output = Result<HashMap<Id, T>, E>>,
     {
         let mut loading = std::mem::take(&mut batch.loading);
-        let Some(scope) = loading.first().map(|(_, first)| Arc::clone(&first.ticket.scope)) else { return };
+        let Some(scope) = loading.first().map(|(_, first)| Arc::clone(&first.ticket.scope)) else { return Ok(()) };
         self.counters.add(Count::Loads);
         let ids: Vec<Id> = loading.iter().map(|(id, _)| id.clone()).collect();
         let leases = loading.iter().filter_map(|(_, returned)| returned.lease.as_ref()).collect();
@@ -337,6 +339,7 @@ impl Inner {
                     let answer = self.loaded(returned, values.remove(&id), took);
                     batch.answered(id, answer);
                 }
+                Ok(())
             }
             Ok(Err(error)) => {
                 self.counters.add(Count::LoadFailures);
@@ -351,7 +354,7 @@ impl Inner {
                         }
                     }
                 }
-                batch.error = is_told.then_some(error);
+                if is_told { Err(error) } else { Ok(()) }
             }
             Err(panic) => {
                 self.counters.add(Count::LoadPanics);
@@ -370,19 +373,30 @@ impl Inner {
     /// # Errors
     ///
     /// That of a load which somebody else led, at once: what else was waited for would change nothing.
-    async fn wait_for_many<Id: Eq + Hash, T: 'static, E: 'static>(
+    async fn wait_for_many<Id, T, E, F>(
         self: &Arc<Self>,
         batch: &mut Batch<Id, T, E>,
-    ) -> Result<Vec<(Id, Call<T, E>)>, E> {
+        load: &impl Fn(Vec<Id>) -> F,
+    ) -> Result<Vec<(Id, Call<T, E>)>, E>
+    where
+        Id: Clone + Eq + Hash,
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<HashMap<Id, T>, E>>,
+    {
         let aboard = std::mem::take(&mut batch.aboard).into_iter().map(|aboard| self.wait_aboard(aboard));
         let elsewhere = std::mem::take(&mut batch.elsewhere).into_iter().map(|parked| self.wait_elsewhere(parked));
-        let (aboard, elsewhere) = try_join(try_join_all(aboard), try_join_all(elsewhere)).await?;
         let mut open = Vec::new();
-        for waited in aboard.into_iter().chain(elsewhere) {
-            match waited {
-                Waited::Answer(id, answer) => batch.answered(id, answer),
-                Waited::Open(id, call) => open.push((id, call)),
-                Waited::Load(loading) => batch.loading.push(loading),
+        match select(pin!(try_join_all(elsewhere)), pin!(try_join_all(aboard))).await {
+            Either::Left((elsewhere, aboard)) => {
+                batch.waited(elsewhere?, &mut open);
+                // What it leads by now it loads before it waits on: those aboard may wait for just that.
+                self.load_many(batch, load).await?;
+                batch.waited(aboard.await?, &mut open);
+            }
+            Either::Right((aboard, elsewhere)) => {
+                batch.waited(aboard?, &mut open);
+                batch.waited(elsewhere.await?, &mut open);
             }
         }
         Ok(open)
@@ -453,6 +467,16 @@ impl<Id, T, E> Waited<Id, T, E> {
 }
 
 impl<Id: Eq + Hash, T, E> Batch<Id, T, E> {
+    fn waited(&mut self, all: Vec<Waited<Id, T, E>>, open: &mut Vec<(Id, Call<T, E>)>) {
+        for waited in all {
+            match waited {
+                Waited::Answer(id, answer) => self.answered(id, answer),
+                Waited::Open(id, call) => open.push((id, call)),
+                Waited::Load(loading) => self.loading.push(loading),
+            }
+        }
+    }
+
     fn answered(&mut self, id: Id, answer: Answer<T, E>) {
         if let Answer { result: Ok(value), outcome, entry } = answer {
             self.found.insert(id, (value, outcome, entry));

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::{Arc, Barrier, Mutex},
 };
 
 use async_trait::async_trait;
@@ -226,6 +226,37 @@ async fn who_waits_takes_over_when_the_caller_goes_away() {
         assert_eq!(shop.asked(), [vec![1, 2], vec![3], vec![2]]);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_that_take_over_from_another_node_do_not_wait_for_each_other() {
+    let redis = RedisServer::start().await;
+    let gone = Shop { gate: Semaphore::new(0), ..Shop::over(node(&redis).await) };
+    let shop = Arc::new(Shop::over(node(&redis).await));
+    for round in 10..30 {
+        let ids: Vec<u64> = (round * 300..(round + 1) * 300).collect();
+        let mut leads = Box::pin(gone.find_many(&ids));
+        let reached = eventually(SOON, async || !gone.asked().is_empty());
+        tokio::select! {
+            _ = &mut leads => panic!("the gate is closed"),
+            () = reached => {}
+        }
+        // From both ends at once: each leads ids that the other one waits for.
+        let together = Arc::new(Barrier::new(2));
+        let awaited = shop.cache.stats().leases_awaited;
+        let batches = [ids.clone(), ids.iter().rev().copied().collect()].map(|ids| {
+            let (shop, together) = (Arc::clone(&shop), Arc::clone(&together));
+            tokio::spawn(async move {
+                together.wait();
+                shop.many(&ids).await
+            })
+        });
+        eventually(SOON, async || shop.cache.stats().leases_awaited > awaited).await;
+        drop(leads);
+        for batch in batches {
+            assert_eq!(timeout(SOON, batch).await.expect("neither stands still").unwrap(), [0; 0], "there are none");
+        }
+    }
 }
 
 // === other forms ===
