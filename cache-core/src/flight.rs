@@ -35,13 +35,16 @@ pub(crate) struct Departure {
     pub(crate) watched: Vec<Seen>,
 }
 
+/// An error on its way to those who waited for its load.
+pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
+
 /// How a flight ended.
 #[derive(Clone)]
 pub(crate) enum Landing {
     /// With a value, or an error that is cached like one.
     Value(Landed),
     /// With an error; shared if it can be.
-    Failed(Option<Arc<dyn Any + Send + Sync>>),
+    Failed(Option<SharedError>),
     /// The load panicked twice; the last time with this message.
     Panicked(Arc<str>),
 }

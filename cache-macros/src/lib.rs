@@ -195,14 +195,16 @@ use proc_macro::TokenStream;
 ///
 /// - `ids` is a `&[Id]`, a `Vec<Id>` or a `&Vec<Id>`, and the function returns a `HashMap<Id, T>` or a `BTreeMap<Id, T>`, plain
 ///   or in a `Result`. An id that the map leaves out is remembered as *nothing*, for as long as `negative` says, and is not in
-///   the answer. An id that comes twice counts once.
+///   the answer. So no `T` is an `Option`: a map of them is refused. An id that comes twice counts once.
 /// - The key names the element, `{id}`, and every other argument or `skip`s it. Tags may name `{id}`, arguments and `it`.
 /// - `it`, and what `ttl_with` is given, is one value of the map; `when` decides once, over the arguments. With `when = false`,
 ///   or without a cache, the body runs with all of `ids`.
 /// - The body stays in its caller: if that goes away, whoever waits loads. So there is no `stale`, `soft` or `hard`. It may run
 ///   more than once, for ids whose load by somebody else came to nothing, so it only borrows its arguments: clone what it gives
 ///   away, and take a pool or a handle by `&` instead of a `&mut`.
-/// - An error of the body is the error of the call, if an id is left without an answer, and is neither cached nor shared.
+/// - An error of the body is the error of the call, if an id is left without an answer. Whoever waits for one of its ids gets it
+///   too, whichever id failed, if it is `Clone` or there is `share_err`; else those who waited load for themselves, side by side.
+///   It is cached for none of them: there is no `cache_err`.
 ///
 /// # Where the body runs
 ///
@@ -271,6 +273,8 @@ use proc_macro::TokenStream;
 /// # What can go wrong
 ///
 /// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
+/// - *``cannot move out of .., a captured variable in an `Fn` closure``* (E0507), of a function with `batch`: the body gives an
+///   argument away that it needs again if it runs once more. Clone it there (`name.clone()`), or lend it (`&name`).
 /// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
 /// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
 #[proc_macro_attribute]

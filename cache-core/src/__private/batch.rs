@@ -18,95 +18,123 @@ use crate::{
     outcome::Outcome,
 };
 
-/// What a function with `batch` returns, with or without a `Result`.
+/// What a function with `batch` returns, with or without a `Result`: what tells elements apart, and what is cached of each.
 #[diagnostic::on_unimplemented(
     message = "a function with `batch` returns a map from ids to values, and `{Self}` is none",
     label = "this must say which value is whose",
     note = "return a `HashMap<Id, T>` or a `BTreeMap<Id, T>`, plain or in a `Result`; an `Id` is `Clone + Eq + Hash`"
 )]
-pub trait BatchMap: Sized {
-    /// What tells elements apart.
-    type Id: Clone + Eq + Hash;
-    /// What is cached of each.
-    type Value: 'static;
-
+pub trait BatchMap<Id, T>: Sized {
     /// Takes a map apart.
-    fn split(self) -> HashMap<Self::Id, Self::Value>;
+    fn split(self) -> HashMap<Id, T>;
     /// Puts one together.
-    fn join(found: Vec<(Self::Id, Self::Value)>) -> Self;
+    fn join(found: Pairs<Id, T>) -> Self;
 }
 
-impl<Id, T, S> BatchMap for HashMap<Id, T, S>
+impl<Id, T, S> BatchMap<Id, T> for HashMap<Id, T, S>
 where
     Id: Clone + Eq + Hash,
     T: 'static,
     S: BuildHasher + Default,
 {
-    type Id = Id;
-    type Value = T;
-
     fn split(self) -> HashMap<Id, T> {
         self.into_iter().collect()
     }
 
-    fn join(found: Vec<(Id, T)>) -> Self {
+    fn join(found: Pairs<Id, T>) -> Self {
         found.into_iter().collect()
     }
 }
 
-impl<Id: Clone + Eq + Hash + Ord, T: 'static> BatchMap for BTreeMap<Id, T> {
-    type Id = Id;
-    type Value = T;
-
+impl<Id: Clone + Eq + Hash + Ord, T: 'static> BatchMap<Id, T> for BTreeMap<Id, T> {
     fn split(self) -> HashMap<Id, T> {
         self.into_iter().collect()
     }
 
-    fn join(found: Vec<(Id, T)>) -> Self {
+    fn join(found: Pairs<Id, T>) -> Self {
         found.into_iter().collect()
     }
 }
 
 /// A kind that holds a map, and nothing around it but a `Result`.
+///
+/// `Id` and `T` are parameters of it, and no associated types: of those rustc says once more that there are none.
 #[diagnostic::on_unimplemented(
     message = "a function with `batch` returns a map from ids to values, plain or in a `Result`",
     label = "there is more around the map",
     note = "leave an id of which there is nothing out of the map, instead of an `Option`; there is no `Entry` of a batch"
 )]
-pub trait BatchKind: Kind {
-    /// The map.
-    type Map: BatchMap;
-
+pub trait BatchKind<Id, T>: Kind {
     /// The map in a result.
-    fn open(returned: Self::Returned) -> Result<Self::Map, Self::Error>;
+    fn open(returned: Self::Returned) -> Result<HashMap<Id, T>, Self::Error>;
     /// A result with a map.
-    fn close(map: Result<Self::Map, Self::Error>) -> Self::Returned;
+    fn close(found: Result<Pairs<Id, T>, Self::Error>) -> Self::Returned;
 }
 
-impl<M: BatchMap, E> BatchKind for Fallible<One<M>, E> {
-    type Map = M;
-
-    fn open(returned: Result<M, E>) -> Result<M, E> {
-        returned
+impl<M: BatchMap<Id, T>, Id, T, E> BatchKind<Id, T> for Fallible<One<M>, E> {
+    fn open(returned: Result<M, E>) -> Result<HashMap<Id, T>, E> {
+        returned.map(M::split)
     }
 
-    fn close(map: Result<M, E>) -> Result<M, E> {
-        map
+    fn close(found: Result<Pairs<Id, T>, E>) -> Result<M, E> {
+        found.map(M::join)
     }
 }
 
-impl<M: BatchMap> BatchKind for Sure<One<M>> {
-    type Map = M;
-
-    fn open(returned: M) -> Result<M, Self::Error> {
-        Ok(returned)
+impl<M: BatchMap<Id, T>, Id, T> BatchKind<Id, T> for Sure<One<M>> {
+    fn open(returned: M) -> Result<HashMap<Id, T>, Self::Error> {
+        Ok(returned.split())
     }
 
-    fn close(map: Result<M, Self::Error>) -> M {
-        let Ok(map) = map;
-        map
+    fn close(found: Result<Pairs<Id, T>, Self::Error>) -> M {
+        let Ok(found) = found;
+        M::join(found)
     }
 }
+
+/// A map that says *nothing* of an id in its own way.
+pub trait OfOptions {
+    /// What it has for each.
+    type Each;
+}
+
+impl<Id, T, S> OfOptions for HashMap<Id, Option<T>, S> {
+    type Each = Option<T>;
+}
+
+impl<Id, T> OfOptions for BTreeMap<Id, Option<T>> {
+    type Each = Option<T>;
+}
+
+/// Nothing is: a map of options is refused.
+#[diagnostic::on_unimplemented(
+    message = "a function with `batch` leaves an id of which there is nothing out of its map, and this map has an `{Self}` for each",
+    label = "this could say *nothing* in two ways",
+    note = "return a map of values, without the `Option`, and leave out what there is none of: the caller finds no such id in it, as with `None`"
+)]
+pub trait OneWay {}
+
+/// The upper rung: a map of options.
+pub trait ViaOptions<Each> {
+    /// There is one way to say *nothing*.
+    fn __cache_one_way(&self)
+    where
+        Each: OneWay,
+    {
+    }
+}
+
+impl<M: OfOptions, E> ViaOptions<M::Each> for &Fallible<One<M>, E> {}
+
+impl<M: OfOptions> ViaOptions<M::Each> for &Sure<One<M>> {}
+
+/// The lower rung: anything else.
+pub trait ViaValues {
+    /// There is one way to say *nothing*.
+    fn __cache_one_way(&self) {}
+}
+
+impl<K: Kind> ViaValues for K {}
 
 /// The elements of an argument.
 #[diagnostic::on_unimplemented(
@@ -154,14 +182,9 @@ pub struct Batch<Id, T: 'static, E: 'static> {
 /// What was found, in no order.
 type Pairs<Id, T> = Vec<(Id, T)>;
 
-/// The id of a kind's map.
-type IdOf<K> = <<K as BatchKind>::Map as BatchMap>::Id;
-/// The value in a kind's map.
-type ValueOf<K> = <<K as BatchKind>::Map as BatchMap>::Value;
-
 /// The kind of one element of a batch.
-pub fn batch<K: BatchKind>(_: K) -> Each<K::Returned, IdOf<K>, ValueOf<K>, K::Error> {
-    Each { open: |returned| K::open(returned).map(K::Map::split), close: |found| K::close(found.map(K::Map::join)) }
+pub fn batch<K: BatchKind<Id, T>, Id, T>(_: K) -> Each<K::Returned, Id, T, K::Error> {
+    Each { open: K::open, close: K::close }
 }
 
 // === impl Each ===

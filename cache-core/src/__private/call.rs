@@ -6,6 +6,7 @@ use super::{kind::Kind, site::Site};
 use crate::{
     cache::{AsCache, Cache, Call, Judge, Rules, ShareOps, record_bypass},
     error::TimedOut,
+    flight::SharedError,
     key::{Key, KeyBuilder, Segments},
     outcome::{Bypass, Outcome},
     policy::Overrides,
@@ -75,9 +76,6 @@ where
         None => ControlFlow::Continue(finished),
     }
 }
-
-/// An error on its way to those who waited.
-type SharedError = Arc<dyn Any + Send + Sync>;
 
 /// A copy of an error, with the function that copies it again for each who waited.
 struct Copied<E> {

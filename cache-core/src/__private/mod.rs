@@ -28,7 +28,7 @@ pub use std::{
 };
 
 pub use self::{
-    batch::batch,
+    batch::{ViaOptions, ViaValues, batch},
     call::{Plan, probe, reach, reach_installed, shared, stand_aside},
     hard::timed_out,
     kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},

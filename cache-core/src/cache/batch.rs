@@ -3,9 +3,12 @@
 //!
 //! A batch starts every load that it leads before it awaits another's: so two that wait for each other cannot stand still.
 
-use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt,
+    future::{Either, select, try_join_all},
+};
 
 use super::{
     Call, Inner,
@@ -63,8 +66,6 @@ struct Batch<Id, T: 'static, E: 'static> {
     /// Other nodes load these.
     elsewhere: Vec<(Id, Box<Ticket<T, E>>)>,
     loading: Vec<Loading<Id, T, E>>,
-    /// Of a load that left a key without an answer.
-    error: Option<E>,
 }
 
 impl Inner {
@@ -73,7 +74,8 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// That of a load, if there is a key that it leaves without an answer. What else was loaded is cached all the same.
+    /// That of a load, of this batch's or of one that it waited for, if there is a key that it leaves without an answer. What else
+    /// was loaded is cached all the same.
     pub(super) async fn answer_many<Id, T, E, F>(
         self: &Arc<Self>,
         calls: Vec<(Id, Call<T, E>)>,
@@ -91,7 +93,6 @@ impl Inner {
             aboard: Vec::new(),
             elsewhere: Vec::new(),
             loading: Vec::new(),
-            error: None,
         };
         let mut open = calls;
         for round in 0.. {
@@ -100,11 +101,8 @@ impl Inner {
             }
             self.look_for_many(&mut batch).await;
             self.claim_many(&mut batch).await;
-            self.load_many(&mut batch, &load).await;
-            if let Some(error) = batch.error.take() {
-                return Err(error);
-            }
-            open = self.wait_for_many(&mut batch).await?;
+            self.load_many(&mut batch, &load).await?;
+            open = self.wait_for_many(&mut batch, &load).await?;
             if open.is_empty() && batch.loading.is_empty() {
                 break;
             }
@@ -127,7 +125,7 @@ impl Inner {
         let mut ticket = Box::new(Ticket::new(call, scope, budget));
         if refusal.is_some() || !shares {
             ticket.bypass = refusal;
-            batch.loading.push((id, Returned { ticket, captured: None, lease: None, why: Why::Miss }));
+            batch.loading.push((id, Returned::unclaimed(ticket)));
             return;
         }
         let kept = self.kept::<T>(&key, &policy, self.clock.now());
@@ -314,7 +312,15 @@ impl Inner {
     }
 
     /// One load for all that are to be loaded.
-    async fn load_many<Id, T, E, F>(self: &Arc<Self>, batch: &mut Batch<Id, T, E>, load: &impl Fn(Vec<Id>) -> F)
+    ///
+    /// # Errors
+    ///
+    /// Its own, if it leaves a key without an answer.
+    async fn load_many<Id, T, E, F>(
+        self: &Arc<Self>,
+        batch: &mut Batch<Id, T, E>,
+        load: &impl Fn(Vec<Id>) -> F,
+    ) -> Result<(), E>
     where
         Id: Clone + Eq + Hash,
         T: 'static,
@@ -322,7 +328,7 @@ impl Inner {
         F: Future<Output = Result<HashMap<Id, T>, E>>,
     {
         let mut loading = std::mem::take(&mut batch.loading);
-        let Some(scope) = loading.first().map(|(_, first)| Arc::clone(&first.ticket.scope)) else { return };
+        let Some(scope) = loading.first().map(|(_, first)| Arc::clone(&first.ticket.scope)) else { return Ok(()) };
         self.counters.add(Count::Loads);
         let ids: Vec<Id> = loading.iter().map(|(id, _)| id.clone()).collect();
         let leases = loading.iter().filter_map(|(_, returned)| returned.lease.as_ref()).collect();
@@ -334,20 +340,22 @@ impl Inner {
                     let answer = self.loaded(returned, values.remove(&id), took);
                     batch.answered(id, answer);
                 }
+                Ok(())
             }
             Ok(Err(error)) => {
                 self.counters.add(Count::LoadFailures);
+                let shared = loading.first().and_then(|(_, first)| first.ticket.call.rules.share(&error));
                 let mut is_told = false;
                 for (id, mut returned) in loading {
                     match self.stand_in(&mut returned) {
                         Some(answer) => batch.answered(id, answer),
                         None => {
-                            self.land_failure(returned, &error);
+                            self.land_failure(returned, shared.clone());
                             is_told = true;
                         }
                     }
                 }
-                batch.error = is_told.then_some(error);
+                if is_told { Err(error) } else { Ok(()) }
             }
             Err(panic) => {
                 self.counters.add(Count::LoadPanics);
@@ -362,72 +370,114 @@ impl Inner {
     }
 
     /// What others load, here or on other nodes. Answers what has to be asked for again.
-    async fn wait_for_many<Id: Eq + Hash, T: 'static, E: 'static>(
+    ///
+    /// # Errors
+    ///
+    /// That of a load which somebody else led, at once: what else was waited for would change nothing.
+    async fn wait_for_many<Id, T, E, F>(
         self: &Arc<Self>,
         batch: &mut Batch<Id, T, E>,
-    ) -> Result<Vec<(Id, Call<T, E>)>, E> {
+        load: &impl Fn(Vec<Id>) -> F,
+    ) -> Result<Vec<(Id, Call<T, E>)>, E>
+    where
+        Id: Clone + Eq + Hash,
+        T: 'static,
+        E: 'static,
+        F: Future<Output = Result<HashMap<Id, T>, E>>,
+    {
         let aboard = std::mem::take(&mut batch.aboard).into_iter().map(|aboard| self.wait_aboard(aboard));
         let elsewhere = std::mem::take(&mut batch.elsewhere).into_iter().map(|parked| self.wait_elsewhere(parked));
-        let (aboard, elsewhere) = futures_util::future::join(join_all(aboard), join_all(elsewhere)).await;
         let mut open = Vec::new();
-        for waited in aboard.into_iter().chain(elsewhere) {
-            match waited {
-                Waited::Answer(_, Answer { result: Err(error), .. }) => return Err(error),
-                Waited::Answer(id, answer) => batch.answered(id, answer),
-                Waited::Open(id, call) => open.push((id, call)),
-                Waited::Load(loading) => batch.loading.push(loading),
+        match select(pin!(try_join_all(elsewhere)), pin!(try_join_all(aboard))).await {
+            Either::Left((elsewhere, aboard)) => {
+                batch.waited(elsewhere?, &mut open);
+                // What it leads by now it loads before it waits on: those aboard may wait for just that.
+                self.load_many(batch, load).await?;
+                batch.waited(aboard.await?, &mut open);
+            }
+            Either::Right((aboard, elsewhere)) => {
+                batch.waited(aboard?, &mut open);
+                batch.waited(elsewhere.await?, &mut open);
             }
         }
         Ok(open)
     }
 
-    async fn wait_aboard<Id, T: 'static, E: 'static>(&self, aboard: Aboard<Id, T, E>) -> Waited<Id, T, E> {
+    async fn wait_aboard<Id, T: 'static, E: 'static>(&self, aboard: Aboard<Id, T, E>) -> Result<Waited<Id, T, E>, E> {
         let Aboard { id, call, seat, boarded_at } = aboard;
+        let budget = Budget::new(self.budget);
         match seat.turn().await {
             Turn::Landed { landing: Landing::Value(landed), departed, .. }
                 if self.stood_until(boarded_at, departed, &landed.result_tags) =>
             {
-                let Some(result) = answer(&call, &landed.entry) else { return Waited::Open(id, call) };
+                let Some(result) = answer(&call, &landed.entry) else { return Ok(Waited::Open(id, call)) };
                 let outcome = landed.outcome.unwrap_or(Outcome::Joined);
-                let answer = self.answer(&call, result, outcome, Some(landed.entry), &Budget::new(self.budget));
-                Waited::Answer(id, answer)
+                Waited::answer(id, self.answer(&call, result, outcome, Some(landed.entry), &budget))
+            }
+            Turn::Landed { landing: Landing::Failed(shared), .. } => {
+                if let Some(error) = call.rules.take(shared) {
+                    return Waited::answer(id, self.answer(&call, Err(error), Outcome::Joined, None, &budget));
+                }
+                // Side by side with the others who waited, never one behind another.
+                let scope = self.scopes.state(call.key.scope(), &self.tags);
+                Ok(Waited::Load((id, Returned::unclaimed(Box::new(Ticket::new(call, scope, budget))))))
             }
             Turn::Landed { landing: Landing::Panicked(message), .. } => {
                 std::panic::resume_unwind(Box::new(message.to_string()))
             }
-            // Given up, failed, or of before a change.
-            Turn::Lead(_) | Turn::Landed { .. } => Waited::Open(id, call),
+            // Given up, or of before a change.
+            Turn::Lead(_) | Turn::Landed { .. } => Ok(Waited::Open(id, call)),
         }
     }
 
     async fn wait_elsewhere<Id, T: 'static, E: 'static>(
         self: &Arc<Self>,
         (id, mut ticket): (Id, Box<Ticket<T, E>>),
-    ) -> Waited<Id, T, E> {
+    ) -> Result<Waited<Id, T, E>, E> {
         loop {
             match self.claim(&mut ticket, true).await {
                 Ok(Claim::Found(entry)) => {
                     let answer = self.land_found(&mut ticket, entry, Outcome::Joined);
-                    return Waited::Answer(id, answer);
+                    return Waited::answer(id, answer);
                 }
                 Ok(Claim::Load(captured, lease)) => {
-                    return Waited::Load((id, Returned { ticket, captured, lease, why: Why::Miss }));
+                    return Ok(Waited::Load((id, Returned { ticket, captured, lease, why: Why::Miss })));
                 }
                 Ok(Claim::Elsewhere(left)) => {
                     if let Some(answer) = self.held_off(&mut ticket, left) {
-                        return Waited::Answer(id, answer);
+                        return Waited::answer(id, answer);
                     }
                 }
                 Err(_) => {
                     ticket.bypass = Some(Bypass::Remote);
-                    return Waited::Load((id, Returned { ticket, captured: None, lease: None, why: Why::Miss }));
+                    return Ok(Waited::Load((id, Returned::unclaimed(ticket))));
                 }
             }
         }
     }
 }
 
+impl<Id, T, E> Waited<Id, T, E> {
+    /// An answer, or an error, which is that of the batch.
+    fn answer(id: Id, answer: Answer<T, E>) -> Result<Self, E> {
+        match answer {
+            Answer { result: Err(error), .. } => Err(error),
+            answer => Ok(Self::Answer(id, answer)),
+        }
+    }
+}
+
 impl<Id: Eq + Hash, T, E> Batch<Id, T, E> {
+    fn waited(&mut self, all: Vec<Waited<Id, T, E>>, open: &mut Vec<(Id, Call<T, E>)>) {
+        for waited in all {
+            match waited {
+                Waited::Answer(id, answer) => self.answered(id, answer),
+                Waited::Open(id, call) => open.push((id, call)),
+                Waited::Load(loading) => self.loading.push(loading),
+            }
+        }
+    }
+
     fn answered(&mut self, id: Id, answer: Answer<T, E>) {
         if let Answer { result: Ok(value), outcome, entry } = answer {
             self.found.insert(id, (value, outcome, entry));

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use crate::{error::TimedOut, key::Key, policy::Overrides, value::ValueOps};
+use crate::{error::TimedOut, flight::SharedError, key::Key, policy::Overrides, value::ValueOps};
 
 /// Where a call site stands, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ impl fmt::Display for Place {
 /// How the error of a failed load reaches the callers that waited for it.
 pub struct ShareOps<E> {
     /// A copy that can be handed around.
-    pub share: fn(&E) -> Arc<dyn Any + Send + Sync>,
+    pub share: fn(&E) -> SharedError,
     /// The error back from such a copy; `None` if it is another type's.
     pub take: fn(&(dyn Any + Send + Sync)) -> Option<E>,
 }
@@ -101,6 +101,19 @@ impl<T, E> Default for Rules<T, E> {
             passes: None,
             timed_out: None,
         }
+    }
+}
+
+impl<T, E> Rules<T, E> {
+    /// A load failed: its error for those who waited, if it can be told to more than one.
+    pub(crate) fn share(&self, error: &E) -> Option<SharedError> {
+        self.share_err.map(|ops| (ops.share)(error))
+    }
+
+    /// The error of the load that was waited for; nothing where each who waited is to load for itself.
+    pub(crate) fn take(&self, shared: Option<SharedError>) -> Option<E> {
+        let (error, ops) = shared.zip(self.share_err)?;
+        (ops.take)(&*error)
     }
 }
 

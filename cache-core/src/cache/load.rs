@@ -195,8 +195,7 @@ impl Inner {
                     return Ready::Answer(self.answer(&call, result, outcome, Some(landed.entry), &budget));
                 }
                 Turn::Landed { landing: Landing::Failed(shared), .. } => {
-                    let shared = shared.zip(call.rules.share_err);
-                    let Some(error) = shared.and_then(|(error, ops)| (ops.take)(&*error)) else {
+                    let Some(error) = call.rules.take(shared) else {
                         // Side by side with the other waiters, never one behind another.
                         return solo(call, scope, budget);
                     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Inner, ShareOps,
+    Inner,
     ask::{Captured, Watch, with_heads},
     claim::Lease,
     context::note,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     entry::{Deadlines, EntryMeta, Times},
-    flight::{Landed, Landing, Lead},
+    flight::{Landed, Landing, Lead, SharedError},
     key::Key,
     outcome::{Bypass, Outcome},
     policy::Resolved,
@@ -27,6 +27,13 @@ pub(super) struct Returned<T: 'static, E: 'static> {
     pub(super) captured: Option<Captured>,
     pub(super) lease: Option<Lease>,
     pub(super) why: Why,
+}
+
+impl<T, E> Returned<T, E> {
+    /// Of a load that nothing is known to: what it returns is not stored.
+    pub(super) fn unclaimed(ticket: Box<Ticket<T, E>>) -> Self {
+        Self { ticket, captured: None, lease: None, why: Why::Miss }
+    }
 }
 
 /// Why something is loaded.
@@ -130,7 +137,7 @@ impl Inner {
             return answer;
         }
         if !is_cached {
-            self.hold_off(&returned.ticket, &error);
+            self.hold_off(&returned.ticket, || returned.ticket.call.rules.share(&error));
         }
         let Returned { ticket, captured, lease, why } = returned;
         let Ticket { call, scope, watch, lead, budget, bypass, .. } = *ticket;
@@ -173,7 +180,7 @@ impl Inner {
             self.store(loaded);
             return Answer { result: Err(error), outcome, entry: None };
         }
-        land_failure(lead, lease, why, call.rules.share_err, &error);
+        land_failure(lead, lease, why, || call.rules.share(&error));
         Answer { result: Err(error), outcome, entry: None }
     }
 
@@ -185,7 +192,7 @@ impl Inner {
         if why == Why::Miss {
             self.count_load(&call.key, outcome, budget.spent());
         }
-        land_failure(lead, lease, why, None, &error);
+        land_failure(lead, lease, why, || None);
         Answer { result: Err(error), outcome, entry: None }
     }
 
@@ -218,13 +225,13 @@ impl Inner {
     }
 
     /// Tells those who wait for one key of several that their load failed, and counts it.
-    pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, error: &E) {
+    pub(super) fn land_failure<T: 'static, E: 'static>(&self, returned: Returned<T, E>, shared: Option<SharedError>) {
         let Returned { ticket, lease, why, .. } = returned;
-        self.hold_off(&ticket, error);
+        self.hold_off(&ticket, || shared.clone());
         let Ticket { call, lead, budget, bypass, .. } = *ticket;
         let outcome = bypass.map_or(Outcome::Loaded, Outcome::Bypass);
         self.count_load(&call.key, outcome, budget.spent());
-        land_failure(lead, lease, why, call.rules.share_err, error);
+        land_failure(lead, lease, why, || shared);
     }
 
     /// A load failed: what may be served instead of its error, if there is an old value. For a while no node loads again.
@@ -240,14 +247,13 @@ impl Inner {
     }
 
     /// A load failed, and nothing stood in for it.
-    fn hold_off<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>, error: &E) {
+    fn hold_off<T: 'static, E: 'static>(&self, ticket: &Ticket<T, E>, shared: impl FnOnce() -> Option<SharedError>) {
         let Ticket { call, scope, watch, .. } = ticket;
         let first = scope.policy.backoff;
-        if let (Some(ops), false) = (call.rules.share_err, first.is_zero()) {
+        if let Some(error) = (!first.is_zero()).then(shared).flatten() {
             let stamp =
                 watch.as_ref().map_or_else(|| self.coherence.stamp(self.coherence.spot(&call.key)), |it| it.stamp);
-            let slot = ValueOps::<T>::slot();
-            self.failures.failed(&call.key, slot, stamp, (ops.share)(error), first, self.clock.now());
+            self.failures.failed(&call.key, ValueOps::<T>::slot(), stamp, error, first, self.clock.now());
         }
     }
 
@@ -299,11 +305,11 @@ impl Inner {
 }
 
 /// A load has failed, and nothing stands in for it.
-fn land_failure<E>(lead: Option<Lead>, lease: Option<Lease>, why: Why, share: Option<ShareOps<E>>, error: &E) {
+fn land_failure(lead: Option<Lead>, lease: Option<Lease>, why: Why, shared: impl FnOnce() -> Option<SharedError>) {
     if let Some(lease) = lease {
         lease.failed(why.hold());
     }
     if let Some(lead) = lead {
-        lead.land(Landing::Failed(share.map(|ops| (ops.share)(error))));
+        lead.land(Landing::Failed(shared()));
     }
 }

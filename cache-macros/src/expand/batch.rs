@@ -5,7 +5,8 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 
 use super::{
-    Locals, edge, first_span, key_of, kind_of, located, ops, output_span, reached, read_options, read_statics,
+    Locals, edge, error_options, first_span, key_of, kind_of, located, ops, output_span, reached, read_options,
+    read_statics,
 };
 use crate::spec::{Batch, Read, Spec};
 
@@ -20,8 +21,9 @@ pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream 
     let each = each(spec, names);
     // From here on the kind is that of one element.
     let names = Locals { private: private.clone(), kind: many.clone(), ..Locals::new(&spec.krate) };
-    let (ops, key, options) = (ops(spec, &names), key_of(&names, &read.name), read_options(&names, read));
-    let of_one = quote!(#private::Plan::new(&#site, #cache, #key.finish(), __cache_ops, #many) #options);
+    let (ops, key) = (ops(spec, &names), key_of(&names, &read.name));
+    let (options, on_errors) = (read_options(&names, read), error_options(&names, read));
+    let of_one = quote!(#private::Plan::new(&#site, #cache, #key.finish(), __cache_ops, #many) #options #on_errors);
     let reached = reached(
         spec,
         &names,
@@ -48,15 +50,19 @@ pub(super) fn function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream 
     }
 }
 
-/// The proof that a map is returned; that it is none is reported once, as all of it stands where the user wrote the result.
+/// The proof that a map is returned, and one that says *nothing* in one way. That it is not is reported once, as all of it
+/// stands where the user wrote the result.
 fn each(spec: &Spec, names: &Locals) -> TokenStream {
     let Locals { private, kind, .. } = names;
     let at = output_span(spec);
     let private = located(private.clone(), at);
     let blamed = Ident::new("__cache_kind", at);
+    let one_way = Ident::new("__cache_one_way", at);
     let call = quote_spanned!(at=> #private::batch(#blamed));
     quote!({
+        use #private::{ViaOptions as _, ViaValues as _};
         let #blamed = #kind;
+        (&&#blamed).#one_way();
         #call
     })
 }

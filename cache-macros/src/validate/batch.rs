@@ -79,12 +79,6 @@ fn refuse_options(args: &Args, diagnostics: &mut Diagnostics) {
             "the error of a batch is that of all its elements, so none is cached for one of them: leave `cache_err` away",
         );
     }
-    if let Some(share_err) = &args.share_err {
-        diagnostics.at(
-            &share_err.name,
-            "the error of a batch is that of all its elements, so whoever waits for one of them loads it instead: leave `share_err` away",
-        );
-    }
 }
 
 /// A body that may run more than once, each time on what is missing then, borrows its arguments and shares them.

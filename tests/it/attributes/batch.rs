@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::{Arc, Barrier, Mutex},
 };
 
 use async_trait::async_trait;
 use cache_core::{Cache, KeyPart, Outcome, cache_evict, cache_put, cacheable, with_cache};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{SOON, alone, told};
 use crate::support::node;
@@ -228,6 +228,37 @@ async fn who_waits_takes_over_when_the_caller_goes_away() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_that_take_over_from_another_node_do_not_wait_for_each_other() {
+    let redis = RedisServer::start().await;
+    let gone = Shop { gate: Semaphore::new(0), ..Shop::over(node(&redis).await) };
+    let shop = Arc::new(Shop::over(node(&redis).await));
+    for round in 10..30 {
+        let ids: Vec<u64> = (round * 300..(round + 1) * 300).collect();
+        let mut leads = Box::pin(gone.find_many(&ids));
+        let reached = eventually(SOON, async || !gone.asked().is_empty());
+        tokio::select! {
+            _ = &mut leads => panic!("the gate is closed"),
+            () = reached => {}
+        }
+        // From both ends at once: each leads ids that the other one waits for.
+        let together = Arc::new(Barrier::new(2));
+        let awaited = shop.cache.stats().leases_awaited;
+        let batches = [ids.clone(), ids.iter().rev().copied().collect()].map(|ids| {
+            let (shop, together) = (Arc::clone(&shop), Arc::clone(&together));
+            tokio::spawn(async move {
+                together.wait();
+                shop.many(&ids).await
+            })
+        });
+        eventually(SOON, async || shop.cache.stats().leases_awaited > awaited).await;
+        drop(leads);
+        for batch in batches {
+            assert_eq!(timeout(SOON, batch).await.expect("neither stands still").unwrap(), [0; 0], "there are none");
+        }
+    }
+}
+
 // === other forms ===
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, KeyPart)]
@@ -381,4 +412,166 @@ async fn ids_and_values_may_be_parameters() {
     let cache = alone().await;
     assert_eq!(generic::<String, u64>(&cache, &["a".to_owned()]).await["a"], 1);
     assert_eq!(generic::<u8, u32>(&cache, &[7]).await[&7], 1);
+}
+
+// === a body that fails ===
+
+/// An error that is `Clone`.
+#[derive(Clone, Debug, PartialEq)]
+struct Busy(Vec<u64>);
+
+/// One that is not.
+#[derive(Debug, PartialEq)]
+struct Broken(Vec<u64>);
+
+impl Shop {
+    /// An error that says which ids it was asked for, if one of them fails.
+    async fn try_ask(&self, ids: &[u64]) -> Result<HashMap<u64, Product>, Vec<u64>> {
+        self.ask(ids).await;
+        if ids.iter().any(|id| id % 10 == 6) { Err(ids.to_vec()) } else { Ok(rows(ids)) }
+    }
+
+    #[cacheable(key = "cloned:{id}", inline)]
+    async fn cloned(&self, id: u64) -> Result<Option<Product>, Busy> {
+        self.try_ask(&[id]).await.map(|mut found| found.remove(&id)).map_err(Busy)
+    }
+
+    #[cacheable(batch(id in ids), key = "cloned:{id}")]
+    async fn cloned_many(&self, ids: &[u64]) -> Result<HashMap<u64, Product>, Busy> {
+        self.try_ask(ids).await.map_err(Busy)
+    }
+
+    #[cacheable(key = "copied:{id}", share_err = |error| Broken(error.0.clone()))]
+    async fn copied(&self, id: u64) -> Result<Option<Product>, Broken> {
+        self.try_ask(&[id]).await.map(|mut found| found.remove(&id)).map_err(Broken)
+    }
+
+    #[cacheable(batch(id in ids), key = "copied:{id}", share_err = |error| Broken(error.0.clone()))]
+    async fn copied_many(&self, ids: &[u64]) -> Result<HashMap<u64, Product>, Broken> {
+        self.try_ask(ids).await.map_err(Broken)
+    }
+
+    #[cacheable(key = "single:{id}")]
+    async fn single(&self, id: u64) -> Result<Option<Product>, Broken> {
+        self.try_ask(&[id]).await.map(|mut found| found.remove(&id)).map_err(Broken)
+    }
+
+    #[cacheable(batch(id in ids), key = "single:{id}")]
+    async fn single_many(&self, ids: &[u64]) -> Result<HashMap<u64, Product>, Broken> {
+        self.try_ask(ids).await.map_err(Broken)
+    }
+
+    /// Lets so many bodies end, from when as many as that are under way.
+    async fn open(&self, under_way: usize, ending: usize) {
+        eventually(SOON, async || self.asked.lock().unwrap().len() == under_way).await;
+        self.gate.add_permits(ending);
+    }
+}
+
+/// A body too many waits at the gate for ever.
+async fn within<F: Future>(calls: F) -> F::Output {
+    timeout(SOON, calls).await.expect("no body is left at the gate")
+}
+
+/// Sorted, since bodies that run side by side begin in any order.
+fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test]
+async fn an_error_that_is_clone_is_shared_by_all_who_waited_for_one_of_the_ids() {
+    in_each(async |mut shop| {
+        shop.gate = Semaphore::new(0);
+        let calls = async {
+            tokio::join!(
+                shop.cloned_many(&[1, 6]),
+                told(shop.cloned(1)),
+                told(shop.cloned_many(&[6, 1])),
+                shop.cloned_many(&[2, 1]),
+                shop.open(2, 2),
+            )
+        };
+        let (many, one, other, rest, ()) = within(calls).await;
+        let error = Busy(vec![1, 6]);
+        assert_eq!(many, Err(error.clone()));
+        assert_eq!(one, (Err(error.clone()), Outcome::Joined));
+        assert_eq!(other, (Err(error.clone()), Outcome::Joined));
+        assert_eq!(rest, Err(error));
+        assert_eq!(sorted(shop.asked()), [vec![1, 6], vec![2]]);
+        shop.gate.add_permits(1);
+        assert_eq!(shop.cloned_many(&[1, 2]).await.unwrap().len(), 2);
+        assert_eq!(shop.asked(), [[1]], "the error is not kept; what another body found is");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_with_share_err_is_shared_by_all_who_waited_for_one_of_the_ids() {
+    in_each(async |mut shop| {
+        shop.gate = Semaphore::new(0);
+        let calls = async {
+            tokio::join!(
+                shop.copied_many(&[1, 6]),
+                told(shop.copied(1)),
+                told(shop.copied_many(&[6, 1])),
+                shop.open(1, 1),
+            )
+        };
+        let (many, one, other, ()) = within(calls).await;
+        let error = || Broken(vec![1, 6]);
+        assert_eq!(many, Err(error()));
+        assert_eq!(one, (Err(error()), Outcome::Joined));
+        assert_eq!(other, (Err(error()), Outcome::Joined));
+        assert_eq!(shop.asked(), [[1, 6]]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_of_one_reaches_the_batch_that_waits_at_once() {
+    in_each(async |mut shop| {
+        shop.gate = Semaphore::new(0);
+        let (fails, ends) = (shop.cloned(6), shop.cloned(1));
+        let batch = async {
+            let found = within(shop.cloned_many(&[1, 6])).await;
+            assert_eq!(found, Err(Busy(vec![6])));
+            shop.gate.add_permits(1);
+        };
+        let (fails, ends, (), ()) = tokio::join!(fails, ends, batch, shop.open(2, 1));
+        assert_eq!((fails, ends), (Err(Busy(vec![6])), Ok(Some(product(1)))));
+        assert_eq!(sorted(shop.asked()), [[1], [6]]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_that_cannot_be_shared_lets_all_who_waited_load_side_by_side() {
+    in_each(async |mut shop| {
+        shop.gate = Semaphore::new(0);
+        let opened = async {
+            shop.open(2, 2).await;
+            // None of those who waited ends before all of them have begun.
+            shop.open(6, 4).await;
+        };
+        let calls = async {
+            tokio::join!(
+                shop.single_many(&[1, 6]),
+                shop.single(1),
+                shop.single_many(&[6, 1]),
+                shop.single_many(&[6, 2]),
+                shop.single_many(&[1]),
+                opened
+            )
+        };
+        let (many, one, first, second, third, ()) = within(calls).await;
+        assert_eq!(many, Err(Broken(vec![1, 6])));
+        assert_eq!(one, Ok(Some(product(1))));
+        assert_eq!(first, Err(Broken(vec![6, 1])), "one body for all ids that it waited for");
+        assert_eq!(second, Err(Broken(vec![6])));
+        assert_eq!(third, Ok(rows(&[1])));
+        let bodies = [vec![1], vec![1], vec![1, 6], vec![2], vec![6], vec![6, 1]];
+        assert_eq!(sorted(shop.asked()), bodies);
+    })
+    .await;
 }

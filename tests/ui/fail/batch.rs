@@ -25,7 +25,7 @@ async fn soft_and_hard(ids: &[u64]) -> HashMap<u64, u64> {
     ids.iter().map(|id| (*id, 1)).collect()
 }
 
-#[cacheable(batch(id in ids), key = "product:{id}", cache_err = |_| true, share_err = |error| error.clone())]
+#[cacheable(batch(id in ids), key = "product:{id}", cache_err = |_| true)]
 async fn errors(ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
     Ok(ids.iter().map(|id| (*id, 1)).collect())
 }

@@ -1,6 +1,6 @@
 //! Functions with `batch` whose types do not fit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use cache_core::{Entry, cacheable};
 
@@ -20,6 +20,11 @@ async fn maybe(ids: &[u64]) -> Option<HashMap<u64, u64>> {
 #[cacheable(batch(id in ids), key = "product:{id}")]
 async fn entry(ids: &[u64]) -> Entry<HashMap<u64, u64>> {
     ids.iter().map(|id| (*id, 1)).collect::<HashMap<_, _>>().into()
+}
+
+#[cacheable(batch(id in ids), key = "product:{id}")]
+async fn ordered(ids: &[u64]) -> Result<BTreeSet<u64>, std::io::Error> {
+    Ok(ids.iter().copied().collect())
 }
 
 #[cacheable(batch(id in ids), key = "product:{id}")]
