@@ -30,7 +30,7 @@ pub enum Fault {
     Orphan,
     /// A replica takes over that lacks the last few writes.
     FailOver,
-    /// It lacks two changes of one row, between which the row was read.
+    /// It lacks the last changes of one row, which are said again.
     Repeat,
     Flush,
     /// Somebody turns notifications off, and on again.
@@ -95,7 +95,7 @@ impl Fault {
             Self::RestartOlder => "server restarted from a snapshot",
             Self::Orphan => "a loss that only others remember",
             Self::FailOver => "failover that loses a suffix",
-            Self::Repeat => "loss of two changes of one row",
+            Self::Repeat => "loss of what is then said again",
             Self::Flush => "FLUSHALL",
             Self::Deafen => "notifications switched off",
             Self::Double => "notifications doubled",

@@ -16,6 +16,8 @@ pub struct Settings {
     pub ensure: bool,
     pub lasts: Duration,
     pub latency: Duration,
+    /// By how much longer what is said on one connection may be on the way than what is said on another.
+    pub jitter: Duration,
     /// A writer changes something after up to this long.
     pub pace: Duration,
     /// The server's clock falls behind soon after the start: from then on no version can be made from the time.
@@ -48,15 +50,19 @@ impl Settings {
             faults.push(Fault::FailOver);
             pace = 25;
         }
+        let budget = Duration::from_millis(fastrand::u64(10..60));
+        let latency = Duration::from_micros(fastrand::u64(50..4_000));
         Self {
             seed,
             nodes: fastrand::usize(1..=4),
             bound: if fastrand::bool() { millis(200) } else { secs(1) },
-            budget: Duration::from_millis(fastrand::u64(10..60)),
+            budget,
             mechanisms,
             ensure: fastrand::bool(),
             lasts: secs(fastrand::u64(4..14)),
-            latency: Duration::from_micros(fastrand::u64(50..4_000)),
+            latency,
+            // Much overtakes much where it is half of what a call may take.
+            jitter: if fastrand::u8(..3) == 0 { budget / 2 } else { latency * 2 },
             // While much is said everything is looked at again and again; little is another case.
             pace: millis(pace),
             behind,
