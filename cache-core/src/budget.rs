@@ -60,7 +60,7 @@ impl Budget {
         let took = clock.now().since(start);
         self.spent += took;
         self.left = match &found {
-            Some(_) if took < self.left => self.left - took,
+            Some(_) if took < self.left => self.left.saturating_sub(took),
             Some(_) => self.left / 2,
             None => Duration::ZERO,
         };
