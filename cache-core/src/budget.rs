@@ -108,6 +108,7 @@ mod tests {
             let mut budget = Budget::new(Duration::from_millis(10));
             let trip = async {
                 ask.send(7_u8).unwrap();
+                // Three times the budget: time itself.
                 std::thread::sleep(Duration::from_millis(30));
                 Ok::<_, Error>(asked.await.unwrap())
             };

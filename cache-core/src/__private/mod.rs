@@ -38,7 +38,7 @@ pub use self::{
     write::Writing,
 };
 pub use crate::{
-    cache::{Exchange, Judge, Met, Says, ShareOps},
+    cache::{Change, Exchange, Judge, Met, Says, ShareOps},
     installed::installed,
     key::{KeptPart, KeyPart, KeyWriter},
 };

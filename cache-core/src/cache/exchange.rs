@@ -3,11 +3,16 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use super::{Cache, Call, Rules, call::Place, load::Answer};
+use super::{
+    Cache, Call, Rules, ShareOps,
+    call::Place,
+    load::Answer,
+    write::{After, Write, WritePlan},
+};
 use crate::{
     entry::Entry,
     key::Key,
-    outcome::{Bypass, Outcome, Tier},
+    outcome::{Ack, Bypass, Outcome, Tier},
     policy::Overrides,
     value::{CacheValue, ValueOps},
 };
@@ -62,7 +67,12 @@ impl<T: CacheValue> Exchange<T> {
 
     /// What this process has, if it may be served.
     pub fn hit(&self) -> Option<Met<T>> {
-        self.cache.0.hit(&self.key, |entry, value: &Option<T>| {
+        Self::hit_of(&self.cache, &self.key)
+    }
+
+    /// The same, where nothing else is asked yet: it takes the key alone.
+    pub fn hit_of(cache: &Cache, key: &Key) -> Option<Met<T>> {
+        cache.0.hit(key, |entry, value: &Option<T>| {
             Some(Met { value: value.clone()?, made: entry.meta.created, outcome: Outcome::Hit(Tier::Local) })
         })
     }
@@ -78,17 +88,24 @@ impl<T: CacheValue> Exchange<T> {
 
     /// What any tier has that was made later `than` this, else what `load` returns. It runs in a task of its own; who asks for
     /// the same meanwhile waits for it, on all nodes. An error that `passes` is an answer that is not to be stored: those who
-    /// waited then load side by side.
+    /// waited then load side by side. Others reach those who wait as `share` says.
     ///
     /// # Errors
     ///
     /// The load's.
-    pub async fn load<E, F>(&self, than: u64, passes: fn(&E) -> bool, load: F) -> Result<Met<T>, E>
+    pub async fn load<E, F>(
+        &self,
+        than: u64,
+        passes: fn(&E) -> bool,
+        share: Option<ShareOps<E>>,
+        load: F,
+    ) -> Result<Met<T>, E>
     where
         E: Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let call = self.call(than, passes);
+        let mut call = self.call(than, passes);
+        call.rules.share_err = share;
         let Answer { result, outcome, entry } =
             self.cache.answer_owned(call, async move { load.await.map(Some) }).await;
         let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
@@ -127,5 +144,29 @@ impl<T: CacheValue> Exchange<T> {
             rev: 0,
             rules,
         }
+    }
+}
+
+/// Something is about to change what has these tags. Dropped before it is told how that went, it evicts, in a task of its own.
+#[derive(Debug)]
+#[must_use = "dropping it evicts"]
+pub struct Change(Write);
+
+impl Change {
+    /// Before the change.
+    pub async fn begin(cache: &Cache, tags: Vec<Key>) -> Self {
+        let mut plan = WritePlan::new(Place::new("a layer", file!(), line!()));
+        plan.evict_tags = tags;
+        Self(cache.begin_write(plan).await)
+    }
+
+    /// It was made: evicts, and what has `more` tags too.
+    pub async fn evict(self, more: Vec<Key>) -> Ack {
+        self.0.evict(After { evict_tags: more, ..After::default() }).await
+    }
+
+    /// It was not made.
+    pub fn keep(self) {
+        self.0.keep();
     }
 }

@@ -34,7 +34,7 @@ pub use self::{
     by_hand::{Entry, Request},
     call::{Judge, ShareOps},
     context::observe,
-    exchange::{Exchange, Met, Says},
+    exchange::{Change, Exchange, Met, Says},
     expired::Expired,
     requests::Requests,
 };
