@@ -50,7 +50,7 @@ impl Pages {
     }
 
     async fn through(&self, cache: &Cache, than: u64) -> Met<Page> {
-        exchange(cache).load(than, |_| false, self.clone().next()).await.unwrap()
+        exchange(cache).load(than, |_| false, None, self.clone().next()).await.unwrap()
     }
 }
 
@@ -76,7 +76,7 @@ async fn load_for_something_newer_is_one_for_all_nodes() {
 async fn value_says_how_long_it_lives_and_what_it_depends_on() {
     let (cache, pages) = (Cache::in_memory(), Pages::default());
     let short = async { Ok::<_, u64>(Page { number: 0, millis: 30, tags: Vec::new() }) };
-    exchange(&cache).load(0, |_| false, short).await.unwrap();
+    exchange(&cache).load(0, |_| false, None, short).await.unwrap();
     eventually(SOON, async || exchange(&cache).hit().is_none()).await;
     for tag in [key!("page-tag:{1}"), key!("url:{1}")] {
         let number = pages.through(&cache, 0).await.value.number;
@@ -97,7 +97,7 @@ async fn answers_that_are_not_to_be_stored_are_got_side_by_side() {
             first.wait().await;
             Err::<Page, _>(0)
         };
-        exchange(&cache).load(0, |_| true, load).await
+        exchange(&cache).load(0, |_| true, None, load).await
     };
     let waiter = async || {
         let others = Arc::clone(&others);
@@ -105,7 +105,7 @@ async fn answers_that_are_not_to_be_stored_are_got_side_by_side() {
             others.wait().await;
             Err::<Page, _>(1)
         };
-        exchange(&cache).load(0, |_| true, load).await
+        exchange(&cache).load(0, |_| true, None, load).await
     };
     let end = async {
         eventually(SOON, async || cache.stats().loads == 1).await;

@@ -1,0 +1,413 @@
+//! Asking the origin on behalf of a request: what comes back is stored, goes to the client as it is, or says that what is
+//! stored still holds.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use cache_core::__private::ShareOps;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::DATE, request, response};
+use http_body::Body;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use crate::{
+    body::{CacheBody, Recorded, Recorder},
+    clock,
+    keep::{Asked, Keep, Lasts, Refusal, is_complete, join},
+    key, part,
+    rfc::{
+        Life, Rules, Timestamp,
+        conditional::{self, HeadEffect, Update, Validation, Validators, Verdict, Wants, Whose},
+        date,
+        directives::RequestDirectives,
+        hop,
+        range::{self, Gap, NoPiece},
+        reuse,
+        storable::{Part, Storable},
+    },
+    stored::{Seen, Stored},
+};
+
+/// What a client gets that has not waited for another's answer.
+pub(crate) enum Head<R: Body, E> {
+    /// The origin's own answer. It is not stored, for this reason.
+    Passed(Response<CacheBody<R>>, &'static str),
+    /// The origin's own answer, which is stored if its body ends well.
+    Recorded(Response<CacheBody<R>>),
+    /// What was stored holds, and is not kept any longer, for this reason.
+    Held(Arc<Stored>, &'static str),
+    /// The origin's own error.
+    Failed(E),
+}
+
+/// Why a load stored nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unstored {
+    /// Its answer has gone to its client.
+    Passed,
+    /// The origin failed: what is stored stands in for all who wait.
+    StandIn(StatusCode),
+    /// The origin could not be reached, and its client was told so.
+    Failed,
+    /// A 304 about nothing that is stored here.
+    Mismatched,
+}
+
+/// A request, until somebody takes it to the origin.
+pub(crate) type Slot<S, B> = Arc<Mutex<Option<(S, Request<B>)>>>;
+
+/// The request in a slot, if nobody has taken it.
+pub(crate) fn take<S, B>(slot: &Slot<S, B>) -> Option<(S, Request<B>)> {
+    // Nothing can panic while it is held.
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// How far what is stored helps with what the origin is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    /// It is validated.
+    Validates,
+    /// It is completed.
+    Completes(Gap),
+    /// Not at all, though a part may be combined with it.
+    Anew,
+}
+
+impl How {
+    /// What the origin said, if what was stored is the answer after all.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Completes(_) => StatusCode::PARTIAL_CONTENT,
+            Self::Validates | Self::Anew => StatusCode::NOT_MODIFIED,
+        }
+    }
+}
+
+/// What is known before the origin is asked.
+pub(crate) struct Fetch {
+    pub(crate) keep: Keep,
+    /// Answers of the URL to other requests, one of which may be the one to this: the origin is asked which.
+    pub(crate) others: Vec<Arc<Stored>>,
+    /// What is stored.
+    pub(crate) old: Option<Arc<Stored>>,
+    pub(crate) how: How,
+    /// Whether what comes back is stored. If not, nobody waits for its body.
+    pub(crate) stores: bool,
+}
+
+/// How old what is stored is, if it may stand in.
+type Instead = fn(&Life, &RequestDirectives, Timestamp, &Rules) -> Option<Duration>;
+
+/// A stored answer, and what it says.
+type Old<'a> = Option<(&'a Stored, &'a Seen)>;
+
+impl Unstored {
+    /// Only that something stands in is the same for all who wait.
+    pub(crate) fn share() -> ShareOps<Self> {
+        ShareOps {
+            share: |unstored| Arc::new(*unstored) as Arc<dyn Any + Send + Sync>,
+            take: |shared| shared.downcast_ref::<Self>().copied().filter(|it| matches!(it, Self::StandIn(_))),
+        }
+    }
+
+    /// Whether the origin has not failed.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form in which it is asked")]
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Passed | Self::Mismatched)
+    }
+}
+
+impl Fetch {
+    /// Asks the origin. What its client gets is told at once; what is stored, when all of it is there.
+    pub(crate) async fn run<S, B, R>(
+        self,
+        slot: Slot<S, B>,
+        client: oneshot::Sender<Head<R, S::Error>>,
+    ) -> Result<Arc<Stored>, Unstored>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body,
+    {
+        let Some((mut service, request)) = take(&slot) else { return Err(Unstored::Passed) };
+        let (mut parts, body) = request.into_parts();
+        let asked = parts.headers.clone();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let old = self.old.as_deref().and_then(|old| Some((old, old.seen(&self.keep.shared.config.rules)?)));
+        let (Validation { headers, whose }, known) = self.question(&asked, old);
+        parts.headers = headers;
+        let requested = clock::now();
+        let answered = service.call(Request::from_parts(parts, body)).await;
+        let received = clock::now();
+        let context = Asked { method: &method, uri: &uri, headers: &asked, requested, received };
+        let response = match answered {
+            Ok(response) => response,
+            Err(error) => return Err(self.unreachable(&context, old, client, error)),
+        };
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::NOT_MODIFIED && whose != Whose::Nobody {
+            let response = Response::from_parts(head, body);
+            return self.not_modified(&context, whose, &known, old, client, response).await;
+        }
+        if reuse::is_failure(head.status) && self.stands_in(&context, old, reuse::instead_of_failure) {
+            return Err(Unstored::StandIn(head.status));
+        }
+        match old {
+            Some((stored, seen)) if method == Method::HEAD => {
+                self.head(&context, stored, seen, client, Response::from_parts(head, body)).await
+            }
+            _ => self.answered(&context, old, client, head, body).await,
+        }
+    }
+
+    /// What the origin is asked, and the validators of what is stored that it is asked about.
+    fn question(&self, asked: &HeaderMap, old: Old<'_>) -> (Validation, Vec<Validators>) {
+        match (self.how, old) {
+            (How::Validates, Some((_, seen))) => {
+                let known = vec![seen.validators.clone()];
+                let is_whole = seen.partial.is_none() && !seen.validators.is_empty();
+                let wants = if is_whole { Wants::Whole } else { Wants::AsAsked };
+                (conditional::validate(asked, &known, wants), known)
+            }
+            (How::Completes(gap), Some((_, seen))) => {
+                let headers = range::completing(asked, gap, &seen.validators);
+                let validation = headers.map(|headers| Validation { headers, whose: Whose::Nobody });
+                (validation.unwrap_or_else(|| conditional::validate(asked, &[], Wants::AsAsked)), Vec::new())
+            }
+            _ => {
+                let known: Vec<_> = self.others().map(|(_, seen)| seen.validators.clone()).collect();
+                (conditional::validate(asked, &known, Wants::AsAsked), known)
+            }
+        }
+    }
+
+    /// Those that can be asked about: a part of a variant is of no use to who wants another.
+    fn others(&self) -> impl Iterator<Item = (&Stored, &Seen)> {
+        let rules = &self.keep.shared.config.rules;
+        let seen = self.others.iter().filter_map(|other| Some((&**other, other.seen(rules)?)));
+        seen.filter(|(_, seen)| seen.partial.is_none() && seen.validators.tag().is_some())
+    }
+
+    /// The answer to a HEAD, which says whether what is stored is still so (RFC 9111 section 4.3.5).
+    async fn head<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        stored: &Stored,
+        seen: &Seen,
+        client: oneshot::Sender<Head<R, E>>,
+        response: Response<R>,
+    ) -> Result<Arc<Stored>, Unstored> {
+        let newer = Validators::of(response.headers(), &|value| date::parse(value, asked.received));
+        let length = stored.body.len() as u64;
+        let mut updated = None;
+        if response.status() == seen.status {
+            match conditional::head_effect(&seen.validators, length, &newer, response.headers()) {
+                HeadEffect::Update => updated = self.updated(asked, stored, seen, response.headers()).ok(),
+                HeadEffect::Stale => self.evict().await,
+            }
+        }
+        let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "head"));
+        updated.ok_or(Unstored::Passed)
+    }
+
+    /// The origin gave no answer.
+    fn unreachable<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        old: Old<'_>,
+        client: oneshot::Sender<Head<R, E>>,
+        error: E,
+    ) -> Unstored {
+        if self.stands_in(asked, old, reuse::instead_of_nothing) {
+            return Unstored::StandIn(StatusCode::BAD_GATEWAY);
+        }
+        // A client that is gone need not be told.
+        let _gone = client.send(Head::Failed(error));
+        Unstored::Failed
+    }
+
+    /// Whether what is stored is served instead of what the origin does not give. Not a part that was to be completed.
+    fn stands_in(&self, asked: &Asked<'_>, old: Old<'_>, instead: Instead) -> bool {
+        let rules = &self.keep.shared.config.rules;
+        let directives = RequestDirectives::of(asked.headers, rules);
+        let validates = matches!(self.how, How::Validates);
+        old.is_some_and(|(_, seen)| validates && instead(&seen.life, &directives, asked.received, rules).is_some())
+    }
+
+    async fn not_modified<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        whose: Whose,
+        known: &[Validators],
+        old: Old<'_>,
+        client: oneshot::Sender<Head<R, E>>,
+        response: Response<R>,
+    ) -> Result<Arc<Stored>, Unstored> {
+        let dates = |value: &HeaderValue| date::parse(value, asked.received);
+        let newer = Validators::of(response.headers(), &dates);
+        let meant = |index: usize| match self.how {
+            How::Validates => old,
+            _ => self.others().nth(index),
+        };
+        match Verdict::of(whose, &newer, known, asked.headers) {
+            Verdict::Updated(meant_ones) => {
+                let Some((stored, seen)) = meant_ones.first().and_then(|index| meant(*index)) else {
+                    return Err(Unstored::Mismatched);
+                };
+                let refusal = match self.updated(asked, stored, seen, response.headers()) {
+                    Ok(updated) => return Ok(updated),
+                    Err(refusal) => refusal,
+                };
+                if refusal.lasts == Lasts::ForAll {
+                    // It holds, and is not to be kept any longer.
+                    self.evict().await;
+                }
+                // It was asked about because it answers the request.
+                let _gone = client.send(Head::Held(Arc::new(stored.clone()), refusal.why));
+                Err(Unstored::Passed)
+            }
+            Verdict::Client => {
+                let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "client_condition"));
+                Err(Unstored::Passed)
+            }
+            Verdict::Again => Err(Unstored::Mismatched),
+        }
+    }
+
+    /// What is stored after the origin has said that it holds, with the fields that it said so with; or why that may not be stored.
+    fn updated(
+        &self,
+        asked: &Asked<'_>,
+        stored: &Stored,
+        seen: &Seen,
+        newer: &HeaderMap,
+    ) -> Result<Arc<Stored>, Refusal> {
+        let mut headers = conditional::merge(&seen.headers, newer, Update::Whole);
+        // Of a GET: a HEAD that says so is about the answer to that.
+        let asked = Asked { method: &Method::GET, ..*asked };
+        let storable = self.keep.judge(&asked, seen.status, &headers)?;
+        hop::for_store(&mut headers, &storable.omits);
+        let (body, trailers) = (stored.body.clone(), seen.trailers.clone());
+        let kept = self.keep.kept(&asked, seen.status, headers, body, trailers, seen.partial.clone());
+        kept.ok_or(Refusal::for_now("selecting"))
+    }
+
+    /// What is stored is no longer so. In force here at once, and elsewhere as soon as Redis has it.
+    async fn evict(&self) {
+        if let Some(cache) = &self.keep.shared.cache {
+            let _acknowledged = cache.evict(&self.keep.key).await;
+        }
+    }
+
+    /// A whole answer: recorded if it may be stored.
+    pub(crate) async fn answered<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        old: Old<'_>,
+        client: oneshot::Sender<Head<R, E>>,
+        head: response::Parts,
+        body: R,
+    ) -> Result<Arc<Stored>, Unstored> {
+        let config = &self.keep.shared.config;
+        let storable = match self.keep.may_store(asked, &head, &body) {
+            Ok(storable) => storable,
+            Err(refusal) => {
+                if refusal.lasts == Lasts::ForAll && old.is_some() && !reuse::is_failure(head.status) {
+                    self.evict().await;
+                }
+                if refusal.lasts != Lasts::NotAtAll {
+                    self.keep.shared.passes.add(self.keep.pass_key, config.pass);
+                }
+                let response = Response::from_parts(head, CacheBody::passed(body));
+                let _gone = client.send(Head::Passed(response, refusal.why));
+                return Err(Unstored::Passed);
+            }
+        };
+        self.keep.shared.passes.remove(self.keep.pass_key);
+        if !self.stores {
+            let _gone = client.send(Head::Passed(Response::from_parts(head, CacheBody::passed(body)), "alone"));
+            return Err(Unstored::Passed);
+        }
+        if storable.part == Part::Range {
+            return self.part(asked, old, client, storable, head, body).await;
+        }
+        let (status, mut headers) = (head.status, head.headers.clone());
+        hop::for_store(&mut headers, &storable.omits);
+        if !headers.contains_key(DATE) {
+            // Whoever sends it adds one to each copy, and a hit would look new (RFC 9110 section 6.6.1).
+            headers.insert(DATE, date::format(asked.received));
+        }
+        let (recorder, following) = Recorder::new(config.max_body, body.size_hint());
+        let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
+        match recorder.record(body).await {
+            Recorded::Whole { chunks, trailers } if is_complete(&headers, &chunks) => {
+                self.keep.kept(asked, status, headers, join(chunks), trailers, None).ok_or(Unstored::Passed)
+            }
+            Recorded::Oversized => {
+                self.keep.shared.passes.add(self.keep.pass_key, config.pass);
+                Err(Unstored::Passed)
+            }
+            Recorded::Whole { .. } | Recorded::Failed => Err(Unstored::Passed),
+        }
+    }
+
+    /// Some bytes of an answer: they are put to those that are there.
+    async fn part<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        old: Old<'_>,
+        client: oneshot::Sender<Head<R, E>>,
+        storable: Storable,
+        head: response::Parts,
+        body: R,
+    ) -> Result<Arc<Stored>, Unstored> {
+        let is_completing = matches!(self.how, How::Completes(_));
+        // A whole answer is not given up for a part.
+        let is_of_use = old.is_none_or(|(_, seen)| seen.partial.is_some());
+        let piece = range::piece(asked.method, head.status, &head.headers).map_err(NoPiece::as_str);
+        let piece = if is_of_use { piece } else { Err("partial") };
+        let (recorder, following) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
+        let mut headers = head.headers.clone();
+        match piece {
+            // It was asked for on behalf of what is stored, and is of no use to the client.
+            Err(_) if is_completing => return Err(Unstored::Mismatched),
+            Err(why) => {
+                let response = Response::from_parts(head, CacheBody::passed(body));
+                let _gone = client.send(Head::Passed(response, why));
+                return Err(Unstored::Passed);
+            }
+            Ok(_) if is_completing => drop(following),
+            Ok(_) => {
+                let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
+            }
+        }
+        let (Ok(piece), Recorded::Whole { chunks, .. }) = (piece, recorder.record(body).await) else {
+            return Err(Unstored::Passed);
+        };
+        let bytes = join(chunks);
+        if bytes.len() as u64 != piece.range.len() {
+            return Err(Unstored::Passed);
+        }
+        hop::for_store(&mut headers, &storable.omits);
+        if !headers.contains_key(DATE) {
+            headers.insert(DATE, date::format(asked.received));
+        }
+        let put = part::put(old, piece, &headers, bytes, asked.received);
+        if put.body.len() > self.keep.shared.config.max_body {
+            return Err(Unstored::Passed);
+        }
+        self.keep.kept(asked, StatusCode::OK, put.headers, put.body, None, put.partial).ok_or(Unstored::Passed)
+    }
+}
+
+/// The parts of a request, without what only its service may have.
+pub(crate) fn outline(parts: &request::Parts) -> request::Parts {
+    let (mut outline, ()) = Request::new(()).into_parts();
+    outline.method = parts.method.clone();
+    outline.uri = key::uri_of(parts).clone();
+    outline.version = parts.version;
+    outline.headers = parts.headers.clone();
+    outline
+}

@@ -1,0 +1,395 @@
+//! A request that was no hit in this process: what Redis has, what is stale, who asks the origin, and who waits for that.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+};
+
+use cache_core::{__private::Exchange, Cache, Key, Outcome};
+use http::{Method, Request, Response, StatusCode, request};
+use http_body::Body;
+use tokio::{sync::oneshot, time::sleep};
+use tower_service::Service;
+
+use crate::{
+    answer::{self, Short},
+    body::CacheBody,
+    clock,
+    config::is_of_somebody,
+    fetch::{Fetch, Head, How, Slot, Unstored},
+    keep::Keep,
+    key::Target,
+    rfc::{
+        directives::RequestDirectives,
+        range::Partial,
+        reuse::{self, Reuse, Stale},
+        status::{Forward, Handled},
+    },
+    shared::Shared,
+    stored::{Found, Seen, Stored},
+};
+
+/// How often a request looks again because what it waited for was not for it.
+const ROUNDS: usize = 3;
+
+/// One request.
+pub(crate) struct Flow {
+    shared: Arc<Shared>,
+    cache: Cache,
+    target: Target,
+    request: request::Parts,
+    directives: RequestDirectives,
+}
+
+/// What there is for a request, and where it would be stored.
+struct Looked {
+    exchange: Exchange<Arc<Stored>>,
+    key: Key,
+    found: Option<Found>,
+    /// A value counts as new if it was made later than this.
+    than: u64,
+    miss: Forward,
+}
+
+/// What a request is to do.
+enum Step<R: Body> {
+    Answer(Response<CacheBody<R>>),
+    /// An answer that is stale, and to be fetched again in the background.
+    Refresh(Response<CacheBody<R>>),
+    Fetch(Wanted),
+    /// The same, side by side with others, and with nothing stored of it.
+    Alone(Wanted),
+}
+
+/// What the origin is asked for, and why.
+#[derive(Clone, Copy)]
+struct Wanted {
+    why: Forward,
+    how: How,
+    detail: Option<&'static str>,
+}
+
+/// What became of waiting for the origin, or for whoever asks it.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
+enum Waited<R: Body, E> {
+    Answer(Result<Response<CacheBody<R>>, E>),
+    /// What came is not for this request, which is still there.
+    Again,
+    /// It has waited long enough, or for what has to be got for each request anew.
+    Alone,
+}
+
+/// A slot with a request in it, and the service that was ready for it.
+pub(crate) fn slot<S, B>(service: S, request: Request<B>) -> Slot<S, B> {
+    Arc::new(Mutex::new(Some((service, request))))
+}
+
+impl Flow {
+    pub(crate) fn new(shared: Arc<Shared>, cache: Cache, target: Target, request: request::Parts) -> Self {
+        let directives = RequestDirectives::of(&request.headers, &shared.config.rules);
+        Self { shared, cache, target, request, directives }
+    }
+
+    /// The answer to the request in the slot.
+    pub(crate) async fn answer<S, B, R>(self, slot: Slot<S, B>) -> Result<Response<CacheBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+        R::Error: Send,
+    {
+        let mut late = None;
+        for _ in 0..ROUNDS {
+            let looked = self.look().await;
+            match self.step(&looked) {
+                Step::Answer(response) => return Ok(response),
+                Step::Refresh(response) => {
+                    let (nobody, _) = oneshot::channel();
+                    let fetch = self.fetch(&looked, How::Validates, true).run(slot, nobody);
+                    looked.exchange.refresh(looked.than, Unstored::passes, fetch);
+                    return Ok(response);
+                }
+                Step::Alone(wanted) => late = Some((looked, wanted)),
+                Step::Fetch(wanted) => match self.wait(&slot, &looked, wanted).await {
+                    Waited::Answer(answer) => return answer,
+                    Waited::Again => continue,
+                    Waited::Alone => late = Some((looked, wanted)),
+                },
+            }
+            break;
+        }
+        let (looked, wanted) = match late {
+            Some(late) => late,
+            None => (self.look().await, Wanted { why: Forward::Miss, how: How::Anew, detail: Some("collapse") }),
+        };
+        match self.alone(&slot, &looked, wanted).await {
+            Some(answer) => answer,
+            // Its request went to the origin, and what came back is for nobody.
+            None => Ok(self.nothing(StatusCode::BAD_GATEWAY, "mismatched")),
+        }
+    }
+
+    /// What any tier has: the answer of the URL that was stored last, or the request's own variant.
+    async fn look(&self) -> Looked {
+        let (target, headers) = (&self.target, &self.request.headers);
+        let exchange = self.shared.exchange(&self.cache, target.key.clone(), &target.url);
+        let last = exchange.find().await;
+        let made = last.as_ref().map_or(0, |last| last.made);
+        let looked = |exchange, key, found, than, miss| Looked { exchange, key, found, than, miss };
+        let Some(last) = last else { return looked(exchange, target.key.clone(), None, made, Forward::UriMiss) };
+        if self.shared.serving(&last.value, headers, target.is_own).is_some() {
+            return looked(exchange, target.key.clone(), Some(last), made, Forward::Stale);
+        }
+        let variant = last
+            .value
+            .seen(&self.shared.config.rules)
+            .and_then(|seen| if seen.spec.is_empty() { None } else { self.shared.variant(target, seen, headers) });
+        let Some(key) = variant else { return looked(exchange, target.key.clone(), None, made, Forward::Miss) };
+        let exchange = self.shared.exchange(&self.cache, key.clone(), &target.url);
+        let found = exchange.find().await;
+        let made = found.as_ref().map_or(0, |found| found.made);
+        let found = found.filter(|found| self.shared.serving(&found.value, headers, target.is_own).is_some());
+        looked(exchange, key, found, made, Forward::VaryMiss)
+    }
+
+    /// What is to be done with what there is.
+    fn step<R: Body>(&self, looked: &Looked) -> Step<R> {
+        let config = &self.shared.config;
+        let seen = looked.found.as_ref().and_then(|found| Some((found, found.value.seen(&config.rules)?)));
+        let now = clock::now();
+        let Some((found, seen)) = seen else {
+            let wanted = |detail| Wanted { why: looked.miss, how: How::Anew, detail };
+            if self.directives.no_store {
+                return Step::Alone(Wanted { why: Forward::Bypass, ..wanted(Some("request_no_store")) });
+            }
+            if self.directives.only_if_cached {
+                return Step::Answer(self.nothing(StatusCode::GATEWAY_TIMEOUT, "only_if_cached"));
+            }
+            let goes_alone =
+                self.request.method == Method::HEAD || self.shared.passes.holds(self.pass_key(&looked.key));
+            return if goes_alone { Step::Alone(wanted(None)) } else { Step::Fetch(wanted(None)) };
+        };
+        let served = |detail| answer::of_stored(config, &self.request, &found.value, seen, now, Handled::Hit, detail);
+        let fetch = |why, how| {
+            if self.directives.only_if_cached {
+                return Step::Answer(self.nothing(StatusCode::GATEWAY_TIMEOUT, "only_if_cached"));
+            }
+            Step::Fetch(Wanted { why, how, detail: None })
+        };
+        let alone = |detail| Step::Alone(Wanted { why: Forward::Bypass, how: How::Anew, detail: Some(detail) });
+        let given = |detail, step: fn(Response<CacheBody<R>>) -> Step<R>| match served(detail) {
+            Ok(response) => step(response),
+            Err(Short::Condition) => alone("condition"),
+            Err(Short::Gap(gap)) if self.has_room_for(seen) => fetch(Forward::Partial, How::Completes(gap)),
+            Err(Short::Gap(_) | Short::Nothing) => fetch(Forward::Partial, How::Anew),
+        };
+        match reuse::reuse(&seen.life, &self.directives, now, &config.rules) {
+            Reuse::Fresh { .. } => given(None, Step::Answer),
+            Reuse::Stale { why, .. } => given(
+                Some(why.as_str()),
+                match why {
+                    Stale::WhileRevalidate => Step::Refresh,
+                    Stale::MaxStale => Step::Answer,
+                },
+            ),
+            Reuse::Bypass => alone("request_no_store"),
+            Reuse::OnlyIfCached => Step::Answer(self.nothing(StatusCode::GATEWAY_TIMEOUT, "only_if_cached")),
+            // A part is validated only where it would do (RFC 9111 section 4.3.2).
+            Reuse::Validate(why) => {
+                let how = if served(None).is_ok() { How::Validates } else { How::Anew };
+                Step::Fetch(Wanted { why: why.into(), how, detail: Some(why.as_str()) })
+            }
+        }
+    }
+
+    /// The answers of the URL that this process has, to whatever requests.
+    fn others(&self) -> Vec<Arc<Stored>> {
+        let keys = self.shared.variants.of(self.target.key.local_hash());
+        let may_see = |stored: &Stored| {
+            let rules = &self.shared.config.rules;
+            let control = stored.seen(rules).map(|seen| &seen.life.control.directives);
+            let is_for_all = |control| self.shared.config.is_for_all(&self.request.headers, control);
+            self.target.is_own || !self.shared.config.cookies_are_private || control.is_some_and(is_for_all)
+        };
+        let hit = |key| self.shared.exchange(&self.cache, key, &self.target.url).hit();
+        keys.into_iter().filter_map(hit).map(|met| met.value).filter(|stored| may_see(stored)).collect()
+    }
+
+    /// Whether all of what is stored in part could be stored.
+    fn has_room_for(&self, seen: &Seen) -> bool {
+        let total = seen.partial.as_ref().and_then(Partial::total);
+        total.is_some_and(|total| total <= self.shared.config.max_body as u64)
+    }
+
+    /// Where it is remembered that answers are not stored: those to somebody may not be where those to nobody are.
+    fn pass_key(&self, key: &Key) -> u128 {
+        key.local_hash() ^ u128::from(is_of_somebody(&self.request.headers))
+    }
+
+    fn fetch(&self, looked: &Looked, how: How, stores: bool) -> Fetch {
+        let keep = Keep {
+            shared: Arc::clone(&self.shared),
+            key: looked.key.clone(),
+            pass_key: self.pass_key(&looked.key),
+            is_own: self.target.is_own,
+            url: self.target.key.local_hash(),
+        };
+        Fetch {
+            keep,
+            others: if looked.miss == Forward::VaryMiss && looked.found.is_none() { self.others() } else { Vec::new() },
+            old: looked.found.as_ref().map(|found| Arc::clone(&found.value)),
+            how,
+            stores,
+        }
+    }
+
+    /// Asks the origin, or waits for another that does.
+    async fn wait<S, B, R>(&self, slot: &Slot<S, B>, looked: &Looked, wanted: Wanted) -> Waited<R, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+        R::Error: Send,
+    {
+        let Wanted { why, how, detail } = wanted;
+        let (told, mut head) = oneshot::channel();
+        let fetch = self.fetch(looked, how, true).run(Arc::clone(slot), told);
+        let mut loading = pin!(looked.exchange.load(looked.than, Unstored::passes, Some(Unstored::share()), fetch));
+        let mut late = pin!(sleep(self.shared.config.collapse));
+        let (mut is_told, mut is_late) = (false, false);
+        let loaded = loop {
+            tokio::select! {
+                biased;
+                head = &mut head, if !is_told => match head {
+                    Ok(head) => return Waited::Answer(self.told(head, wanted)),
+                    Err(_) => is_told = true,
+                },
+                loaded = &mut loading => break loaded,
+                () = &mut late, if !is_late => {
+                    is_late = true;
+                    if is_there(slot) {
+                        return Waited::Alone;
+                    }
+                }
+            }
+        };
+        let own = !is_there(slot);
+        match loaded {
+            // What was got for another, and has to be got for each anew.
+            Ok(met) if !own && !self.is_reusable(&met) => Waited::Alone,
+            Ok(met) => self.served(&met, why, own.then_some(how.status()), !own, detail),
+            Err(Unstored::StandIn(status)) => match &looked.found {
+                Some(found) => self.served(found, why, Some(status), !own, Some("stale_if_error")),
+                None => Waited::Again,
+            },
+            Err(Unstored::Mismatched) => {
+                // In force here at once; elsewhere it is validated in its turn.
+                let _acknowledged = self.cache.evict(&looked.key).await;
+                Waited::Again
+            }
+            Err(Unstored::Passed | Unstored::Failed) => Waited::Again,
+        }
+    }
+
+    /// The answer out of what was stored for another, or by a validation.
+    fn served<R: Body, E>(
+        &self,
+        found: &Found,
+        why: Forward,
+        status: Option<StatusCode>,
+        collapsed: bool,
+        detail: Option<&'static str>,
+    ) -> Waited<R, E> {
+        let seen = self.shared.serving(&found.value, &self.request.headers, self.target.is_own);
+        let Some(seen) = seen else { return Waited::Again };
+        let stored = !status.is_some_and(|status| status.is_server_error());
+        let handled = Handled::Forwarded { why, status, stored, collapsed };
+        let response =
+            answer::of_stored(&self.shared.config, &self.request, &found.value, seen, clock::now(), handled, detail);
+        response.map_or(Waited::Again, |response| Waited::Answer(Ok(response)))
+    }
+
+    /// The answer of the origin itself.
+    fn told<R: Body, E>(&self, head: Head<R, E>, wanted: Wanted) -> Result<Response<CacheBody<R>>, E> {
+        let Wanted { why, how, detail } = wanted;
+        let (mut response, stored, detail) = match head {
+            Head::Failed(error) => return Err(error),
+            Head::Passed(response, detail) => (response, false, Some(detail)),
+            Head::Recorded(response) => (response, true, detail),
+            Head::Held(value, detail) => {
+                let found = Found { value, made: 0, outcome: Outcome::Loaded };
+                return match self.served(&found, why, Some(how.status()), false, Some(detail)) {
+                    Waited::Answer(answer) => answer,
+                    _ => Ok(self.nothing(StatusCode::BAD_GATEWAY, "mismatched")),
+                };
+            }
+        };
+        let handled = Handled::Forwarded { why, status: None, stored, collapsed: false };
+        answer::tell(&self.shared.config, response.headers_mut(), handled, None, detail);
+        Ok(response)
+    }
+
+    /// Whether what was stored for another may be served without asking the origin about it.
+    fn is_reusable(&self, found: &Found) -> bool {
+        let rules = &self.shared.config.rules;
+        let seen = self.shared.serving(&found.value, &self.request.headers, self.target.is_own);
+        // What is not for this request at all is for the next round.
+        seen.is_none_or(|seen| {
+            let reuse = reuse::reuse(&seen.life, &self.directives, clock::now(), rules);
+            matches!(reuse, Reuse::Fresh { .. } | Reuse::Stale { .. })
+        })
+    }
+
+    /// Goes to the origin by itself, with nothing stored of it; nothing if the request is gone.
+    async fn alone<S, B, R>(
+        &self,
+        slot: &Slot<S, B>,
+        looked: &Looked,
+        wanted: Wanted,
+    ) -> Option<Result<Response<CacheBody<R>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body,
+    {
+        if !is_there(slot) {
+            return None;
+        }
+        let Wanted { why, how, detail } = wanted;
+        // What completes another answer is of no use without it.
+        let how = if matches!(how, How::Completes(_)) { How::Anew } else { how };
+        let (told, mut head) = oneshot::channel();
+        let loaded = self.fetch(looked, how, false).run(Arc::clone(slot), told).await;
+        if let Ok(head) = head.try_recv() {
+            return Some(self.told(head, wanted));
+        }
+        let served = match loaded {
+            Ok(updated) => {
+                let found = Found { value: updated, made: 0, outcome: Outcome::Loaded };
+                self.served(&found, why, Some(how.status()), false, detail)
+            }
+            Err(Unstored::StandIn(status)) => {
+                self.served(looked.found.as_ref()?, why, Some(status), false, Some("stale_if_error"))
+            }
+            Err(_) => return None,
+        };
+        if let Waited::Answer(answer) = served { Some(answer) } else { None }
+    }
+
+    /// An answer of the cache's own.
+    fn nothing<R: Body>(&self, status: StatusCode, detail: &'static str) -> Response<CacheBody<R>> {
+        let mut response = answer::bare(status, http::HeaderMap::new());
+        answer::tell(&self.shared.config, response.headers_mut(), Handled::Refused, None, Some(detail));
+        response
+    }
+}
+
+fn is_there<S, B>(slot: &Slot<S, B>) -> bool {
+    // Nothing can panic while it is held.
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+}

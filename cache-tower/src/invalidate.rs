@@ -1,0 +1,166 @@
+//! What a request that changes something makes untrue is evicted before its answer goes to the client; and where that answer is
+//! what a GET would have, it is stored as such.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cache_core::{__private::Change, Cache};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, request};
+use http_body::Body;
+use tokio::sync::oneshot;
+
+use crate::{
+    answer,
+    body::CacheBody,
+    clock,
+    fetch::{Fetch, Head, How, Unstored},
+    future::Passed,
+    keep::{Asked, Keep, is_any_call},
+    key::{self, Target},
+    rfc::{
+        Timestamp, invalidate,
+        status::{Forward, Handled},
+    },
+    shared::Shared,
+};
+
+const PASSED: Passed = Passed { why: Forward::Method, detail: None };
+
+/// Waits for the answer, evicts, and gives it back. `target` is what it would be stored as, if it may be.
+pub(crate) async fn after<R, E>(
+    shared: Arc<Shared>,
+    cache: Cache,
+    target: Option<Target>,
+    request: request::Parts,
+    call: impl Future<Output = Result<Response<R>, E>>,
+) -> Result<Response<CacheBody<R>>, E>
+where
+    R: Body + Send + 'static,
+    R::Data: Send,
+    R::Error: Send,
+    E: Send + 'static,
+{
+    let uri = absolute(&request);
+    let url = shared.url(&uri, &request.headers);
+    // A client that goes away does not undo what it asked for: dropped, this evicts.
+    let change = Change::begin(&cache, url.iter().cloned().collect()).await;
+    let requested = clock::now();
+    let response = match call.await {
+        Ok(response) => response,
+        Err(error) => {
+            change.keep();
+            return Err(error);
+        }
+    };
+    let received = clock::now();
+    // A call is a POST whatever it does, and what is at its path is no page. Both have to say so: a client alone must not keep what
+    // it changes from being evicted.
+    if is_any_call(&request.headers) && is_any_call(response.headers()) {
+        change.keep();
+        return Ok(PASSED.told(&shared, response));
+    }
+    let targets = invalidate::targets(&request.method, &uri, response.status(), response.headers());
+    if targets.is_empty() {
+        change.keep();
+    } else {
+        let others = targets.iter().filter_map(|target| shared.url(target, &request.headers));
+        let origin = key::origin(&uri, &request.headers).unwrap_or_default();
+        let groups = invalidate::invalidated_groups(&request.method, response.status(), response.headers());
+        let groups = groups.all.iter().map(|group| shared.group(&origin, group));
+        // In force here at once, and elsewhere as soon as Redis has it.
+        let _acknowledged =
+            change.evict(others.filter(|other| Some(other) != url.as_ref()).chain(groups).collect()).await;
+    }
+    let Some(target) = target else { return Ok(PASSED.told(&shared, response)) };
+    let times = (requested, received);
+    Ok(Posted { shared, cache, target, uri, headers: request.headers, times }.keep::<R, E>(response).await)
+}
+
+/// The answer to a POST, which may be what a GET would have (RFC 9110 section 9.3.3).
+struct Posted {
+    shared: Arc<Shared>,
+    cache: Cache,
+    target: Target,
+    uri: Uri,
+    headers: HeaderMap,
+    times: (Timestamp, Timestamp),
+}
+
+impl Posted {
+    async fn keep<R, E>(self, response: Response<R>) -> Response<CacheBody<R>>
+    where
+        R: Body + Send + 'static,
+        R::Data: Send,
+        R::Error: Send,
+        E: Send + 'static,
+    {
+        let Self { shared, cache, target, uri, headers, times: (requested, received) } = self;
+        let keep = Keep {
+            shared: Arc::clone(&shared),
+            key: target.key.clone(),
+            pass_key: target.key.local_hash(),
+            is_own: target.is_own,
+            url: target.key.local_hash(),
+        };
+        let fetch = Fetch { keep, others: Vec::new(), old: None, how: How::Anew, stores: true };
+        let (head, body) = response.into_parts();
+        let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, requested, received };
+        if fetch.keep.may_store(&asked, &head, &body).is_err() {
+            return PASSED.told(&shared, Response::from_parts(head, body));
+        }
+        let slot = Arc::new(Mutex::new(Some((head, body))));
+        let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (told, head) = oneshot::channel::<Head<R, E>>();
+        let exchange = shared.exchange(&cache, target.key, &target.url);
+        let load = {
+            let (slot, uri, headers) = (Arc::clone(&slot), uri.clone(), headers.clone());
+            async move {
+                let Some((head, body)) = take(&slot) else { return Err(Unstored::Passed) };
+                let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, requested, received };
+                fetch.answered(&asked, None, told, head, body).await
+            }
+        };
+        let mut loading = pin!(exchange.load(0, Unstored::passes, None, load));
+        let mut is_over = false;
+        let answered = tokio::select! {
+            biased;
+            head = head => head.ok(),
+            // Somebody else's load of the same was under way.
+            _ = &mut loading => {
+                is_over = true;
+                None
+            }
+        };
+        match answered {
+            Some(Head::Passed(response, _) | Head::Recorded(response)) => {
+                let mut response = response;
+                let handled = Handled::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
+                answer::tell(&shared.config, response.headers_mut(), handled, None, None);
+                response
+            }
+            _ => match take(&slot) {
+                Some((head, body)) => PASSED.told(&shared, Response::from_parts(head, body)),
+                // It panicked: so does this.
+                None => {
+                    if !is_over {
+                        let _nothing = loading.await;
+                    }
+                    answer::bare(StatusCode::BAD_GATEWAY, HeaderMap::new())
+                }
+            },
+        }
+    }
+}
+
+/// The URI of a request, with the scheme and authority that a server's requests do not have.
+fn absolute(request: &request::Parts) -> Uri {
+    if request.uri.authority().is_some() {
+        return request.uri.clone();
+    }
+    let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+    let whole = key::origin(&request.uri, &request.headers).map(|origin| format!("{origin}{path}"));
+    whole.and_then(|whole| whole.parse().ok()).unwrap_or_else(|| request.uri.clone())
+}

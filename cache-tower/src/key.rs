@@ -1,0 +1,213 @@
+//! Which requests are for the same thing: the key of an answer, and the tag of its URL.
+//!
+//! Nothing is normalised that a service behind the layer might tell apart: a path is what it is, and two spellings of one are
+//! two keys. What a service might read although it is not part of the URL is part of the key if the request has it.
+
+use std::{borrow::Cow, fmt::Write};
+
+use cache_core::Key;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{COOKIE, HOST},
+    request,
+    uri::{PathAndQuery, Scheme},
+};
+
+use crate::config::Config;
+
+/// Fields that some frameworks take a URL from: a client that sets one may get another answer, which must be nobody else's.
+const READ_BY_SERVICES: [&str; 12] = [
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-host",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded-path",
+];
+
+/// Fields by which a request says that it is of another method than it has.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The answer, or the one of its variants that was stored last.
+    pub(crate) key: Key,
+    /// All answers of the URL, whatever else is in their keys.
+    pub(crate) url: Key,
+    /// It is for one client alone, which the key names.
+    pub(crate) is_own: bool,
+}
+
+/// As much of a [`Target`] as a hit needs.
+#[derive(Debug)]
+pub(crate) struct Aim {
+    pub(crate) key: Key,
+    pub(crate) is_own: bool,
+}
+
+/// Where something is, in one spelling.
+struct Place<'a> {
+    origin: String,
+    /// The path with what of the query counts.
+    url: Cow<'a, str>,
+}
+
+impl Aim {
+    /// What a request is for; nothing if it does not say so clearly.
+    pub(crate) fn of(config: &Config, request: &request::Parts) -> Option<Self> {
+        let Place { origin, url } = Place::of(config, uri_of(request), &request.headers)?;
+        let identity = config.identity.as_ref().and_then(|identity| identity(request));
+        let extras = extras(config, &request.headers, identity.as_deref());
+        let key = if extras.is_empty() {
+            config.head.start().arg(&*origin).arg(&*url).finish()
+        } else {
+            config.head_with_extras.start().arg(&*origin).arg(&*url).arg(&*extras).finish()
+        };
+        Some(Self { key, is_own: identity.is_some() })
+    }
+
+    /// All of it, for the request that it was made of.
+    pub(crate) fn target(self, config: &Config, request: &request::Parts) -> Option<Target> {
+        let url = tag_of_url(config, uri_of(request), &request.headers)?;
+        Some(Target { key: self.key, url, is_own: self.is_own })
+    }
+}
+
+impl Target {
+    /// The key of a variant. There are as many of one thing as there are numbers: whoever makes up variants pushes out others.
+    pub(crate) fn variant(&self, number: u32) -> Key {
+        self.key.clone().arg(number)
+    }
+}
+
+/// The URI that the client asked for. A router that is nested in another sees only the rest of its path, which may be that of
+/// another in another one.
+pub(crate) fn uri_of(request: &request::Parts) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions.get::<axum::extract::OriginalUri>() {
+        return &original.0;
+    }
+    &request.uri
+}
+
+/// The tag of all answers of a URL; nothing if it is not clear which it is.
+pub(crate) fn tag_of_url(config: &Config, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
+    let Place { origin, url } = Place::of(config, uri, headers)?;
+    Some(config.url_head.clone().arg(&*origin).arg(&*url))
+}
+
+impl<'a> Place<'a> {
+    fn of(config: &Config, uri: &'a Uri, headers: &HeaderMap) -> Option<Self> {
+        let (path, whole) = (uri.path(), uri.path_and_query().map_or("/", PathAndQuery::as_str));
+        let url = match uri.query().map(|query| config.query.of(query)) {
+            None | Some(None) => Cow::Borrowed(path),
+            // As it stands, if that has a path.
+            Some(Some(Cow::Borrowed(_))) if whole.starts_with(path) => Cow::Borrowed(whole),
+            Some(Some(query)) => Cow::Owned(format!("{path}?{query}")),
+        };
+        let origin = origin(uri, headers)?;
+        Some(Self { origin: if config.is_one_site { String::new() } else { origin }, url })
+    }
+}
+
+/// Scheme and authority, in one spelling: `http://shop.example`. A request that names no scheme, as those that a server gets, has
+/// that of the layer.
+pub(crate) fn origin(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return None;
+    }
+    let authority = match uri.authority() {
+        // RFC 9110 section 7.2: a request in absolute form means that, whatever `Host` says.
+        Some(authority) => authority.as_str(),
+        None => host.map_or(Some(""), |host| host.to_str().ok())?,
+    };
+    if authority.contains('@') {
+        // With a user it is another target (RFC 9110 section 4.2.4), and no `Host` at all.
+        return None;
+    }
+    let scheme = uri.scheme().unwrap_or(&Scheme::HTTP);
+    let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(default).or(authority.strip_suffix(':')).unwrap_or(authority);
+    let mut origin = String::with_capacity(scheme.as_str().len() + 3 + authority.len());
+    for part in [scheme.as_str(), "://", authority] {
+        origin.push_str(part);
+    }
+    origin[scheme.as_str().len()..].make_ascii_lowercase();
+    Some(origin)
+}
+
+/// What besides the URL tells requests apart.
+fn extras(config: &Config, headers: &HeaderMap, identity: Option<&str>) -> String {
+    let mut extras = String::new();
+    if let Some(identity) = identity {
+        line(&mut extras, ":identity", identity.as_bytes());
+    }
+    // One look at the names that are there, for the requests that have none of these.
+    if headers.keys().any(is_read_by_services) {
+        for name in READ_BY_SERVICES {
+            push(&mut extras, name, headers.get_all(name).iter());
+        }
+    }
+    for name in &config.key_headers {
+        push(&mut extras, name.as_str(), headers.get_all(name).iter());
+    }
+    for name in &config.key_cookies {
+        for value in cookies(headers, name) {
+            line(&mut extras, "cookie", &[name.as_bytes(), b"=", value].concat());
+        }
+    }
+    extras
+}
+
+fn is_read_by_services(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    (name.starts_with("x-") || name.starts_with("forwarded")) && READ_BY_SERVICES.contains(&name)
+}
+
+/// Whether a request says that it is of another method than it has.
+pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("x-") && METHOD_OVERRIDES.contains(&name.as_str()))
+}
+
+pub(crate) fn push<'a>(extras: &mut String, name: &str, values: impl Iterator<Item = &'a HeaderValue>) {
+    for value in values {
+        line(extras, name, value.as_bytes());
+    }
+}
+
+/// One line; what is no plain text in it is written in hexadecimal, so that no two values are alike.
+pub(crate) fn line(extras: &mut String, name: &str, value: &[u8]) {
+    extras.push_str(name);
+    extras.push('=');
+    for byte in value {
+        match byte {
+            b'\\' => extras.push_str("\\\\"),
+            0x20..=0x7e => extras.push(char::from(*byte)),
+            // To a string it is always written.
+            other => drop(write!(extras, "\\x{other:02x}")),
+        }
+    }
+    extras.push('\n');
+}
+
+/// The values of a cookie (RFC 6265 section 4.2): which of them a service takes if there are several is not known.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let value = |pair: &'a [u8]| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+    pairs.map(<[u8]>::trim_ascii).filter_map(value)
+}
+
+/// A field's name from a text of the program.
+#[track_caller]
+pub(crate) fn field(name: &str) -> HeaderName {
+    HeaderName::from_bytes(name.as_bytes()).unwrap_or_else(|_| panic!("`{name}` is no name of a header field"))
+}

@@ -1,0 +1,68 @@
+//! What the services of one layer share: the cache, what the layer was told, and what it remembers between requests.
+
+use std::sync::Arc;
+
+use cache_core::{
+    __private::{Exchange, Says},
+    Cache, Key,
+};
+use http::{HeaderMap, Uri};
+
+use crate::{
+    config::Config,
+    key,
+    passes::Passes,
+    rfc::invalidate,
+    stored::{LONGEST_LIFE, Stored},
+    variants::Variants,
+};
+
+/// What the services of one layer share.
+pub(crate) struct Shared {
+    pub(crate) cache: Option<Cache>,
+    pub(crate) config: Config,
+    pub(crate) passes: Passes,
+    pub(crate) variants: Variants,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(cache: Option<Cache>, config: Config) -> Self {
+        Self { cache, config, passes: Passes::default(), variants: Variants::default() }
+    }
+
+    /// What is asked of the cache about a key of a URL.
+    pub(crate) fn exchange(&self, cache: &Cache, key: Key, url: &Key) -> Exchange<Arc<Stored>> {
+        let says = Says { life: |stored: &Arc<Stored>| stored.life(), tags: |stored| stored.keys_of_tags() };
+        Exchange::new(cache.clone(), key, vec![url.clone()], LONGEST_LIFE, says)
+    }
+
+    /// The tags that an answer is stored under besides that of its URL; nothing if they are more than can be kept.
+    pub(crate) fn tags_of(&self, uri: &Uri, request: &HeaderMap, answer: &HeaderMap) -> Option<Vec<Key>> {
+        let (tags, groups) = (invalidate::tags(answer), invalidate::groups(answer));
+        let origin = key::origin(uri, request).unwrap_or_default();
+        let is_complete = !tags.incomplete && !groups.incomplete && tags.all.len() + groups.all.len() <= TAGS;
+        let tags = tags.all.iter().map(|tag| tag_of(tag));
+        let all = tags.chain(groups.all.iter().map(|group| self.group(&origin, group)));
+        is_complete.then(|| all.collect())
+    }
+
+    /// The tag of a group (RFC 9875): those of another origin are others.
+    pub(crate) fn group(&self, origin: &str, group: &str) -> Key {
+        self.config.url_head.clone().arg(origin).arg(Some("group")).arg(group)
+    }
+
+    /// The tag of a URL.
+    pub(crate) fn url(&self, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
+        key::tag_of_url(&self.config, uri, headers)
+    }
+}
+
+/// An entry of the cache has 16 tags at most, and one is that of the URL.
+const TAGS: usize = 15;
+
+/// The tag that a field names: `category:books` is the one that functions have by that template, and whatever else is a text.
+pub(crate) fn tag_of(text: &str) -> Key {
+    Key::parse(text).unwrap_or_else(|| Key::new("tag").arg(text))
+}
