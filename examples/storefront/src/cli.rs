@@ -40,7 +40,7 @@ pub(crate) struct ServeOptions {
     /// What the keys in Redis begin with.
     #[arg(long, value_name = "NAME", default_value = "storefront")]
     pub(crate) namespace: String,
-    /// What a call to the cache may spend on Redis, in milliseconds [default: 20].
+    /// What a call to the cache may spend on Redis, in milliseconds [default: 12].
     #[arg(long, hide = true)]
     pub(crate) budget_ms: Option<u64>,
     /// Started by a tour: say the address in one line, and stop when stdin ends.

@@ -13,6 +13,13 @@ pub(crate) const X_CACHE_STATE: HeaderName = HeaderName::from_static("x-cache-st
 /// How often this process has read the database for want of a cached answer.
 pub(crate) const X_LOADS: HeaderName = HeaderName::from_static("x-loads");
 
+/// What the HTTP layer did with a page (RFC 9211): `storefront;hit;ttl=59`.
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// What the layer calls itself there.
+pub(crate) const LAYER: &str = "storefront";
+/// The scope of the pages that it keeps.
+pub(crate) const PAGES: &str = "pages";
+
 /// One entry of the [`X_CACHE`] header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -55,9 +62,28 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Seen>> {
     text.split(',').map(entry).collect()
 }
 
+/// The layer's own entry of [`CACHE_STATUS`], without what hangs on the moment: `storefront; hit`.
+pub(crate) fn parse_status(text: &str) -> Option<Seen> {
+    let mut words = text.split(';').map(str::trim);
+    (words.next() == Some(LAYER)).then(|| {
+        let words: Vec<&str> = words.filter(|word| !word.starts_with("ttl=")).collect();
+        Seen::new(LAYER, words.join("; "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parse_status_drops_what_hangs_on_the_moment() {
+        assert_eq!(parse_status("storefront;hit;ttl=59"), Some(Seen::new("storefront", "hit")));
+        assert_eq!(
+            parse_status("storefront;fwd=uri-miss;stored"),
+            Some(Seen::new("storefront", "fwd=uri-miss; stored"))
+        );
+        assert_eq!(parse_status("other;hit"), None);
+    }
 
     #[test]
     fn parse_reads_what_render_wrote() {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use cache_core::observe;
 
 use crate::catalogue::Repository;
-use crate::header::{self, Seen, X_CACHE, X_CACHE_REMOTE_US, X_CACHE_STATE, X_LOADS};
+use crate::header::{self, PAGES, Seen, X_CACHE, X_CACHE_REMOTE_US, X_CACHE_STATE, X_LOADS};
 use crate::routes::Refusal;
 
 /// A request that takes longer is answered with an error. What it loads runs on, for the next one.
@@ -23,8 +23,9 @@ pub(crate) async fn report(State(repository): State<Repository>, request: Reques
     };
     let (mut response, observations) = observe(answer).await;
     let remote: Duration = observations.iter().map(|observation| observation.remote_time).sum();
-    let seen: Vec<Seen> =
-        observations.iter().map(|seen| Seen::new(seen.scope.as_str(), seen.outcome.to_string())).collect();
+    // What the layer does with a page it says itself, in its own header: an answer goes out before it is stored.
+    let calls = observations.iter().filter(|seen| seen.scope.as_str() != PAGES);
+    let seen: Vec<Seen> = calls.map(|seen| Seen::new(seen.scope.as_str(), seen.outcome.to_string())).collect();
     let mut add = |name: HeaderName, text: String| {
         if let Ok(value) = HeaderValue::try_from(text) {
             response.headers_mut().insert(name, value);

@@ -7,6 +7,9 @@
 //! | `product:ratings` | what its reviews say | `add_review`, `delete` |
 //! | `listing` | a page of a category | whatever changes a product or a rating of that category |
 //! | `search`, `top`, `categories` | pages over the whole catalogue | whatever changes the catalogue |
+//!
+//! The tags reach what the HTTP layer keeps too: a listing for people has those of `by_category`, and the page of a product has
+//! `category:..`, which `find` has, and `page:..`, which no function has.
 
 use std::sync::Arc;
 
@@ -125,7 +128,7 @@ impl Repository {
     ///
     /// # Errors
     /// A conflict if the product is in another category: products do not move.
-    #[cache_evict(tags = ["listing:{p.category}", "catalogue"])]
+    #[cache_evict(tags = ["listing:{p.category}", "page:{p.id}", "catalogue"])]
     #[cache_put(key = "product:{p.id}", tags = ["category:{it.category}"])]
     pub(crate) async fn save(&self, p: Product) -> Result<Product, Failure> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -139,7 +142,7 @@ impl Repository {
 
     /// Removes a product with its stock and reviews, and gives the category it was in. Its number is a `u32` here and a `u64` in
     /// `find`: one key all the same.
-    #[cache_evict(key = "product:{id}", tags = ["item:{id}", "listing:{it}", "catalogue"])]
+    #[cache_evict(key = "product:{id}", tags = ["item:{id}", "page:{id}", "listing:{it}", "catalogue"])]
     pub(crate) async fn delete(&self, id: u32) -> Result<Option<String>, Failure> {
         Ok(sqlx::query_scalar(queries::DELETE).bind(id).fetch_optional(&self.pool).await?)
     }
@@ -159,7 +162,7 @@ impl Repository {
     }
 
     /// Stores a review. The ratings of its product change, and with them the listings of its category and the pages over all.
-    #[cache_evict(key = "product:ratings:{id}", tags = ["listing:{it.category}", "catalogue"])]
+    #[cache_evict(key = "product:ratings:{id}", tags = ["page:{id}", "listing:{it.category}", "catalogue"])]
     pub(crate) async fn add_review(&self, id: u64, review: Review) -> Result<Reviewed, Failure> {
         let missing = Failure::NotFound("product");
         let product =

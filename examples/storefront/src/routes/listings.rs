@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::VARY;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path, Query};
+use super::pages::{self, Wants};
 use super::refusal::Refusal;
 use crate::catalogue::model::{Category, LAST_PAGE, Page, PriceRange, is_slug, require};
 use crate::catalogue::{Failure, Repository};
@@ -25,15 +28,19 @@ pub(crate) struct Paging {
     page: u32,
 }
 
-/// `GET /categories/{category}/products?page=`
+/// `GET /categories/{category}/products?page=`, as JSON or as a page.
 pub(crate) async fn category(
     State(repository): State<Repository>,
     Path(category): Path<String>,
     Query(Paging { page }): Query<Paging>,
-) -> Result<Json<Page>, Refusal> {
+    wants: Wants,
+) -> Result<Response, Refusal> {
     require(is_slug(&category), "a category is a slug such as `office-chairs`")?;
     require((1..=LAST_PAGE).contains(&page), "`page` must be between 1 and 500")?;
-    Ok(Json(repository.by_category(&category, page).await?))
+    match wants {
+        Wants::Data => Ok(([(VARY, "accept")], Json(repository.by_category(&category, page).await?)).into_response()),
+        Wants::Page => pages::listing(&repository, &category, page).await,
+    }
 }
 
 /// What `POST /categories/{category}/discount` takes.

@@ -3,6 +3,7 @@
 mod extract;
 mod inspect;
 mod listings;
+mod pages;
 mod products;
 mod refusal;
 
@@ -20,13 +21,17 @@ const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// All routes, over one repository.
 pub(crate) fn router(repository: Repository) -> Router {
-    Router::new()
+    // Writes go through the layer too: one that succeeds evicts what is kept of its URL.
+    let pages = Router::new()
         .route("/products/{id}", get(products::show).put(products::save).delete(products::delete))
+        .route("/categories/{category}/products", get(listings::category))
+        .layer(pages::layer(repository.cache()));
+    Router::new()
+        .merge(pages)
         .route("/products/{id}/stock", get(products::stock).post(products::restock))
         .route("/products/{id}/ratings", get(products::ratings))
         .route("/products/{id}/reviews", post(products::review))
         .route("/categories", get(listings::categories))
-        .route("/categories/{category}/products", get(listings::category))
         .route("/categories/{category}/discount", post(listings::discount))
         .route("/search", get(listings::search))
         .route("/top", get(listings::top))

@@ -3,10 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::VARY;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path};
+use super::pages::{self, Wants};
 use super::refusal::Refusal;
 use crate::catalogue::model::{Draft, Product, Ratings, Review, require};
 use crate::catalogue::{Failure, Repository};
@@ -15,9 +18,16 @@ use crate::catalogue::{Failure, Repository};
 const MAX_CHANGE: i64 = 1_000_000;
 const MISSING: Failure = Failure::NotFound("product");
 
-/// `GET /products/{id}`
-pub(crate) async fn show(State(repository): State<Repository>, Path(id): Path<u64>) -> Result<Json<Product>, Refusal> {
-    Ok(repository.find(id).await?.map(Json).ok_or(MISSING)?)
+/// `GET /products/{id}`, as JSON or as a page.
+pub(crate) async fn show(
+    State(repository): State<Repository>,
+    Path(id): Path<u64>,
+    wants: Wants,
+) -> Result<Response, Refusal> {
+    match wants {
+        Wants::Data => Ok(([(VARY, "accept")], Json(repository.find(id).await?.ok_or(MISSING)?)).into_response()),
+        Wants::Page => pages::product(&repository, id).await,
+    }
 }
 
 /// `PUT /products/{id}`: 201 if it is new.

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::Problem;
-use crate::header::{Seen, X_CACHE, X_CACHE_REMOTE_US, X_CACHE_STATE, X_LOADS, parse};
+use crate::header::{CACHE_STATUS, Seen, X_CACHE, X_CACHE_REMOTE_US, X_CACHE_STATE, X_LOADS, parse, parse_status};
 use crate::process::Node;
 
 /// How long a request may take before the tour gives up.
@@ -24,6 +24,8 @@ pub(crate) struct Ask {
     method: Method,
     path: String,
     body: Option<Value>,
+    /// What a browser sends: that it wants a page, and the tag of the one that it has.
+    page: Option<Option<String>>,
 }
 
 /// What came back.
@@ -37,6 +39,10 @@ pub(crate) struct Answer {
     pub(crate) remote: Duration,
     /// What the cache said of its own state.
     pub(crate) state: String,
+    /// What the HTTP layer did; nothing where there is none.
+    pub(crate) page: Option<Seen>,
+    /// The page's tag, which a client shows when it asks again.
+    pub(crate) etag: Option<String>,
     /// How often the node has read its database.
     pub(crate) loads: u64,
     /// The JSON; a string where the answer is plain text.
@@ -54,28 +60,38 @@ pub(crate) struct Driver(Client<HttpConnector, Full<axum::body::Bytes>>);
 impl Ask {
     /// A `GET`.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None }
+        Self { method: Method::GET, path: path.into(), body: None, page: None }
+    }
+
+    /// A `GET` by a browser; `etag` is that of the page that it has.
+    pub(crate) fn page(path: impl Into<String>, etag: Option<&str>) -> Self {
+        Self { page: Some(etag.map(str::to_owned)), ..Self::get(path) }
     }
 
     /// A `PUT` of JSON.
     pub(crate) fn put(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PUT, path: path.into(), body: Some(body) }
+        Self { method: Method::PUT, body: Some(body), ..Self::get(path) }
     }
 
     /// A `POST` of JSON.
     pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(body) }
+        Self { method: Method::POST, body: Some(body), ..Self::get(path) }
     }
 
     /// A `DELETE`.
     pub(crate) fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, path: path.into(), body: None }
+        Self { method: Method::DELETE, ..Self::get(path) }
     }
 }
 
 impl std::fmt::Display for Ask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
+        let page = match &self.page {
+            None => "",
+            Some(None) => " (page)",
+            Some(Some(_)) => " (has page)",
+        };
+        write!(f, "{} {}{page}", self.method, self.path)
     }
 }
 
@@ -107,6 +123,12 @@ impl Driver {
         if ask.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
+        if let Some(etag) = &ask.page {
+            request = request.header(header::ACCEPT, "text/html");
+            if let Some(etag) = etag {
+                request = request.header(header::IF_NONE_MATCH, etag);
+            }
+        }
         let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
         let request = request.body(Full::from(body))?;
         let started = Instant::now();
@@ -126,6 +148,8 @@ impl Driver {
             seen: text(X_CACHE).and_then(parse).ok_or("no readable x-cache header")?,
             remote: Duration::from_micros(number(X_CACHE_REMOTE_US).ok_or("no readable x-cache-remote-us header")?),
             state: text(X_CACHE_STATE).ok_or("no readable x-cache-state header")?.to_owned(),
+            page: text(CACHE_STATUS).and_then(parse_status),
+            etag: text(header::ETAG).map(str::to_owned),
             loads: number(X_LOADS).ok_or("no readable x-loads header")?,
             body: serde_json::from_slice(&body)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())),

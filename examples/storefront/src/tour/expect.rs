@@ -17,6 +17,9 @@ pub(crate) const PUT: &str = "put; ack=applied";
 /// `evict; ack=applied`
 pub(crate) const EVICT: &str = "evict; ack=applied";
 
+/// The scope of the URLs of the pages that the HTTP layer keeps: by them a write evicts those.
+pub(crate) const URLS: &str = "pages-url";
+
 /// `put; ack=queued`
 pub(crate) const PUT_QUEUED: &str = "put; ack=queued";
 /// `evict; ack=queued`
@@ -29,8 +32,18 @@ pub(crate) const BYPASSED: &str = "bypass; reason=remote";
 pub(crate) struct Expect {
     status: u16,
     seen: Option<Vec<Wanted>>,
+    page: Option<&'static str>,
     loads: Option<u64>,
     fields: Vec<(&'static str, u64)>,
+}
+
+/// What an expectation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// What functions did.
+    Data,
+    /// What the HTTP layer did, too.
+    Page,
 }
 
 /// One entry of the header: a scope, and the outcomes that are right for it.
@@ -63,6 +76,17 @@ impl Expect {
     pub(crate) fn untouched(mut self) -> Self {
         self.seen = Some(Vec::new());
         self
+    }
+
+    /// The HTTP layer said this.
+    pub(crate) fn page(mut self, words: &'static str) -> Self {
+        self.page = Some(words);
+        self
+    }
+
+    /// What it is about.
+    pub(crate) fn about(&self) -> About {
+        if self.page.is_some() { About::Page } else { About::Data }
     }
 
     /// The request read the database so often.
@@ -100,6 +124,10 @@ impl Expect {
             && !matches(wanted, &answer.seen)
         {
             compare("x-cache", quoted(wanted), format!("`{}`", render(&answer.seen)));
+        }
+        if let Some(page) = self.page {
+            let found = answer.page.as_ref().map_or("nothing", |seen| seen.outcome.as_str());
+            compare("cache-status", format!("`{page}`"), format!("`{found}`"));
         }
         if let Some(loads) = self.loads {
             compare("loads", loads.to_string(), answer.loads.saturating_sub(loads_before).to_string());
@@ -142,6 +170,8 @@ mod tests {
             seen: vec![Seen::new("product", LOCAL)],
             remote: Duration::ZERO,
             state: "local".into(),
+            page: Some(Seen::new("storefront", "hit")),
+            etag: None,
             loads: 4,
             body: json!({ "revision": 2 }),
             elapsed: Duration::from_secs(9),
@@ -152,6 +182,7 @@ mod tests {
     fn differences_of_what_was_expected_are_none() {
         let expect = Expect::hit("product", LOCAL).field("revision", 2);
         assert_eq!(expect.differences(&answer(), 4), Vec::<String>::new());
+        assert_eq!(Expect::status(200).page("hit").differences(&answer(), 4), Vec::<String>::new());
         let either = Expect::status(200).then_any("product", &[REMOTE, LOCAL]);
         assert_eq!(either.differences(&answer(), 0), Vec::<String>::new());
     }
@@ -168,6 +199,8 @@ mod tests {
         ];
         assert_eq!(differences, wanted);
         assert_eq!(Expect::status(404).differences(&answer(), 0), ["status: expected 404, found 200"]);
+        let page = Expect::status(200).page("fwd=uri-miss; stored");
+        assert_eq!(page.differences(&answer(), 0), ["cache-status: expected `fwd=uri-miss; stored`, found `hit`"]);
     }
 
     #[test]

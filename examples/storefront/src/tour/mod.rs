@@ -5,6 +5,7 @@ mod expect;
 mod ledger;
 mod one_node;
 mod outage;
+mod pages;
 mod script;
 mod summary;
 mod table;

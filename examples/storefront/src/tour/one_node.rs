@@ -5,17 +5,17 @@ use std::path::Path;
 use serde_json::json;
 
 use super::drive::Ask;
-use super::expect::{EVICT, Expect, JOINED, LOADED, LOCAL, PUT};
+use super::expect::{EVICT, Expect, JOINED, LOADED, LOCAL, PUT, URLS};
 use super::script::{Script, heading};
-use super::summary;
 use super::table::{Column, Side, Table};
+use super::{pages, summary};
 use crate::Problem;
 use crate::process::{Node, NodeOptions};
 
 const TABLE: Table = Table(&[
     Column("#", 3, Side::Right),
     Column("request", 42, Side::Left),
-    Column("x-cache", 34, Side::Left),
+    Column("x-cache", 41, Side::Left),
     Column("status", 6, Side::Right),
     Column("time", 10, Side::Right),
     Column("loads", 5, Side::Right),
@@ -44,6 +44,7 @@ async fn course(script: &mut Script, node: &Node) -> Result<(), Problem> {
     writes(script, node).await?;
     tags(script, node).await?;
     refusals(script, node).await?;
+    pages::course(script, node).await?;
     crowd(script, node).await?;
     summary::measure(script, node, None).await?;
     policy(script, node).await
@@ -96,7 +97,8 @@ async fn writes(script: &mut Script, node: &Node) -> Result<(), Problem> {
 
     heading("Deleting evicts by a u32 what reading stored by a u64.");
     script.step(node, Ask::get("/products/8"), Expect::loaded("product")).await?;
-    script.step(node, Ask::delete("/products/8"), Expect::status(204).then("product", EVICT).loads(0)).await?;
+    let deleted = Expect::status(204).then("product", EVICT).then(URLS, EVICT).loads(0);
+    script.step(node, Ask::delete("/products/8"), deleted).await?;
     script.step(node, Ask::get("/products/8"), Expect::status(404).then("product", LOADED).loads(1)).await?;
     Ok(())
 }
@@ -193,7 +195,13 @@ async fn policy(script: &Script, node: &Node) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Saving is two calls to the cache: one evicts the pages that may show the product, one puts the product.
+/// Saving is three calls to the cache: one evicts the listings that may show the product, one puts the product, and the HTTP
+/// layer evicts the page of its URL.
 fn saved(status: u16, revision: u64) -> Expect {
-    Expect::status(status).then("listing", EVICT).then("product", PUT).loads(0).field("revision", revision)
+    Expect::status(status)
+        .then("listing", EVICT)
+        .then("product", PUT)
+        .then(URLS, EVICT)
+        .loads(0)
+        .field("revision", revision)
 }

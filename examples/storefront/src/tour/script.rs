@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::drive::{Answer, Ask, Driver};
-use super::expect::Expect;
+use super::expect::{About, Expect};
 use super::table::{Table, millis};
 use crate::Problem;
 use crate::process::Node;
@@ -43,8 +43,8 @@ struct Line<'a> {
     node: &'a Node,
     request: String,
     answer: &'a Answer,
+    about: About,
     time: String,
-    good: bool,
 }
 
 /// A line of words between the rows.
@@ -71,7 +71,11 @@ impl Script {
         let answer = self.driver.ask(node, &ask).await?;
         let before = self.loads.insert(node.name(), answer.loads).unwrap_or(0);
         let differences = expect.differences(&answer, before);
-        self.report(node, ask.to_string(), &answer, millis(answer.elapsed), differences);
+        let time = millis(answer.elapsed);
+        self.report(
+            &Line { node, request: ask.to_string(), answer: &answer, about: expect.about(), time },
+            differences,
+        );
         Ok(answer)
     }
 
@@ -89,7 +93,8 @@ impl Script {
             differences.push(format!("the change was not seen within {SEEN_MAX:?}"));
         }
         let tries = if tries == 1 { String::new() } else { format!(" (try {tries})") };
-        self.report(node, format!("{ask}{tries}"), &answer, millis(took), differences);
+        let request = format!("{ask}{tries}");
+        self.report(&Line { node, request, answer: &answer, about: expect.about(), time: millis(took) }, differences);
         Ok(())
     }
 
@@ -136,15 +141,15 @@ impl Script {
         self.differences
     }
 
-    fn report(&mut self, node: &Node, request: String, answer: &Answer, time: String, differences: Vec<String>) {
+    fn report(&mut self, line: &Line<'_>, differences: Vec<String>) {
         self.rows += 1;
         let known = self.differences.len();
-        self.judge_remote(node, &request, answer);
-        let row = self.rows;
+        self.judge_remote(line.node, &line.request, line.answer);
+        let (row, request) = (self.rows, &line.request);
         self.differences
             .extend(differences.into_iter().map(|difference| format!("row {row}, {request}: {difference}")));
         let good = self.differences.len() == known;
-        self.print(&Line { node, request, answer, time, good });
+        self.print(line, good);
     }
 
     fn judge_remote(&mut self, node: &Node, request: &str, answer: &Answer) {
@@ -160,8 +165,9 @@ impl Script {
         }
     }
 
-    fn print(&self, line: &Line<'_>) {
-        let seen: Vec<String> = line.answer.seen.iter().map(ToString::to_string).collect();
+    fn print(&self, line: &Line<'_>, good: bool) {
+        let page = line.answer.page.iter().filter(|_| line.about == About::Page);
+        let seen: Vec<String> = page.chain(&line.answer.seen).map(ToString::to_string).collect();
         let cell = |title: &str| match title {
             "#" => self.rows.to_string(),
             "node" => line.node.name().to_owned(),
@@ -172,11 +178,11 @@ impl Script {
             "time" => line.time.clone(),
             "redis" => millis(line.answer.remote),
             "loads" => self.loads.values().sum::<u64>().to_string(),
-            _ => (if line.good { "ok" } else { "DIFFERS" }).to_owned(),
+            _ => (if good { "ok" } else { "DIFFERS" }).to_owned(),
         };
         let cells: Vec<String> = self.table.0.iter().map(|column| cell(column.0)).collect();
         println!("{}", self.table.row(&cells));
-        // A write does several things: each has its own line in the column.
+        // What does several things has several entries: each has its own line in the column.
         for entry in seen.iter().skip(1) {
             let cells: Vec<&str> =
                 self.table.0.iter().map(|column| if column.0 == "x-cache" { entry.as_str() } else { "" }).collect();

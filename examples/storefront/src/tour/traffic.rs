@@ -191,6 +191,8 @@ mod tests {
             seen: vec![Seen::new("product", outcome)],
             remote: Duration::ZERO,
             state: state.into(),
+            page: None,
+            etag: None,
             loads: 0,
             body: json!({ "revision": revision }),
             elapsed: Duration::ZERO,

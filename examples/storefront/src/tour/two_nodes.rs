@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::drive::{Answer, Ask};
-use super::expect::{EVICT, Expect, LOADED, LOCAL, REMOTE};
+use super::expect::{EVICT, Expect, LOADED, LOCAL, REMOTE, URLS};
 use super::script::{Script, heading};
 use super::table::{Column, Side, Table, median, millis};
 use super::{limited, summary, wait};
@@ -102,7 +102,7 @@ async fn updates(script: &mut Script, a: &Node, b: &Node) -> Result<(), Problem>
     script.step(b, Ask::put(path, carpet(2)), Expect::status(201).loads(0).field("revision", 1)).await?;
     let new = Expect::status(200).then("product", REMOTE).field("revision", 1);
     script.until(a, Ask::get(path), |answer| answer.status == 200, new).await?;
-    script.step(a, Ask::delete(path), Expect::status(204).then("product", EVICT).loads(0)).await?;
+    script.step(a, Ask::delete(path), Expect::status(204).then("product", EVICT).then(URLS, EVICT).loads(0)).await?;
     script.until(b, Ask::get(path), |answer| answer.status == 404, Expect::status(404).then("product", LOADED)).await?;
     Ok(())
 }

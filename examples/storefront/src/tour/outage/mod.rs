@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::drive::Ask;
-use super::expect::{BYPASSED, EVICT, EVICT_QUEUED, Expect, JOINED, LOADED, LOCAL, PUT, PUT_QUEUED, REMOTE};
+use super::expect::{BYPASSED, EVICT, EVICT_QUEUED, Expect, JOINED, LOADED, LOCAL, PUT, PUT_QUEUED, REMOTE, URLS};
 use super::ledger::{Entry, Ledger, NODES};
 use super::script::Script;
 use super::table::{Column, Side, Table};
@@ -27,7 +27,7 @@ use crate::process::{Node, NodeOptions, RedisServer};
 
 /// The most that a request may spend on Redis.
 const REMOTE_MAX: Duration = Duration::from_millis(50);
-/// What one call may spend. A request makes two at most, so this is far from the limit: what is measured is the time until the
+/// What one call may spend. A request makes three at most here, so this is far from the limit: what is measured is the time until the
 /// request goes on, and on a busy machine it waits for the processor besides.
 const BUDGET: Duration = Duration::from_millis(5);
 /// How often something is tried that a busy machine may spoil.
@@ -239,10 +239,12 @@ fn path(entry: &Entry) -> String {
     format!("/products/{}", entry.id)
 }
 
-/// Saving is two calls to the cache: one evicts the pages that may show the product, one puts the product.
+/// Saving is three calls to the cache: one evicts the listings that may show the product, one puts the product, and the HTTP
+/// layer evicts the page of its URL.
 fn saved(entry: &Entry, ends: &[(&'static str, &'static str)]) -> Expect {
     let (evicts, puts): (Vec<_>, Vec<_>) = ends.iter().copied().unzip();
-    Expect::status(200).then_any("listing", &evicts).then_any("product", &puts).field("revision", entry.newest() + 1)
+    let saved = Expect::status(200).then_any("listing", &evicts).then_any("product", &puts).then_any(URLS, &evicts);
+    saved.field("revision", entry.newest() + 1)
 }
 
 fn carpet() -> serde_json::Value {

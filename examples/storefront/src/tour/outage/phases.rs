@@ -1,8 +1,8 @@
 //! What happens to Redis, and what is asked meanwhile.
 
 use super::{
-    A, ANY, B, CARPET, CLOCK, EITHER, EVICT, EVICT_QUEUED, Expect, LAMP, OTHER, Outage, QUEUED, UNCACHED, carpet, path,
-    saved,
+    A, ANY, B, CARPET, CLOCK, EITHER, EVICT, EVICT_QUEUED, Expect, LAMP, OTHER, Outage, QUEUED, UNCACHED, URLS, carpet,
+    path, saved,
 };
 use crate::Problem;
 use crate::process::{Node, Restore};
@@ -56,7 +56,7 @@ impl Outage<'_> {
         self.read(B, OTHER, UNCACHED).await?;
         self.save(B, CARPET, QUEUED).await?;
         self.read(A, CARPET, UNCACHED).await?;
-        let deleted = Expect::status(204).then("product", EVICT_QUEUED);
+        let deleted = Expect::status(204).then("product", EVICT_QUEUED).then(URLS, EVICT_QUEUED);
         self.script.step(&self.nodes[A], Ask::delete(CLOCK), deleted).await?;
         self.read_deleted(B, UNCACHED).await?;
         self.discount(A, &[EVICT_QUEUED]).await?;
