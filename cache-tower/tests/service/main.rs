@@ -101,3 +101,38 @@ async fn url_is_purged_of_whatever_scheme_and_of_one_site_without_a_host() {
         assert_eq!(text(&router, "/x").await != before, wanted, "{purged}");
     }
 }
+
+#[derive(Clone)]
+struct User(&'static str);
+
+#[tokio::test]
+async fn answer_to_somebodys_post_is_nobody_elses() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let origin = {
+        let calls = Arc::clone(&calls);
+        tower::service_fn(move |request: Request<Body>| {
+            let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
+            let user = request.extensions().get::<User>().map_or("nobody", |user| user.0);
+            let answer = Response::builder()
+                .header("cache-control", "private, max-age=60")
+                .header("content-location", "http://shop.example/me")
+                .body(Body::from(format!("{user} {call}")));
+            std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+        })
+    };
+    let identity = |parts: &http::request::Parts| parts.extensions.get::<User>().map(|user| user.0.to_owned());
+    let service = CacheLayer::new(Cache::in_memory()).private_by(identity).layer(origin);
+    let ask = async |method: &str, user: Option<&'static str>| {
+        let mut request = request(method, "/me");
+        if let Some(user) = user {
+            request.extensions_mut().insert(User(user));
+        }
+        let response = service.clone().oneshot(request).await.unwrap();
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    assert_eq!(ask("POST", Some("alice")).await, "alice 1");
+    assert_eq!(ask("GET", Some("bob")).await, "bob 2");
+    assert_eq!(ask("GET", None).await, "nobody 3");
+    let own = ask("GET", Some("alice")).await;
+    assert!(own == "alice 1" || own == "alice 4", "{own}");
+}
