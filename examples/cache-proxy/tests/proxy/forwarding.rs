@@ -115,7 +115,7 @@ async fn host_is_the_clients_unless_the_upstreams_is_wanted() {
 async fn absolute_target_says_the_host() {
     let (node, mut upstream) = start().await;
     let mut client = node.connect().await;
-    client.send("GET http://u:p@real.example:81/a?b HTTP/1.1\r\nHost: other.example\r\n\r\n").await;
+    client.send("GET http://real.example:81/a?b HTTP/1.1\r\nHost: other.example\r\n\r\n").await;
     let asked = upstream.asked().await;
     assert_eq!(asked.head.first(), "GET /a?b HTTP/1.1");
     assert_eq!(asked.head.get("host").as_deref(), Some("real.example:81"));

@@ -500,8 +500,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "an old value is held against its marks",
         "cache/old.rs",
-        "if now >= entry.meta.kept_until || !self.stands_now(key, entry, now) {",
-        "if now >= entry.meta.kept_until {",
+        "self.held::<T>(key, now).filter(|entry| self.stands_now(key, entry, now))?;",
+        "self.held::<T>(key, now)?;",
         "old_values::what_another_node_evicted_is_served_by_nobody",
     )
     .simulated(),
