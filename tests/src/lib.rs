@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test, which is what a panic does")]
 
 pub mod fixtures;
+pub mod http;
 pub mod measure;
 pub mod model;
 pub mod simulation;
