@@ -79,10 +79,11 @@ impl Config {
 }
 
 impl Config {
-    /// Whether an answer with these directives is for whoever sends a request, or for everybody.
-    pub(crate) fn is_for_all(&self, request: &HeaderMap, directives: &Directives) -> bool {
+    /// Whether a request may be given an answer with these directives, and its own be given to others: not where it is of
+    /// somebody, and the answer does not say that it is for everybody.
+    pub(crate) fn may_share(&self, request: &HeaderMap, directives: &Directives) -> bool {
         let says_so = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
-        says_so || !is_of_somebody(request)
+        !self.cookies_are_private || says_so || !is_of_somebody(request)
     }
 }
 

@@ -1,14 +1,10 @@
 //! Asking the origin on behalf of a request: what comes back is stored, goes to the client as it is, or says that what is
 //! stored still holds.
 
-use std::{
-    any::Any,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use cache_core::__private::ShareOps;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::DATE, request, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
@@ -16,7 +12,7 @@ use tower_service::Service;
 use crate::{
     body::{CacheBody, Recorded, Recorder},
     clock,
-    keep::{Asked, Keep, Lasts, Refusal, is_complete, join},
+    keep::{Asked, Keep, Lasts, Refusal, as_stored, is_complete, join},
     key, part,
     rfc::{
         Life, Rules, Timestamp,
@@ -24,10 +20,11 @@ use crate::{
         date,
         directives::RequestDirectives,
         hop,
-        range::{self, Gap, NoPiece},
+        range::{self, Gap, NoPiece, Piece},
         reuse,
         storable::{Part, Storable},
     },
+    slot::Slot,
     stored::{Seen, Stored},
 };
 
@@ -54,15 +51,6 @@ pub(crate) enum Unstored {
     Failed,
     /// A 304 about nothing that is stored here.
     Mismatched,
-}
-
-/// A request, until somebody takes it to the origin.
-pub(crate) type Slot<S, B> = Arc<Mutex<Option<(S, Request<B>)>>>;
-
-/// The request in a slot, if nobody has taken it.
-pub(crate) fn take<S, B>(slot: &Slot<S, B>) -> Option<(S, Request<B>)> {
-    // Nothing can panic while it is held.
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// How far what is stored helps with what the origin is asked for.
@@ -124,14 +112,14 @@ impl Fetch {
     /// Asks the origin. What its client gets is told at once; what is stored, when all of it is there.
     pub(crate) async fn run<S, B, R>(
         self,
-        slot: Slot<S, B>,
+        slot: Slot<(S, Request<B>)>,
         client: oneshot::Sender<Head<R, S::Error>>,
     ) -> Result<Arc<Stored>, Unstored>
     where
         S: Service<Request<B>, Response = Response<R>>,
         R: Body,
     {
-        let Some((mut service, request)) = take(&slot) else { return Err(Unstored::Passed) };
+        let Some((mut service, request)) = slot.take() else { return Err(Unstored::Passed) };
         let (mut parts, body) = request.into_parts();
         let asked = parts.headers.clone();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
@@ -294,6 +282,11 @@ impl Fetch {
         kept.ok_or(Refusal::for_now("selecting"))
     }
 
+    /// Whether bytes are asked for on behalf of what is stored.
+    fn completes(&self) -> bool {
+        matches!(self.how, How::Completes(_))
+    }
+
     /// What is stored is no longer so. In force here at once, and elsewhere as soon as Redis has it.
     async fn evict(&self) {
         if let Some(cache) = &self.keep.shared.cache {
@@ -313,6 +306,14 @@ impl Fetch {
         let config = &self.keep.shared.config;
         let storable = match self.keep.may_store(asked, &head, &body) {
             Ok(storable) => storable,
+            // The rest of what the client is to get: it gets it, whether that may be stored or not.
+            Err(refusal) if self.completes() && head.status == StatusCode::PARTIAL_CONTENT => {
+                return Box::pin(self.rest(asked, old, client, Err(refusal), head, body)).await;
+            }
+            // About bytes that it has not asked for.
+            Err(_) if self.completes() && head.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(Unstored::Mismatched);
+            }
             Err(refusal) => {
                 if refusal.lasts == Lasts::ForAll && old.is_some() && !reuse::is_failure(head.status) {
                     self.evict().await;
@@ -330,15 +331,13 @@ impl Fetch {
             let _gone = client.send(Head::Passed(Response::from_parts(head, CacheBody::passed(body)), "alone"));
             return Err(Unstored::Passed);
         }
+        if storable.part == Part::Range && self.completes() {
+            return Box::pin(self.rest(asked, old, client, Ok(storable), head, body)).await;
+        }
         if storable.part == Part::Range {
-            return self.part(asked, old, client, storable, head, body).await;
+            return Box::pin(self.part(asked, old, client, storable, head, body)).await;
         }
-        let (status, mut headers) = (head.status, head.headers.clone());
-        hop::for_store(&mut headers, &storable.omits);
-        if !headers.contains_key(DATE) {
-            // Whoever sends it adds one to each copy, and a hit would look new (RFC 9110 section 6.6.1).
-            headers.insert(DATE, date::format(asked.received));
-        }
+        let (status, headers) = (head.status, as_stored(&head.headers, &storable.omits, asked.received));
         let (recorder, following) = Recorder::new(config.max_body, body.size_hint());
         let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
         match recorder.record(body).await {
@@ -353,7 +352,7 @@ impl Fetch {
         }
     }
 
-    /// Some bytes of an answer: they are put to those that are there.
+    /// The bytes that the client asked for: they go to it, and are put to those that are there.
     async fn part<R: Body, E>(
         &self,
         asked: &Asked<'_>,
@@ -363,42 +362,65 @@ impl Fetch {
         head: response::Parts,
         body: R,
     ) -> Result<Arc<Stored>, Unstored> {
-        let is_completing = matches!(self.how, How::Completes(_));
         // A whole answer is not given up for a part.
         let is_of_use = old.is_none_or(|(_, seen)| seen.partial.is_some());
         let piece = range::piece(asked.method, head.status, &head.headers).map_err(NoPiece::as_str);
-        let piece = if is_of_use { piece } else { Err("partial") };
-        let (recorder, following) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
-        let mut headers = head.headers.clone();
-        match piece {
-            // It was asked for on behalf of what is stored, and is of no use to the client.
-            Err(_) if is_completing => return Err(Unstored::Mismatched),
-            Err(why) => {
+        let piece = match piece {
+            Ok(piece) if is_of_use => piece,
+            other => {
                 let response = Response::from_parts(head, CacheBody::passed(body));
-                let _gone = client.send(Head::Passed(response, why));
+                let _gone = client.send(Head::Passed(response, other.err().unwrap_or("partial")));
                 return Err(Unstored::Passed);
             }
-            Ok(_) if is_completing => drop(following),
-            Ok(_) => {
-                let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
-            }
-        }
-        let (Ok(piece), Recorded::Whole { chunks, .. }) = (piece, recorder.record(body).await) else {
-            return Err(Unstored::Passed);
         };
+        let headers = as_stored(&head.headers, &storable.omits, asked.received);
+        let (recorder, following) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
+        let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
+        self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)
+    }
+
+    /// The bytes that were missing, on behalf of what is there. If they may not be stored they are put together for the client.
+    async fn rest<R: Body, E>(
+        &self,
+        asked: &Asked<'_>,
+        old: Old<'_>,
+        client: oneshot::Sender<Head<R, E>>,
+        storable: Result<Storable, Refusal>,
+        head: response::Parts,
+        body: R,
+    ) -> Result<Arc<Stored>, Unstored> {
+        let Ok(piece) = range::piece(asked.method, head.status, &head.headers) else {
+            return Err(Unstored::Mismatched);
+        };
+        let omits = storable.as_ref().map_or(&[][..], |storable| &storable.omits);
+        let headers = as_stored(&head.headers, omits, asked.received);
+        let (recorder, _nobody) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
+        let put = self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)?;
+        let Err(refusal) = storable else { return Ok(put) };
+        if refusal.lasts == Lasts::ForAll {
+            self.evict().await;
+        }
+        let _gone = client.send(Head::Held(put, refusal.why));
+        Err(Unstored::Passed)
+    }
+
+    /// What is there with some bytes more; nothing if these are not all that was said, or it is more than is stored.
+    fn put(
+        &self,
+        asked: &Asked<'_>,
+        old: Old<'_>,
+        piece: Piece,
+        headers: &HeaderMap,
+        recorded: Recorded,
+    ) -> Option<Arc<Stored>> {
+        let Recorded::Whole { chunks, .. } = recorded else { return None };
         let bytes = join(chunks);
         if bytes.len() as u64 != piece.range.len() {
-            return Err(Unstored::Passed);
+            return None;
         }
-        hop::for_store(&mut headers, &storable.omits);
-        if !headers.contains_key(DATE) {
-            headers.insert(DATE, date::format(asked.received));
-        }
-        let put = part::put(old, piece, &headers, bytes, asked.received);
-        if put.body.len() > self.keep.shared.config.max_body {
-            return Err(Unstored::Passed);
-        }
-        self.keep.kept(asked, StatusCode::OK, put.headers, put.body, None, put.partial).ok_or(Unstored::Passed)
+        let put = part::put(old, piece, headers, bytes, asked.received);
+        let fits = put.body.len() <= self.keep.shared.config.max_body;
+        fits.then(|| self.keep.kept(asked, StatusCode::OK, put.headers, put.body, None, put.partial)).flatten()
     }
 }
 

@@ -1,14 +1,11 @@
 //! A request that was no hit in this process: what Redis has, what is stale, who asks the origin, and who waits for that.
 
-use std::{
-    pin::pin,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
-use cache_core::{__private::Exchange, Cache, Key, Outcome};
+use cache_core::{__private::Exchange, Cache, Key};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 use tower_service::Service;
 
 use crate::{
@@ -16,16 +13,17 @@ use crate::{
     body::CacheBody,
     clock,
     config::is_of_somebody,
-    fetch::{Fetch, Head, How, Slot, Unstored},
+    fetch::{Fetch, Head, How, Unstored},
     keep::Keep,
     key::Target,
     rfc::{
         directives::RequestDirectives,
-        range::Partial,
+        range::{self, Gap, Partial},
         reuse::{self, Reuse, Stale},
         status::{Forward, Handled},
     },
     shared::Shared,
+    slot::{Came, Slot},
     stored::{Found, Seen, Stored},
 };
 
@@ -79,11 +77,6 @@ enum Waited<R: Body, E> {
     Alone,
 }
 
-/// A slot with a request in it, and the service that was ready for it.
-pub(crate) fn slot<S, B>(service: S, request: Request<B>) -> Slot<S, B> {
-    Arc::new(Mutex::new(Some((service, request))))
-}
-
 impl Flow {
     pub(crate) fn new(shared: Arc<Shared>, cache: Cache, target: Target, request: request::Parts) -> Self {
         let directives = RequestDirectives::of(&request.headers, &shared.config.rules);
@@ -91,7 +84,7 @@ impl Flow {
     }
 
     /// The answer to the request in the slot.
-    pub(crate) async fn answer<S, B, R>(self, slot: Slot<S, B>) -> Result<Response<CacheBody<R>>, S::Error>
+    pub(crate) async fn answer<S, B, R>(self, slot: Slot<(S, Request<B>)>) -> Result<Response<CacheBody<R>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Send + 'static,
         S::Future: Send + 'static,
@@ -183,7 +176,7 @@ impl Flow {
         let given = |detail, step: fn(Response<CacheBody<R>>) -> Step<R>| match served(detail) {
             Ok(response) => step(response),
             Err(Short::Condition) => alone("condition"),
-            Err(Short::Gap(gap)) if self.has_room_for(seen) => fetch(Forward::Partial, How::Completes(gap)),
+            Err(Short::Gap(gap)) if self.can_complete(seen, gap) => fetch(Forward::Partial, How::Completes(gap)),
             Err(Short::Gap(_) | Short::Nothing) => fetch(Forward::Partial, How::Anew),
         };
         match reuse::reuse(&seen.life, &self.directives, now, &config.rules) {
@@ -208,20 +201,21 @@ impl Flow {
     /// The answers of the URL that this process has, to whatever requests.
     fn others(&self) -> Vec<Arc<Stored>> {
         let keys = self.shared.variants.of(self.target.key.local_hash());
+        let config = &self.shared.config;
         let may_see = |stored: &Stored| {
-            let rules = &self.shared.config.rules;
-            let control = stored.seen(rules).map(|seen| &seen.life.control.directives);
-            let is_for_all = |control| self.shared.config.is_for_all(&self.request.headers, control);
-            self.target.is_own || !self.shared.config.cookies_are_private || control.is_some_and(is_for_all)
+            let share = |seen: &Seen| config.may_share(&self.request.headers, &seen.life.control.directives);
+            self.target.is_own || stored.seen(&config.rules).is_some_and(share)
         };
         let hit = |key| self.shared.exchange(&self.cache, key, &self.target.url).hit();
         keys.into_iter().filter_map(hit).map(|met| met.value).filter(|stored| may_see(stored)).collect()
     }
 
-    /// Whether all of what is stored in part could be stored.
-    fn has_room_for(&self, seen: &Seen) -> bool {
+    /// Whether what is stored in part can be completed: by a validator that shows that the rest is of the same, and if all of it
+    /// may be stored.
+    fn can_complete(&self, seen: &Seen, gap: Gap) -> bool {
         let total = seen.partial.as_ref().and_then(Partial::total);
-        total.is_some_and(|total| total <= self.shared.config.max_body as u64)
+        let has_room = total.is_some_and(|total| total <= self.shared.config.max_body as u64);
+        has_room && range::completing(&self.request.headers, gap, &seen.validators).is_some()
     }
 
     /// Where it is remembered that answers are not stored: those to somebody may not be where those to nobody are.
@@ -247,7 +241,7 @@ impl Flow {
     }
 
     /// Asks the origin, or waits for another that does.
-    async fn wait<S, B, R>(&self, slot: &Slot<S, B>, looked: &Looked, wanted: Wanted) -> Waited<R, S::Error>
+    async fn wait<S, B, R>(&self, slot: &Slot<(S, Request<B>)>, looked: &Looked, wanted: Wanted) -> Waited<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Send + 'static,
         S::Future: Send + 'static,
@@ -258,34 +252,22 @@ impl Flow {
         R::Error: Send,
     {
         let Wanted { why, how, detail } = wanted;
-        let (told, mut head) = oneshot::channel();
-        let fetch = self.fetch(looked, how, true).run(Arc::clone(slot), told);
-        let mut loading = pin!(looked.exchange.load(looked.than, Unstored::passes, Some(Unstored::share()), fetch));
-        let mut late = pin!(sleep(self.shared.config.collapse));
-        let (mut is_told, mut is_late) = (false, false);
-        let loaded = loop {
-            tokio::select! {
-                biased;
-                head = &mut head, if !is_told => match head {
-                    Ok(head) => return Waited::Answer(self.told(head, wanted)),
-                    Err(_) => is_told = true,
-                },
-                loaded = &mut loading => break loaded,
-                () = &mut late, if !is_late => {
-                    is_late = true;
-                    if is_there(slot) {
-                        return Waited::Alone;
-                    }
-                }
-            }
+        let (told, head) = oneshot::channel();
+        // Boxed: it would be moved whole, from here into the load and on into its task.
+        let fetch = Box::pin(self.fetch(looked, how, true).run(slot.clone(), told));
+        let loading = looked.exchange.load(looked.than, Unstored::passes, Some(Unstored::share()), fetch);
+        let loaded = match slot.wait(head, loading, self.shared.config.collapse).await {
+            Came::Told(head) => return Waited::Answer(self.told(head, wanted)),
+            Came::Late => return Waited::Alone,
+            Came::Loaded(loaded) => loaded,
         };
-        let own = !is_there(slot);
+        let own = !slot.is_there();
         match loaded {
             // What was got for another, and has to be got for each anew.
-            Ok(met) if !own && !self.is_reusable(&met) => Waited::Alone,
-            Ok(met) => self.served(&met, why, own.then_some(how.status()), !own, detail),
+            Ok(met) if !own && !self.is_reusable(&met.value) => Waited::Alone,
+            Ok(met) => self.served(&met.value, why, own.then_some(how.status()), !own, detail),
             Err(Unstored::StandIn(status)) => match &looked.found {
-                Some(found) => self.served(found, why, Some(status), !own, Some("stale_if_error")),
+                Some(found) => self.served(&found.value, why, Some(status), !own, Some("stale_if_error")),
                 None => Waited::Again,
             },
             Err(Unstored::Mismatched) => {
@@ -300,18 +282,18 @@ impl Flow {
     /// The answer out of what was stored for another, or by a validation.
     fn served<R: Body, E>(
         &self,
-        found: &Found,
+        stored: &Stored,
         why: Forward,
         status: Option<StatusCode>,
         collapsed: bool,
         detail: Option<&'static str>,
     ) -> Waited<R, E> {
-        let seen = self.shared.serving(&found.value, &self.request.headers, self.target.is_own);
+        let seen = self.shared.serving(stored, &self.request.headers, self.target.is_own);
         let Some(seen) = seen else { return Waited::Again };
-        let stored = !status.is_some_and(|status| status.is_server_error());
-        let handled = Handled::Forwarded { why, status, stored, collapsed };
+        let is_stored = !status.is_some_and(|status| status.is_server_error());
+        let handled = Handled::Forwarded { why, status, stored: is_stored, collapsed };
         let response =
-            answer::of_stored(&self.shared.config, &self.request, &found.value, seen, clock::now(), handled, detail);
+            answer::of_stored(&self.shared.config, &self.request, stored, seen, clock::now(), handled, detail);
         response.map_or(Waited::Again, |response| Waited::Answer(Ok(response)))
     }
 
@@ -323,8 +305,7 @@ impl Flow {
             Head::Passed(response, detail) => (response, false, Some(detail)),
             Head::Recorded(response) => (response, true, detail),
             Head::Held(value, detail) => {
-                let found = Found { value, made: 0, outcome: Outcome::Loaded };
-                return match self.served(&found, why, Some(how.status()), false, Some(detail)) {
+                return match self.served(&value, why, Some(how.status()), false, Some(detail)) {
                     Waited::Answer(answer) => answer,
                     _ => Ok(self.nothing(StatusCode::BAD_GATEWAY, "mismatched")),
                 };
@@ -336,9 +317,9 @@ impl Flow {
     }
 
     /// Whether what was stored for another may be served without asking the origin about it.
-    fn is_reusable(&self, found: &Found) -> bool {
+    fn is_reusable(&self, stored: &Stored) -> bool {
         let rules = &self.shared.config.rules;
-        let seen = self.shared.serving(&found.value, &self.request.headers, self.target.is_own);
+        let seen = self.shared.serving(stored, &self.request.headers, self.target.is_own);
         // What is not for this request at all is for the next round.
         seen.is_none_or(|seen| {
             let reuse = reuse::reuse(&seen.life, &self.directives, clock::now(), rules);
@@ -349,7 +330,7 @@ impl Flow {
     /// Goes to the origin by itself, with nothing stored of it; nothing if the request is gone.
     async fn alone<S, B, R>(
         &self,
-        slot: &Slot<S, B>,
+        slot: &Slot<(S, Request<B>)>,
         looked: &Looked,
         wanted: Wanted,
     ) -> Option<Result<Response<CacheBody<R>>, S::Error>>
@@ -357,24 +338,21 @@ impl Flow {
         S: Service<Request<B>, Response = Response<R>>,
         R: Body,
     {
-        if !is_there(slot) {
+        if !slot.is_there() {
             return None;
         }
         let Wanted { why, how, detail } = wanted;
         // What completes another answer is of no use without it.
         let how = if matches!(how, How::Completes(_)) { How::Anew } else { how };
         let (told, mut head) = oneshot::channel();
-        let loaded = self.fetch(looked, how, false).run(Arc::clone(slot), told).await;
+        let loaded = Box::pin(self.fetch(looked, how, false).run(slot.clone(), told)).await;
         if let Ok(head) = head.try_recv() {
             return Some(self.told(head, wanted));
         }
         let served = match loaded {
-            Ok(updated) => {
-                let found = Found { value: updated, made: 0, outcome: Outcome::Loaded };
-                self.served(&found, why, Some(how.status()), false, detail)
-            }
+            Ok(updated) => self.served(&updated, why, Some(how.status()), false, detail),
             Err(Unstored::StandIn(status)) => {
-                self.served(looked.found.as_ref()?, why, Some(status), false, Some("stale_if_error"))
+                self.served(&looked.found.as_ref()?.value, why, Some(status), false, Some("stale_if_error"))
             }
             Err(_) => return None,
         };
@@ -387,9 +365,4 @@ impl Flow {
         answer::tell(&self.shared.config, response.headers_mut(), Handled::Refused, None, Some(detail));
         response
     }
-}
-
-fn is_there<S, B>(slot: &Slot<S, B>) -> bool {
-    // Nothing can panic while it is held.
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
 }

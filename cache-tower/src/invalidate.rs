@@ -1,11 +1,7 @@
 //! What a request that changes something makes untrue is evicted before its answer goes to the client; and where that answer is
 //! what a GET would have, it is stored as such.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{future::Future, sync::Arc};
 
 use cache_core::{__private::Change, Cache};
 use http::{HeaderMap, Method, Response, StatusCode, Uri, request};
@@ -25,6 +21,7 @@ use crate::{
         status::{Forward, Handled},
     },
     shared::Shared,
+    slot::{Came, Slot},
 };
 
 const PASSED: Passed = Passed { why: Forward::Method, detail: None };
@@ -111,46 +108,30 @@ impl Posted {
         if fetch.keep.may_store(&asked, &head, &body).is_err() {
             return PASSED.told(&shared, Response::from_parts(head, body));
         }
-        let slot = Arc::new(Mutex::new(Some((head, body))));
-        let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let slot = Slot::new((head, body));
         let (told, head) = oneshot::channel::<Head<R, E>>();
         let exchange = shared.exchange(&cache, target.key, &target.url);
         let load = {
-            let (slot, uri, headers) = (Arc::clone(&slot), uri.clone(), headers.clone());
+            let (slot, uri, headers) = (slot.clone(), uri.clone(), headers.clone());
             async move {
-                let Some((head, body)) = take(&slot) else { return Err(Unstored::Passed) };
+                let Some((head, body)) = slot.take() else { return Err(Unstored::Passed) };
                 let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, requested, received };
                 fetch.answered(&asked, None, told, head, body).await
             }
         };
-        let mut loading = pin!(exchange.load(0, Unstored::passes, None, load));
-        let mut is_over = false;
-        let answered = tokio::select! {
-            biased;
-            head = head => head.ok(),
+        let loading = exchange.load(0, Unstored::passes, None, load);
+        if let Came::Told(Head::Passed(mut response, _) | Head::Recorded(mut response)) =
+            slot.wait(head, loading, shared.config.collapse).await
+        {
+            let handled = Handled::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
+            answer::tell(&shared.config, response.headers_mut(), handled, None, None);
+            return response;
+        }
+        match slot.take() {
             // Somebody else's load of the same was under way.
-            _ = &mut loading => {
-                is_over = true;
-                None
-            }
-        };
-        match answered {
-            Some(Head::Passed(response, _) | Head::Recorded(response)) => {
-                let mut response = response;
-                let handled = Handled::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
-                answer::tell(&shared.config, response.headers_mut(), handled, None, None);
-                response
-            }
-            _ => match take(&slot) {
-                Some((head, body)) => PASSED.told(&shared, Response::from_parts(head, body)),
-                // It panicked: so does this.
-                None => {
-                    if !is_over {
-                        let _nothing = loading.await;
-                    }
-                    answer::bare(StatusCode::BAD_GATEWAY, HeaderMap::new())
-                }
-            },
+            Some((head, body)) => PASSED.told(&shared, Response::from_parts(head, body)),
+            // Whoever takes an answer tells its client.
+            None => answer::bare(StatusCode::BAD_GATEWAY, HeaderMap::new()),
         }
     }
 }

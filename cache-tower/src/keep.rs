@@ -5,16 +5,17 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use cache_core::Key;
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE},
     response,
 };
 use http_body::Body;
 
 use crate::{
     rfc::{
-        Life, Spec, Timestamp, conditional,
+        Life, Spec, Timestamp, conditional, date,
         directives::Extent,
+        hop,
         range::Partial,
         storable::{self, NotStored, Serves, Storable},
         vary::Selecting,
@@ -78,7 +79,7 @@ impl Keep {
         if storable.serves != Serves::Get {
             return Err(Refusal::for_now("head"));
         }
-        if config.cookies_are_private && !self.is_own && !config.is_for_all(asked.headers, &life.control.directives) {
+        if !self.is_own && !config.may_share(asked.headers, &life.control.directives) {
             return Err(Refusal { why: "cookie", lasts: Lasts::ForSomebody });
         }
         let spec = Spec::of(headers, &config.rules.vary).map_err(|why| Refusal::lasting(why.as_str()))?;
@@ -177,11 +178,21 @@ impl Refusal {
     }
 }
 
+/// The fields that are stored: without what is of the connection or left out, and with a `Date`. Whoever sends it would add one
+/// to each copy, and a hit would look new (RFC 9110 section 6.6.1).
+pub(crate) fn as_stored(fields: &HeaderMap, omits: &[HeaderName], received: Timestamp) -> HeaderMap {
+    let mut fields = fields.clone();
+    hop::for_store(&mut fields, omits);
+    if !fields.contains_key(DATE) {
+        fields.insert(DATE, date::format(received));
+    }
+    fields
+}
+
 /// Whether all is there that was to come: a body that ends early without an error must not be stored (RFC 9111 section 3.3).
 pub(crate) fn is_complete(headers: &HeaderMap, chunks: &[Bytes]) -> bool {
     let length: usize = chunks.iter().map(Bytes::len).sum();
     conditional::content_length(headers).is_none_or(|promised| promised == length as u64)
-        || !headers.contains_key(CONTENT_LENGTH)
 }
 
 /// Whether an answer is a stream of events, which goes on as long as anybody listens.

@@ -90,6 +90,7 @@ mod query;
 mod rfc;
 mod service;
 mod shared;
+mod slot;
 mod stored;
 mod variants;
 

@@ -19,7 +19,7 @@ use crate::{
     answer,
     body::CacheBody,
     clock, fetch,
-    flow::{self, Flow},
+    flow::Flow,
     future::{Passed, ResponseFuture},
     invalidate,
     key::{Aim, Target, overrides_method},
@@ -32,6 +32,7 @@ use crate::{
         vary::Selecting,
     },
     shared::Shared,
+    slot::Slot,
     stored::{Seen, Stored},
 };
 
@@ -104,7 +105,7 @@ where
             }
             Way::Through(cache, target) => {
                 let outline = outline();
-                let slot = flow::slot(inner, Request::from_parts(parts, body));
+                let slot = Slot::new((inner, Request::from_parts(parts, body)));
                 ResponseFuture::waiting(Box::pin(Flow::new(shared(), cache, target, outline).answer(slot)))
             }
         }
@@ -176,9 +177,7 @@ impl Shared {
         let seen = stored.seen(&self.config.rules)?;
         let is_variant = || Some(Selecting::of(&seen.spec, headers)?.to_bytes() == *stored.selecting);
         let is_selected = seen.spec.is_empty() || is_variant().unwrap_or(false);
-        let may_see = is_own
-            || !self.config.cookies_are_private
-            || self.config.is_for_all(headers, &seen.life.control.directives);
+        let may_see = is_own || self.config.may_share(headers, &seen.life.control.directives);
         (is_selected && may_see).then_some(seen)
     }
 

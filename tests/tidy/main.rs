@@ -43,7 +43,7 @@ const MACHINERY: &[&str] = &[
 
 /// The modules of `cache-tower/src`, in the same order.
 const TOWER_ROWS: Rows = &[
-    ("vocabulary", &["rfc", "clock", "query"]),
+    ("vocabulary", &["rfc", "clock", "query", "slot"]),
     ("model", &["config", "key", "stored", "body", "part", "passes", "variants", "shared"]),
     ("machinery", &["answer", "keep", "future", "fetch", "invalidate", "flow"]),
     ("faces", &["service", "layer", "grpc", "lib"]),

@@ -1,9 +1,6 @@
 //! One call: what is there of it, who asks the service, and who waits for that.
 
-use std::{
-    pin::pin,
-    sync::{Arc, PoisonError},
-};
+use std::sync::Arc;
 
 use cache_core::{
     __private::{Exchange, Met},
@@ -11,7 +8,7 @@ use cache_core::{
 };
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::{
@@ -26,9 +23,8 @@ use super::{
 use crate::{
     body::CacheBody,
     clock,
-    fetch::Slot,
-    flow::slot,
     rfc::status::{Forward, Handled},
+    slot::{Came, Slot},
 };
 
 /// One call of a method that is cached.
@@ -68,7 +64,7 @@ impl Flow {
         let hash = key.local_hash();
         let tags = self.method.tags_of(&call);
         let exchange = self.shared.exchange(&self.cache, key, tags, &self.method.path);
-        let slot = slot(service, Request::from_parts(parts, body));
+        let slot = Slot::new((service, Request::from_parts(parts, body)));
         self.through(&exchange, hash, slot).await
     }
 
@@ -77,7 +73,7 @@ impl Flow {
         &self,
         exchange: &Exchange<Arc<StoredCall>>,
         hash: u128,
-        slot: Slot<S, B>,
+        slot: Slot<(S, Request<B>)>,
     ) -> Answered<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Send + 'static,
@@ -98,31 +94,14 @@ impl Flow {
         if passes {
             return self.alone(&slot, None).await;
         }
-        let (told, mut head) = oneshot::channel();
+        let (told, head) = oneshot::channel();
         let load = Load { shared: Arc::clone(&self.shared), method: Arc::clone(&self.method), hash };
-        let mut loading = pin!(exchange.load(than, Unstored::passes, None, load.run(Arc::clone(&slot), told)));
-        let mut late = pin!(sleep(self.shared.config.collapse));
-        let (mut is_told, mut is_late) = (false, false);
-        let loaded = loop {
-            tokio::select! {
-                biased;
-                head = &mut head, if !is_told => match head {
-                    Ok(head) => return self.told(head),
-                    Err(_) => is_told = true,
-                },
-                loaded = &mut loading => break loaded,
-                () = &mut late, if !is_late => {
-                    is_late = true;
-                    if is_there(&slot) {
-                        return self.alone(&slot, Some("collapse")).await;
-                    }
-                }
-            }
+        let loading = exchange.load(than, Unstored::passes, None, load.run(slot.clone(), told));
+        let loaded = match slot.wait(head, loading, self.shared.config.collapse).await {
+            Came::Told(head) => return self.told(head),
+            Came::Late => return self.alone(&slot, Some("collapse")).await,
+            Came::Loaded(loaded) => loaded,
         };
-        // What was said while the load was looked at.
-        if !is_told && let Ok(head) = head.try_recv() {
-            return self.told(head);
-        }
         match loaded.ok().and_then(|met| self.served(&met)) {
             Some(response) => Ok(response),
             None => self.alone(&slot, None).await,
@@ -164,12 +143,12 @@ impl Flow {
     }
 
     /// Goes to the service by itself, with nothing stored of it.
-    async fn alone<S, B, R>(&self, slot: &Slot<S, B>, detail: Option<&'static str>) -> Answered<R, S::Error>
+    async fn alone<S, B, R>(&self, slot: &Slot<(S, Request<B>)>, detail: Option<&'static str>) -> Answered<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>>,
         R: Body,
     {
-        match crate::fetch::take(slot) {
+        match slot.take() {
             Some((mut service, request)) => {
                 let response = service.call(request).await?;
                 Ok(self.forwarded(response.map(CacheBody::passed), detail))
@@ -188,9 +167,4 @@ impl Flow {
         self.shared.tell(headers, Handled::Refused, None, Some("lost"));
         response
     }
-}
-
-fn is_there<S, B>(slot: &Slot<S, B>) -> bool {
-    // Nothing can panic while it is held.
-    slot.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }

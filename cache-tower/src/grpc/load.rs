@@ -18,7 +18,7 @@ use super::{
 use crate::{
     body::{CacheBody, Recorded, Recorder},
     clock,
-    fetch::{Slot, take},
+    slot::Slot,
 };
 
 /// How long it is remembered that the answer to a call is not stored, so that others do not wait for one another.
@@ -66,14 +66,14 @@ impl Load {
     /// Asks the service. What its client gets is told at once; what is stored, when all of it is there.
     pub(super) async fn run<S, B, R>(
         self,
-        slot: Slot<S, B>,
+        slot: Slot<(S, Request<B>)>,
         client: oneshot::Sender<Head<R, S::Error>>,
     ) -> Result<Arc<StoredCall>, Unstored>
     where
         S: Service<Request<B>, Response = Response<R>>,
         R: Body,
     {
-        let Some((mut service, request)) = take(&slot) else { return Err(Unstored::Passed) };
+        let Some((mut service, request)) = slot.take() else { return Err(Unstored::Passed) };
         let response = match service.call(request).await {
             Ok(response) => response,
             Err(error) => {

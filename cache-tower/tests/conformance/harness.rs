@@ -222,8 +222,7 @@ pub(crate) async fn settle() {
 pub(crate) async fn eventually(is_so: impl Fn() -> bool) -> bool {
     let wait = async {
         while !is_so() {
-            // Between two looks, time itself.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(5), wait).await.is_ok()

@@ -299,7 +299,13 @@ pub(crate) const CARE_WITH_PARTS: &[Row] = &[
         ? asked | 200 | "new whole"
         "#,
     )
-    .each(&["503 | \"sorry\" => 503", "404 | \"gone\" => 404", "fails => error"]),
+    .each(&[
+        "503 | \"sorry\" => 503",
+        "404 | \"gone\" => 404",
+        "416 | Content-Range: bytes */4 => 502",
+        "206 | Cache-Control: no-store | ETag: \"a\" | Content-Range: bytes 5-9/10 | \"56789\" => 200 | \"0123456789\"",
+        "fails => error",
+    ]),
     must(
         "9111 3.3",
         "a stored part that is validated is a part still, also if it may not be kept",

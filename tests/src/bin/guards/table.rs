@@ -365,6 +365,13 @@ pub(crate) const GUARDS: &[Guard] = &[
         "        self.evict_locally(targets);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), answer);",
     ),
     unit(
+        "an answer that a busy process has not seen yet is looked for when the time is up",
+        "budget.rs",
+        "None => overlooked(trip).await,",
+        "None => None,",
+        "budget::tests::answer_that_a_busy_process_has_not_seen_yet_is_in_time",
+    ),
+    unit(
         "a server that lost something is told again what was confirmed in the last minute",
         "recovery.rs",
         "if how != Continuity::Unbroken {",
