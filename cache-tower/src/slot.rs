@@ -114,6 +114,7 @@ mod tests {
         assert_eq!(slot.wait(head, pending::<()>(), LONG).await, Came::Late);
         assert_eq!((slot.clone().take(), slot.take(), slot.is_there()), (Some(7), None, false));
         let (_told, head) = oneshot::channel::<()>();
+        // Time itself, and it is paused: twice as long as what is there would wait.
         let loading = async { sleep(LONG * 2).await };
         assert_eq!(slot.wait(head, loading, LONG).await, Came::Loaded(()));
     }
