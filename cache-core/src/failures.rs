@@ -58,8 +58,8 @@ impl Failures {
         let before = keys.get(&id).filter(|failure| now < failure.forgotten).map(|failure| failure.in_a_row);
         if keys.len() < KEYS || before.is_some() {
             let in_a_row = before.map_or(0, |before| (before + 1).min(DOUBLINGS));
-            let time = first * 2_u32.pow(in_a_row);
-            let (until, forgotten) = (now.plus(time), now.plus(time * 2));
+            let time = first.saturating_mul(2_u32.pow(in_a_row));
+            let (until, forgotten) = (now.plus(time), now.plus(time.saturating_mul(2)));
             keys.insert(id, Failure { error, in_a_row, until, forgotten, stamp });
         }
         self.count.store(keys.len(), Ordering::Release);
@@ -121,6 +121,15 @@ mod tests {
         }
         failures.failed(&key(7), SLOT, STAMP, Arc::new(()), FIRST, at(now + 100));
         assert!(!is_held_off(&failures, now + 101), "one that is long ago is none in a row");
+    }
+
+    #[test]
+    fn the_longest_time_is_no_overflow() {
+        let failures = Failures::new();
+        for _ in 0..3 {
+            failures.failed(&key(7), SLOT, STAMP, Arc::new(()), Duration::MAX, at(0));
+        }
+        assert!(is_held_off(&failures, 1_000_000));
     }
 
     #[test]
