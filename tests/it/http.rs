@@ -135,7 +135,7 @@ async fn one_eviction_reaches_pages_and_what_functions_keep() {
     let row = async |cache: &Cache| {
         let load = || async { Ok::<_, Infallible>(product(7, loads.fetch_add(1, Ordering::SeqCst))) };
         let tag = Key::new("category").arg("books");
-        cache.entry(key!("shelved:{7}")).tag(tag).or_load_inline(load).await.unwrap().into_value().revision
+        cache.entry(key!("book-on-page:{7}")).tag(tag).or_load_inline(load).await.unwrap().into_value().revision
     };
     let page = pages.get(&a, "/products/7").await.0;
     assert_eq!(pages.hit(&b, "/products/7").await, page);
