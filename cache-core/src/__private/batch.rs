@@ -176,7 +176,7 @@ pub struct Each<R, Id, T, E> {
 /// The elements of one call of which each is to be answered.
 pub struct Batch<Id, T: 'static, E: 'static> {
     cache: Cache,
-    calls: Vec<(Id, Call<T, E>)>,
+    calls: Vec<(Id, Box<Call<T, E>>)>,
 }
 
 /// What was found, in no order.

@@ -20,7 +20,7 @@ where
     K::Error: 'static,
 {
     cache: Cache,
-    pub(super) call: Call<K::Value, K::Error>,
+    pub(super) call: Box<Call<K::Value, K::Error>>,
 }
 
 /// What is to be done with a cache, or why none was reached.
@@ -101,7 +101,7 @@ where
 {
     /// A call of `site` for `key`.
     pub fn new(site: &'static Site, cache: &Cache, key: Key, ops: &'static ValueOps<K::Value>, _: K) -> Self {
-        let call = Call {
+        let call = Box::new(Call {
             key,
             tags: Vec::new(),
             shape_tags: site.shape_tags(),
@@ -112,7 +112,7 @@ where
             newer_than: 0,
             rev: 0,
             rules: Rules::default(),
-        };
+        });
         Self { cache: cache.clone(), call }
     }
 

@@ -43,7 +43,7 @@ type Loading<Id, T, E> = (Id, Returned<T, E>);
 /// One key of a batch that somebody else loads in this process.
 struct Aboard<Id, T: 'static, E: 'static> {
     id: Id,
-    call: Call<T, E>,
+    call: Box<Call<T, E>>,
     seat: Seat,
     boarded_at: u64,
 }
@@ -53,7 +53,7 @@ struct Aboard<Id, T: 'static, E: 'static> {
 enum Waited<Id, T: 'static, E: 'static> {
     Answer(Id, Answer<T, E>),
     /// Nothing: it has to be asked for again.
-    Open(Id, Call<T, E>),
+    Open(Id, Box<Call<T, E>>),
     /// It is this batch's turn to load it.
     Load(Loading<Id, T, E>),
 }
@@ -78,7 +78,7 @@ impl Inner {
     /// was loaded is cached all the same.
     pub(super) async fn answer_many<Id, T, E, F>(
         self: &Arc<Self>,
-        calls: Vec<(Id, Call<T, E>)>,
+        calls: Vec<(Id, Box<Call<T, E>>)>,
         load: impl Fn(Vec<Id>) -> F,
     ) -> Result<Found<Id, T>, E>
     where
@@ -115,7 +115,7 @@ impl Inner {
         &self,
         batch: &mut Batch<Id, T, E>,
         id: Id,
-        call: Call<T, E>,
+        call: Box<Call<T, E>>,
         shares: bool,
     ) {
         let scope = self.scopes.state(call.key.scope(), &self.tags);
@@ -378,7 +378,7 @@ impl Inner {
         self: &Arc<Self>,
         batch: &mut Batch<Id, T, E>,
         load: &impl Fn(Vec<Id>) -> F,
-    ) -> Result<Vec<(Id, Call<T, E>)>, E>
+    ) -> Result<Vec<(Id, Box<Call<T, E>>)>, E>
     where
         Id: Clone + Eq + Hash,
         T: 'static,
@@ -468,7 +468,7 @@ impl<Id, T, E> Waited<Id, T, E> {
 }
 
 impl<Id: Eq + Hash, T, E> Batch<Id, T, E> {
-    fn waited(&mut self, all: Vec<Waited<Id, T, E>>, open: &mut Vec<(Id, Call<T, E>)>) {
+    fn waited(&mut self, all: Vec<Waited<Id, T, E>>, open: &mut Vec<(Id, Box<Call<T, E>>)>) {
         for waited in all {
             match waited {
                 Waited::Answer(id, answer) => self.answered(id, answer),

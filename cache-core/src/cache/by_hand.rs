@@ -427,7 +427,7 @@ impl<'c> Request<'c> {
         }
     }
 
-    fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Call<T, E>) {
+    fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Box<Call<T, E>>) {
         let Self { cache, key, tags, overrides, place, .. } = self;
         (cache, Repeatable { key, tags, overrides, place }.call(none))
     }
@@ -448,8 +448,8 @@ pub(super) struct Repeatable {
 }
 
 impl Repeatable {
-    pub(super) fn call<T: CacheValue, E: 'static>(self, none: bool) -> Call<T, E> {
-        Call {
+    pub(super) fn call<T: CacheValue, E: 'static>(self, none: bool) -> Box<Call<T, E>> {
+        Box::new(Call {
             shape_tags: shapes(&self.tags),
             key: self.key,
             tags: self.tags,
@@ -460,7 +460,7 @@ impl Repeatable {
             newer_than: 0,
             rev: 0,
             rules: Rules::default(),
-        }
+        })
     }
 }
 

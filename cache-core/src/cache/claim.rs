@@ -33,8 +33,9 @@ const SHORTEST_LIFE: Duration = Duration::from_millis(250);
 const LONGEST_LIFE: Duration = Duration::from_secs(5);
 /// A lease is renewed when this part of its life is over.
 const RENEWALS: u32 = 3;
-/// Whoever waits asks by himself after this time, and then less and less often.
-const FIRST_QUESTION: Duration = Duration::from_millis(25);
+/// Whoever waits asks by himself after this time, and then less and less often. He is told when the load is over: to ask is for
+/// words that are lost, and a crowd that asked often would keep the server from answering anybody in time.
+const FIRST_QUESTION: Duration = Duration::from_millis(100);
 const LAST_QUESTION: Duration = Duration::from_millis(250);
 /// The longest wait for other nodes' loads where there is no hard timeout.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -123,7 +123,7 @@ impl<T: CacheValue> Exchange<T> {
         self.cache.0.refresh(self.call(than, passes), than, async move { load.await.map(Some) });
     }
 
-    fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Call<T, E> {
+    fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Box<Call<T, E>> {
         let Says { life, tags } = self.says;
         let rules = Rules {
             ttl_with: Some(Box::new(life)),
@@ -131,7 +131,7 @@ impl<T: CacheValue> Exchange<T> {
             passes: Some(passes),
             ..Rules::default()
         };
-        Call {
+        Box::new(Call {
             key: self.key.clone(),
             tags: self.tags.clone(),
             // A template of its own, whose values may name any tags.
@@ -143,7 +143,7 @@ impl<T: CacheValue> Exchange<T> {
             newer_than,
             rev: 0,
             rules,
-        }
+        })
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Answer<T, E> {
 
 /// Everything that is known when a load is about to begin.
 pub(super) struct Ticket<T: 'static, E: 'static> {
-    pub(super) call: Call<T, E>,
+    pub(super) call: Box<Call<T, E>>,
     pub(super) scope: Arc<ScopeState>,
     pub(super) watch: Option<Watch>,
     pub(super) lead: Option<Lead>,
@@ -85,7 +85,7 @@ enum Runs {
 }
 
 impl<T: 'static, E: 'static> Ticket<T, E> {
-    pub(super) fn new(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Self {
+    pub(super) fn new(call: Box<Call<T, E>>, scope: Arc<ScopeState>, budget: Budget) -> Self {
         let newer_than = call.newer_than;
         Self { call, scope, watch: None, lead: None, budget, bypass: None, old: None, newer_than }
     }
@@ -94,7 +94,7 @@ impl<T: 'static, E: 'static> Ticket<T, E> {
 impl Cache {
     /// Answers a call from the cache or by `load`, which runs in the caller and may borrow. If the caller goes away, the next
     /// waiter loads.
-    pub(super) async fn answer_inline<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
+    pub(super) async fn answer_inline<T, E, F>(&self, call: Box<Call<T, E>>, load: F) -> Answer<T, E>
     where
         T: 'static,
         E: 'static,
@@ -106,7 +106,7 @@ impl Cache {
 
     /// Answers a call from the cache or by `load`, which runs in a task of its own: a caller that goes away does nothing
     /// to it.
-    pub(super) async fn answer_owned<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
+    pub(super) async fn answer_owned<T, E, F>(&self, call: Box<Call<T, E>>, load: F) -> Answer<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + 'static,
@@ -121,7 +121,7 @@ impl Cache {
         }
     }
 
-    async fn answer_patiently<T, E, F>(&self, call: Call<T, E>, load: F) -> Answer<T, E>
+    async fn answer_patiently<T, E, F>(&self, call: Box<Call<T, E>>, load: F) -> Answer<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + 'static,
@@ -139,7 +139,9 @@ impl Cache {
                 let refresh = |inner: &Arc<Inner>, old: &Answer<T, E>, ticket: Box<Ticket<T, E>>, load| {
                     inner.refresh(ticket.call, made(old), load);
                 };
-                self.run_owned(async move { inner.finish(ready, load, Runs::InTask, refresh).await }).await
+                // Boxed: each future around it would be as large again, and so would those of all who only wait.
+                let work = Box::pin(async move { inner.finish(ready, load, Runs::InTask, refresh).await });
+                self.run_owned(work).await
             }
         }
     }
@@ -147,7 +149,7 @@ impl Cache {
 
 impl Inner {
     /// Everything up to the load.
-    async fn prepare<T: 'static, E: 'static>(&self, call: Call<T, E>, runs: Runs) -> Ready<T, E> {
+    async fn prepare<T: 'static, E: 'static>(&self, call: Box<Call<T, E>>, runs: Runs) -> Ready<T, E> {
         let scope = self.scopes.state(call.key.scope(), &self.tags);
         let budget = Budget::new(self.budget);
         if let Some(reason) = self.refusal(&call, &scope) {
@@ -503,7 +505,7 @@ pub(super) fn tags_unwatched(entry: &Entry, watch: &Watch) -> Arc<[TagId]> {
 }
 
 /// A load by itself, beside those of other waiters.
-fn solo<T: 'static, E: 'static>(call: Call<T, E>, scope: Arc<ScopeState>, budget: Budget) -> Ready<T, E> {
+fn solo<T: 'static, E: 'static>(call: Box<Call<T, E>>, scope: Arc<ScopeState>, budget: Budget) -> Ready<T, E> {
     Ready::Load(Box::new(Ticket::new(call, scope, budget)))
 }
 

@@ -35,7 +35,7 @@ const LEFT_ALONE: Duration = Duration::from_millis(20);
 
 impl Inner {
     /// Loads a key again in a task of its own, for a value that was made later `than` this; not if that is under way, or was tried in vain a short while ago.
-    pub(crate) fn refresh<T, E, F>(self: &Arc<Self>, call: Call<T, E>, than: u64, load: F)
+    pub(crate) fn refresh<T, E, F>(self: &Arc<Self>, call: Box<Call<T, E>>, than: u64, load: F)
     where
         T: Send + Sync + 'static,
         E: Send + 'static,
@@ -76,7 +76,7 @@ impl Inner {
     /// the lease. If the load fails, nobody gets that for as long as `hold`.
     pub(super) async fn load_again<T, E, F>(
         self: &Arc<Self>,
-        call: Call<T, E>,
+        call: Box<Call<T, E>>,
         than: u64,
         load: F,
         hold: Duration,

@@ -121,7 +121,7 @@ impl Cache {
     /// waits loads. A key of which there is nothing is not in the answer.
     pub(crate) async fn load_many_inline<Id, T, E, F>(
         &self,
-        calls: Vec<(Id, Call<T, E>)>,
+        calls: Vec<(Id, Box<Call<T, E>>)>,
         load: impl Fn(Vec<Id>) -> F,
     ) -> Result<Vec<(Id, T)>, E>
     where
@@ -185,7 +185,7 @@ where
             let tags = tags.as_ref().map(|tags| tags(&id)).unwrap_or_default();
             (id, Repeatable { key, tags, overrides, place }.call(true))
         };
-        let calls: Vec<(Id, Call<T, E>)> = keys.into_iter().map(of_one).collect();
+        let calls: Vec<(Id, Box<Call<T, E>>)> = keys.into_iter().map(of_one).collect();
         let inner = Arc::clone(&cache.0);
         let found: Found<Id, T> = cache.run_owned(async move { inner.answer_many(calls, load).await }).await?;
         let entry = |(id, (value, outcome, entry)): (Id, _)| {

@@ -15,7 +15,7 @@ impl Cache {
     /// waiter loads.
     pub(crate) async fn load_inline<T, E, F>(
         &self,
-        call: Call<T, E>,
+        call: Box<Call<T, E>>,
         load: F,
     ) -> (Result<Option<T>, E>, impl FnOnce() -> Entry<()>)
     where
@@ -31,7 +31,7 @@ impl Cache {
     /// to it.
     pub(crate) async fn load_owned<T, E, F>(
         &self,
-        call: Call<T, E>,
+        call: Box<Call<T, E>>,
         load: F,
     ) -> (Result<Option<T>, E>, impl FnOnce() -> Entry<()>)
     where
