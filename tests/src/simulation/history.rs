@@ -115,8 +115,10 @@ pub struct History {
     pub started: Option<Instant>,
 }
 
-/// No call takes longer than this: some waits for others' loads and budgets.
+/// No call takes longer than this: some waits for others' loads and budgets, and the rest of a lease whose node was killed before.
 const PROMPT: Duration = Duration::from_secs(2);
+/// What a node that is killed while the call waits may cost it besides: the lease of the load that it led.
+const LEASE: Duration = Duration::from_secs(1);
 
 // === impl History ===
 
@@ -141,7 +143,8 @@ impl History {
         let mut found = Vec::new();
         for read in &self.reads {
             let Read { id, begun, ended, version, .. } = read;
-            if *ended - begun.at > PROMPT {
+            let killed = self.killed.iter().filter(|(_, at)| (begun.at..=*ended).contains(at)).count();
+            if *ended - begun.at > PROMPT + LEASE * killed as u32 {
                 found.push((Rule::Prompt, format!("{}: took {:?}", self.told(read), *ended - begun.at)));
             }
             let Some(version) = version else { continue };
