@@ -180,6 +180,38 @@ async fn tags_add_up_and_are_kept_by_an_answer_that_only_says_that_it_holds() {
 }
 
 #[tokio::test]
+async fn what_was_said_of_an_answer_is_kept_by_one_that_only_says_that_it_holds() {
+    let handler = |headers: HeaderMap| async move {
+        if headers.contains_key("if-none-match") {
+            return (StatusCode::NOT_MODIFIED, [("etag", "\"a\"")]).into_response();
+        }
+        (Extension(Caching::new().public()), [("etag", "\"a\""), ("cache-control", "max-age=0")], "page")
+            .into_response()
+    };
+    let router = Router::new().route("/x", get(handler)).layer(CacheLayer::new(Cache::in_memory()));
+    let with_cookie = Asked { field: Some(("cookie", "sid=alice")), ..Asked::to("/x") };
+    let expected = "cache;fwd=stale;fwd-status=304;ttl=0;stored;detail=stale";
+    say(ask_with(&router, &with_cookie).await);
+    for _ in 0..3 {
+        let (text, word) = say(ask_with(&router, &with_cookie).await);
+        assert_eq!((&*text, &*word), ("page", expected));
+    }
+}
+
+#[tokio::test]
+async fn body_may_be_larger_than_the_layer_lets_it_be_by_what_is_said_of_it() {
+    for (said, expected) in [(None, false), (Some(Caching::new().max_body(9)), true)] {
+        for by_request in [true, false] {
+            let (request, answer) = if by_request { (said.clone(), None) } else { (None, said.clone()) };
+            let layer = CacheLayer::new(Cache::in_memory()).max_body(0);
+            let router = site(layer, answer, "cache-control: max-age=60", 200);
+            let word = second(&router, &Asked { caching: request, ..Asked::to("/x") }).await;
+            assert_eq!(word.contains("hit"), expected, "{by_request}: {word}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn answer_with_more_tags_than_can_be_kept_is_not() {
     let tags = |count: u32| Caching::new().ttl(mins(5)).tags((0..count).map(|number| Key::new("t").arg(number)));
     for (count, field, prefixes, expected) in [
@@ -192,7 +224,8 @@ async fn answer_with_more_tags_than_can_be_kept_is_not() {
     ] {
         let layer = CacheLayer::new(Cache::in_memory()).purge_prefixes(["/", "/x"].into_iter().take(prefixes));
         let word = second(&site(layer, Some(tags(count)), field, 200), &Asked::to("/x")).await;
-        assert_eq!(word.contains("hit"), expected, "{count}: {word}");
+        let expected = if expected { "cache;hit" } else { "cache;fwd=uri-miss;detail=tags" };
+        assert!(word.starts_with(expected), "{count}: {word}");
     }
 }
 
