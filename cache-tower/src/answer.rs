@@ -194,7 +194,7 @@ mod tests {
     use http_body_util::{BodyExt, Empty};
 
     use super::*;
-    use crate::{rfc::Rules, stored::Kept};
+    use crate::{caching::Told, rfc::Rules, stored::Kept};
 
     fn at(second: u64) -> Timestamp {
         Timestamp(Duration::from_secs(second))
@@ -217,6 +217,8 @@ mod tests {
             selecting: Bytes::new(),
             life: Duration::from_secs(60),
             tags: Vec::new(),
+            told: Told::default(),
+            prefixes: 0,
             partial: None,
         })
     }

@@ -48,6 +48,11 @@ impl<B: Body> CacheBody<B> {
         Self { source: Source::Kept { next, others, left, trailers } }
     }
 
+    /// A line of the layer's own.
+    pub(crate) fn text(text: String) -> Self {
+        Self::kept([Bytes::from(text)], None)
+    }
+
     pub(crate) fn empty() -> Self {
         Self::kept([], None)
     }

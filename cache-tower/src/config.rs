@@ -10,6 +10,7 @@ use http::{
 };
 
 use crate::{
+    prefix::Prefixes,
     query::Query,
     rfc::{Rules, conditional::Side, directives::Directives},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) head_with_extras: Arc<KeyHead>,
     /// The head of the tags of URLs.
     pub(crate) url_head: Key,
+    /// What of the paths answers can be purged by.
+    pub(crate) prefixes: Prefixes,
     pub(crate) rules: Rules,
     /// Whatever host a request names, it is for the same.
     pub(crate) is_one_site: bool,
@@ -36,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) key_cookies: Vec<String>,
     pub(crate) bypass: Option<Judge>,
     pub(crate) identity: Option<Identity>,
+    /// Whose PURGE requests are obeyed; without it they are the service's.
+    pub(crate) purge: Option<Judge>,
     /// Whose place the layer takes where conditions are judged.
     pub(crate) side: Side,
     /// Requests with cookies are of somebody, as those with `Authorization` are.
@@ -60,6 +65,7 @@ impl Config {
             head: head(":{}:{}"),
             head_with_extras: head(":{}:{}:{}"),
             url_head: Key::new(&format!("{name}-url")),
+            prefixes: Prefixes::default(),
             rules: Rules::default(),
             is_one_site: false,
             query: Query::All,
@@ -67,6 +73,7 @@ impl Config {
             key_cookies: Vec::new(),
             bypass: None,
             identity: None,
+            purge: None,
             side: Side::Origin,
             cookies_are_private: true,
             max_body: DEFAULT_MAX_BODY,

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::{
     body::{CacheBody, Recorded, Recorder},
+    caching::{Caching, Told},
     clock,
     keep::{Asked, Keep, Lasts, Refusal, as_stored, is_complete, join},
     key, part,
@@ -127,9 +128,12 @@ impl Fetch {
         let (Validation { headers, whose }, known) = self.question(&asked, old);
         parts.headers = headers;
         let requested = clock::now();
-        let answered = service.call(Request::from_parts(parts, body)).await;
+        let by_request = parts.extensions.get::<Caching>().cloned();
+        let mut answered = service.call(Request::from_parts(parts, body)).await;
         let received = clock::now();
-        let context = Asked { method: &method, uri: &uri, headers: &asked, requested, received };
+        let by_answer = answered.as_mut().ok().and_then(|response| response.extensions_mut().remove::<Caching>());
+        let told = Told::of(by_request.as_ref(), by_answer.as_ref());
+        let context = Asked { method: &method, uri: &uri, headers: &asked, told: &told, requested, received };
         let response = match answered {
             Ok(response) => response,
             Err(error) => return Err(self.unreachable(&context, old, client, error)),
@@ -274,7 +278,8 @@ impl Fetch {
     ) -> Result<Arc<Stored>, Refusal> {
         let mut headers = conditional::merge(&seen.headers, newer, Update::Whole);
         // Of a GET: a HEAD that says so is about the answer to that.
-        let asked = Asked { method: &Method::GET, ..*asked };
+        let told = stored.updated_by(asked.told);
+        let asked = Asked { method: &Method::GET, told: &told, ..*asked };
         let storable = self.keep.judge(&asked, seen.status, &headers)?;
         hop::for_store(&mut headers, &storable.omits);
         let (body, trailers) = (stored.body.clone(), seen.trailers.clone());
@@ -338,7 +343,7 @@ impl Fetch {
             return Box::pin(self.part(asked, old, client, storable, head, body)).await;
         }
         let (status, headers) = (head.status, as_stored(&head.headers, &storable.omits, asked.received));
-        let (recorder, following) = Recorder::new(config.max_body, body.size_hint());
+        let (recorder, following) = Recorder::new(asked.max_body(config), body.size_hint());
         let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
         match recorder.record(body).await {
             Recorded::Whole { chunks, trailers } if is_complete(&headers, &chunks) => {
@@ -374,7 +379,7 @@ impl Fetch {
             }
         };
         let headers = as_stored(&head.headers, &storable.omits, asked.received);
-        let (recorder, following) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
+        let (recorder, following) = Recorder::new(asked.max_body(&self.keep.shared.config), body.size_hint());
         let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
         self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)
     }
@@ -394,7 +399,7 @@ impl Fetch {
         };
         let omits = storable.as_ref().map_or(&[][..], |storable| &storable.omits);
         let headers = as_stored(&head.headers, omits, asked.received);
-        let (recorder, _nobody) = Recorder::new(self.keep.shared.config.max_body, body.size_hint());
+        let (recorder, _nobody) = Recorder::new(asked.max_body(&self.keep.shared.config), body.size_hint());
         let put = self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)?;
         let Err(refusal) = storable else { return Ok(put) };
         if refusal.lasts == Lasts::ForAll {
@@ -419,17 +424,22 @@ impl Fetch {
             return None;
         }
         let put = part::put(old, piece, headers, bytes, asked.received);
-        let fits = put.body.len() <= self.keep.shared.config.max_body;
-        fits.then(|| self.keep.kept(asked, StatusCode::OK, put.headers, put.body, None, put.partial)).flatten()
+        let fits = put.body.len() <= asked.max_body(&self.keep.shared.config);
+        let told = old.map_or_else(|| asked.told.clone(), |(stored, _)| stored.updated_by(asked.told));
+        let asked = Asked { told: &told, ..*asked };
+        fits.then(|| self.keep.kept(&asked, StatusCode::OK, put.headers, put.body, None, put.partial)).flatten()
     }
 }
 
-/// The parts of a request, without what only its service may have.
+/// The parts of a request, without what only its service may have; what is said to the layer stays.
 pub(crate) fn outline(parts: &request::Parts) -> request::Parts {
     let (mut outline, ()) = Request::new(()).into_parts();
     outline.method = parts.method.clone();
     outline.uri = key::uri_of(parts).clone();
     outline.version = parts.version;
     outline.headers = parts.headers.clone();
+    if let Some(caching) = parts.extensions.get::<Caching>() {
+        outline.extensions.insert(caching.clone());
+    }
     outline
 }

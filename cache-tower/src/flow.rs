@@ -128,7 +128,7 @@ impl Flow {
     /// What any tier has: the answer of the URL that was stored last, or the request's own variant.
     async fn look(&self) -> Looked {
         let (target, headers) = (&self.target, &self.request.headers);
-        let exchange = self.shared.exchange(&self.cache, target.key.clone(), &target.url);
+        let exchange = self.shared.exchange(&self.cache, target.key.clone(), &target.tags);
         let last = exchange.find().await;
         let made = last.as_ref().map_or(0, |last| last.made);
         let looked = |exchange, key, found, than, miss| Looked { exchange, key, found, than, miss };
@@ -141,7 +141,7 @@ impl Flow {
             .seen(&self.shared.config.rules)
             .and_then(|seen| if seen.spec.is_empty() { None } else { self.shared.variant(target, seen, headers) });
         let Some(key) = variant else { return looked(exchange, target.key.clone(), None, made, Forward::Miss) };
-        let exchange = self.shared.exchange(&self.cache, key.clone(), &target.url);
+        let exchange = self.shared.exchange(&self.cache, key.clone(), &target.tags);
         let found = exchange.find().await;
         let made = found.as_ref().map_or(0, |found| found.made);
         let found = found.filter(|found| self.shared.serving(&found.value, headers, target.is_own).is_some());
@@ -206,7 +206,7 @@ impl Flow {
             let share = |seen: &Seen| config.may_share(&self.request.headers, &seen.life.control.directives);
             self.target.is_own || stored.seen(&config.rules).is_some_and(share)
         };
-        let hit = |key| self.shared.exchange(&self.cache, key, &self.target.url).hit();
+        let hit = |key| self.shared.exchange(&self.cache, key, &self.target.tags).hit();
         keys.into_iter().filter_map(hit).map(|met| met.value).filter(|stored| may_see(stored)).collect()
     }
 

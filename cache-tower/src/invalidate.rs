@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     answer,
     body::CacheBody,
+    caching::{Caching, Told},
     clock,
     fetch::{Fetch, Head, How, Unstored},
     future::Passed,
@@ -45,7 +46,7 @@ where
     // A client that goes away does not undo what it asked for: dropped, this evicts.
     let change = Change::begin(&cache, url.iter().cloned().collect()).await;
     let requested = clock::now();
-    let response = match call.await {
+    let mut response = match call.await {
         Ok(response) => response,
         Err(error) => {
             change.keep();
@@ -73,7 +74,9 @@ where
     }
     let Some(target) = target else { return Ok(PASSED.told(&shared, response)) };
     let times = (requested, received);
-    Ok(Posted { shared, cache, target, uri, headers: request.headers, times }.keep::<R, E>(response).await)
+    let by_answer = response.extensions_mut().remove::<Caching>();
+    let told = Told::of(request.extensions.get::<Caching>(), by_answer.as_ref());
+    Ok(Posted { shared, cache, target, uri, headers: request.headers, told, times }.keep::<R, E>(response).await)
 }
 
 /// The answer to a POST, which may be what a GET would have (RFC 9110 section 9.3.3).
@@ -83,6 +86,7 @@ struct Posted {
     target: Target,
     uri: Uri,
     headers: HeaderMap,
+    told: Told,
     times: (Timestamp, Timestamp),
 }
 
@@ -94,7 +98,7 @@ impl Posted {
         R::Error: Send,
         E: Send + 'static,
     {
-        let Self { shared, cache, target, uri, headers, times: (requested, received) } = self;
+        let Self { shared, cache, target, uri, headers, told, times: (requested, received) } = self;
         let keep = Keep {
             shared: Arc::clone(&shared),
             key: target.key.clone(),
@@ -104,19 +108,20 @@ impl Posted {
         };
         let fetch = Fetch { keep, others: Vec::new(), old: None, how: How::Anew, stores: true };
         let (head, body) = response.into_parts();
-        let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, requested, received };
+        let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, told: &told, requested, received };
         if fetch.keep.may_store(&asked, &head, &body).is_err() {
             return PASSED.told(&shared, Response::from_parts(head, body));
         }
         let slot = Slot::new((head, body));
-        let (told, head) = oneshot::channel::<Head<R, E>>();
-        let exchange = shared.exchange(&cache, target.key, &target.url);
+        let (client, head) = oneshot::channel::<Head<R, E>>();
+        let exchange = shared.exchange(&cache, target.key, &target.tags);
         let load = {
             let (slot, uri, headers) = (slot.clone(), uri.clone(), headers.clone());
             async move {
                 let Some((head, body)) = slot.take() else { return Err(Unstored::Passed) };
-                let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, requested, received };
-                fetch.answered(&asked, None, told, head, body).await
+                let asked =
+                    Asked { method: &Method::POST, uri: &uri, headers: &headers, told: &told, requested, received };
+                fetch.answered(&asked, None, client, head, body).await
             }
         };
         let loading = exchange.load(0, Unstored::passes, None, load);

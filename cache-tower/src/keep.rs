@@ -12,6 +12,8 @@ use http::{
 use http_body::Body;
 
 use crate::{
+    caching::Told,
+    config::Config,
     rfc::{
         Life, Spec, Timestamp, conditional, date,
         directives::Extent,
@@ -46,7 +48,7 @@ impl Keep {
         let config = &self.shared.config;
         let storable = self.judge(asked, head.status, &head.headers)?;
         let length = body.size_hint().lower().max(conditional::content_length(&head.headers).unwrap_or(0));
-        if length > config.max_body as u64 || is_endless(&head.headers) {
+        if length > asked.max_body(config) as u64 || is_endless(&head.headers) {
             return Err(Refusal::lasting("body"));
         }
         Ok(storable)
@@ -60,7 +62,11 @@ impl Keep {
         headers: &HeaderMap,
     ) -> Result<Storable, Refusal> {
         let config = &self.shared.config;
-        let mut life = Life::new(status, headers, asked.requested, asked.received, &config.rules);
+        if asked.told.no_store {
+            return Err(Refusal::lasting("no_store"));
+        }
+        let life = Life::new(status, headers, asked.requested, asked.received, &config.rules);
+        let mut life = life.with(asked.told.said(status), status);
         let mut request = Cow::Borrowed(asked.headers);
         if self.is_own {
             // It is a private cache to that client.
@@ -86,7 +92,7 @@ impl Keep {
         if Selecting::of(&spec, asked.headers).is_none() {
             return Err(Refusal::for_now("selecting"));
         }
-        if self.shared.tags_of(asked.uri, asked.headers, headers).is_none() {
+        if self.shared.tags_of(asked.uri, asked.headers, headers, &asked.told.tags).is_none() {
             return Err(Refusal::lasting("tags"));
         }
         Ok(storable)
@@ -109,10 +115,11 @@ impl Keep {
             self.shared.variants.add(self.url, &self.key);
         }
         let life = Life::new(status, &headers, asked.requested, asked.received, &config.rules);
+        let life = life.with(asked.told.said(status), status);
         let fresh = life.remaining(asked.received).unwrap_or_default();
         let windows = [life.control.directives.stale_while_revalidate, life.control.directives.stale_if_error];
         let stale = windows.into_iter().flatten().max().unwrap_or_default();
-        let tags = self.shared.tags_of(asked.uri, asked.headers, &headers)?;
+        let tags = self.shared.tags_of(asked.uri, asked.headers, &headers, &asked.told.tags)?;
         Some(Stored::new(Kept {
             status,
             headers,
@@ -122,7 +129,9 @@ impl Keep {
             received: asked.received,
             selecting,
             life: fresh.saturating_add(stale.max(config.keep)).min(LONGEST_LIFE),
-            tags: tags.iter().map(Key::wire).collect(),
+            tags,
+            told: asked.told.clone(),
+            prefixes: config.prefixes.mark(),
             partial,
         }))
     }
@@ -135,8 +144,17 @@ pub(crate) struct Asked<'a> {
     pub(crate) uri: &'a Uri,
     /// The client's own fields.
     pub(crate) headers: &'a HeaderMap,
+    /// What was said in code.
+    pub(crate) told: &'a Told,
     pub(crate) requested: Timestamp,
     pub(crate) received: Timestamp,
+}
+
+impl Asked<'_> {
+    /// The largest body that is stored.
+    pub(crate) fn max_body(&self, config: &Config) -> usize {
+        self.told.max_body.unwrap_or(config.max_body)
+    }
 }
 
 /// Why an answer is not stored, and of which next ones that will be so.

@@ -13,7 +13,7 @@ use http::{
     uri::{PathAndQuery, Scheme},
 };
 
-use crate::config::Config;
+use crate::{config::Config, prefix::Under};
 
 /// Fields that some frameworks take a URL from: a client that sets one may get another answer, which must be nobody else's.
 const READ_BY_SERVICES: [&str; 12] = [
@@ -39,8 +39,8 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", 
 pub(crate) struct Target {
     /// The answer, or the one of its variants that was stored last.
     pub(crate) key: Key,
-    /// All answers of the URL, whatever else is in their keys.
-    pub(crate) url: Key,
+    /// The tags of all answers of the URL, whatever else is in their keys: its own, and those of what it is under.
+    pub(crate) tags: Vec<Key>,
     /// It is for one client alone, which the key names.
     pub(crate) is_own: bool,
 }
@@ -75,8 +75,15 @@ impl Aim {
 
     /// All of it, for the request that it was made of.
     pub(crate) fn target(self, config: &Config, request: &request::Parts) -> Option<Target> {
-        let url = tag_of_url(config, uri_of(request), &request.headers)?;
-        Some(Target { key: self.key, url, is_own: self.is_own })
+        let place = Place::of(config, uri_of(request), &request.headers)?;
+        let mut tags = vec![place.tag(config)];
+        match config.prefixes.of(uri_of(request).path()) {
+            Under::Unclear => tags.push(tag_of_unclear(config, &place.origin)),
+            Under::Prefixes(prefixes) => {
+                tags.extend(prefixes.iter().map(|prefix| tag_of_prefix(config, &place.origin, prefix)));
+            }
+        }
+        Some(Target { key: self.key, tags, is_own: self.is_own })
     }
 }
 
@@ -99,22 +106,60 @@ pub(crate) fn uri_of(request: &request::Parts) -> &Uri {
 
 /// The tag of all answers of a URL; nothing if it is not clear which it is.
 pub(crate) fn tag_of_url(config: &Config, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
-    let Place { origin, url } = Place::of(config, uri, headers)?;
-    Some(config.url_head.clone().arg(&*origin).arg(&*url))
+    Some(Place::of(config, uri, headers)?.tag(config))
+}
+
+/// The tags of all answers of a URL, of either scheme; none if it is not clear which it is.
+pub(crate) fn tags_of_url(config: &Config, uri: &Uri, headers: &HeaderMap) -> Vec<Key> {
+    let url = url_of(config, uri);
+    let origins = origins(config, uri, headers).into_iter();
+    origins.map(|origin| Place { origin, url: Cow::Borrowed(&url) }.tag(config)).collect()
+}
+
+/// The tags of all answers under a prefix, of either scheme; none if it is not clear of which host.
+pub(crate) fn tags_of_prefix(config: &Config, uri: &Uri, headers: &HeaderMap, prefix: &str) -> Vec<Key> {
+    let both = |origin: String| [tag_of_prefix(config, &origin, prefix), tag_of_unclear(config, &origin)];
+    origins(config, uri, headers).into_iter().flat_map(both).collect()
+}
+
+fn tag_of_prefix(config: &Config, origin: &str, prefix: &str) -> Key {
+    config.url_head.clone().arg(origin).arg(Some("prefix")).arg(prefix)
+}
+
+/// The tag of the answers that may be under any prefix.
+fn tag_of_unclear(config: &Config, origin: &str) -> Key {
+    config.url_head.clone().arg(origin).arg(Some("prefix")).arg(None::<&str>)
 }
 
 impl<'a> Place<'a> {
     fn of(config: &Config, uri: &'a Uri, headers: &HeaderMap) -> Option<Self> {
-        let (path, whole) = (uri.path(), uri.path_and_query().map_or("/", PathAndQuery::as_str));
-        let url = match uri.query().map(|query| config.query.of(query)) {
-            None | Some(None) => Cow::Borrowed(path),
-            // As it stands, if that has a path.
-            Some(Some(Cow::Borrowed(_))) if whole.starts_with(path) => Cow::Borrowed(whole),
-            Some(Some(query)) => Cow::Owned(format!("{path}?{query}")),
-        };
         let origin = origin(uri, headers)?;
-        Some(Self { origin: if config.is_one_site { String::new() } else { origin }, url })
+        Some(Self { origin: if config.is_one_site { String::new() } else { origin }, url: url_of(config, uri) })
     }
+
+    fn tag(&self, config: &Config) -> Key {
+        config.url_head.clone().arg(&*self.origin).arg(&*self.url)
+    }
+}
+
+fn url_of<'a>(config: &Config, uri: &'a Uri) -> Cow<'a, str> {
+    let (path, whole) = (uri.path(), uri.path_and_query().map_or("/", PathAndQuery::as_str));
+    match uri.query().map(|query| config.query.of(query)) {
+        None | Some(None) => Cow::Borrowed(path),
+        // As it stands, if that has a path.
+        Some(Some(Cow::Borrowed(_))) if whole.starts_with(path) => Cow::Borrowed(whole),
+        Some(Some(query)) => Cow::Owned(format!("{path}?{query}")),
+    }
+}
+
+/// The origins of a host, of either scheme; of one site, the one.
+fn origins(config: &Config, uri: &Uri, headers: &HeaderMap) -> Vec<String> {
+    if config.is_one_site {
+        return vec![String::new()];
+    }
+    let Some(named) = origin(uri, headers) else { return Vec::new() };
+    let Some((_, authority)) = named.split_once("://") else { return Vec::new() };
+    [Scheme::HTTP, Scheme::HTTPS].iter().map(|scheme| written(scheme, authority)).collect()
 }
 
 /// Scheme and authority, in one spelling: `http://shop.example`. A request that names no scheme, as those that a server gets, has
@@ -134,7 +179,10 @@ pub(crate) fn origin(uri: &Uri, headers: &HeaderMap) -> Option<String> {
         // With a user it is another target (RFC 9110 section 4.2.4), and no `Host` at all.
         return None;
     }
-    let scheme = uri.scheme().unwrap_or(&Scheme::HTTP);
+    Some(written(uri.scheme().unwrap_or(&Scheme::HTTP), authority))
+}
+
+fn written(scheme: &Scheme, authority: &str) -> String {
     let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
     let authority = authority.strip_suffix(default).or(authority.strip_suffix(':')).unwrap_or(authority);
     let mut origin = String::with_capacity(scheme.as_str().len() + 3 + authority.len());
@@ -142,7 +190,7 @@ pub(crate) fn origin(uri: &Uri, headers: &HeaderMap) -> Option<String> {
         origin.push_str(part);
     }
     origin[scheme.as_str().len()..].make_ascii_lowercase();
-    Some(origin)
+    origin
 }
 
 /// What besides the URL tells requests apart.

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use cache_core::{__private::Change, Ack, AsCache};
-use http::{HeaderMap, Uri, request, uri::Scheme};
+use cache_core::{Ack, AsCache};
+use http::{HeaderMap, Uri, request};
 use tower_layer::Layer;
 
 use crate::{
     config::Config,
     key,
+    prefix::{Prefixes, UnknownPrefix},
+    purge::PurgeService,
     query::Query,
     rfc::{conditional::Side, vary::Allowed},
     service::CacheService,
@@ -151,6 +153,27 @@ impl CacheLayer {
         self.change(|config| config.bypass = Some(Arc::new(judge)))
     }
 
+    /// Prefixes of paths that answers can be [purged](Self::purge_prefix) by: `/products` is the page at `/products` and all below it,
+    /// `/shops/{shop}` as much of any one shop, `/` a host. Default: none.
+    ///
+    /// Each depth (`/products` is of one, `/shops/{shop}` of two) takes one of the 16 tags that an answer can have. The layer uses no
+    /// answers that were stored under other prefixes, by an older version of the program for one: a purge would not reach them.
+    ///
+    /// # Panics
+    ///
+    /// If one is no prefix, or there are more than 64, of more than 4 depths, or one of more than 8 segments.
+    #[track_caller]
+    pub fn purge_prefixes<'a>(self, prefixes: impl IntoIterator<Item = &'a str>) -> Self {
+        let prefixes = Prefixes::new(prefixes);
+        self.change(|config| config.prefixes = prefixes)
+    }
+
+    /// Whether `PURGE` requests for a URL are obeyed, as those to [`purge_service`](Self::purge_service) are, and from whom.
+    /// Default: they are as any other method that may change something, for the service to answer.
+    pub fn obey_purges(self, authorize: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.change(|config| config.purge = Some(Arc::new(authorize)))
+    }
+
     /// Who a request is from, by whatever is known of it for sure: a session that has been looked up, a token that has been verified
     /// (in an extension, by a layer outside of this one). Requests from somebody get answers of their own, under a key that names
     /// him: those that are `private` are stored too, and `Authorization` and `Cookie` are no hindrance. Requests from nobody are as
@@ -194,14 +217,34 @@ impl CacheLayer {
     ///
     /// [`Ack::Failed`] too where the layer has no cache.
     pub async fn purge(&self, uri: &Uri) -> Ack {
-        let Some(cache) = &self.shared.cache else { return Ack::Failed };
-        let of_scheme = |scheme: Scheme| {
-            let mut parts = uri.clone().into_parts();
-            parts.scheme = parts.authority.as_ref().map(|_| scheme);
-            self.shared.url(&Uri::from_parts(parts).ok()?, &HeaderMap::new())
-        };
-        let urls = [Scheme::HTTP, Scheme::HTTPS].into_iter().filter_map(of_scheme).collect();
-        Change::begin(cache, urls).await.evict(Vec::new()).await
+        self.shared.purge(key::tags_of_url(&self.shared.config, uri, &HeaderMap::new())).await
+    }
+
+    /// Evicts all answers under a prefix that [`purge_prefixes`](Self::purge_prefixes) declares, on every node and of either scheme:
+    /// `http://shop.example/products`, or, of a layer that is told of [one site](Self::one_site), `/products`. What is evicted is
+    /// one tag, whatever the number of the answers. A `/` at the end makes no difference, nor does a query.
+    ///
+    /// [`Ack::Failed`] where the layer has no cache.
+    ///
+    /// # Errors
+    ///
+    /// If the path is none of the declared prefixes. Nothing was evicted then.
+    pub async fn purge_prefix(&self, uri: &Uri) -> Result<Ack, UnknownPrefix> {
+        let tags = self.shared.under(uri, &HeaderMap::new(), uri.path())?;
+        Ok(self.shared.purge(tags).await)
+    }
+
+    /// A service that purges this layer for whoever `authorize` lets in, to be put behind an address or a path of its own: where
+    /// it stands, the host and path of a request are what is purged. See `docs/http.md`.
+    ///
+    /// - `PURGE /products/7` evicts a URL, as [`purge`](Self::purge) does;
+    /// - `PURGE /products/*` what is under a prefix, as [`purge_prefix`](Self::purge_prefix) does;
+    /// - `PURGE` with `Surrogate-Key` or `Cache-Tag` what has one of these tags, 64 at most, whatever its URL.
+    ///
+    /// The answer is a line of text: 200 `applied`, 202 `queued`, 503 `failed`, as the words of [`Ack`]; 400 with what was wrong; 403
+    /// where `authorize` says no; 405 for other methods. [`bearer`](crate::bearer) is an `authorize`.
+    pub fn purge_service(&self, authorize: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> PurgeService {
+        PurgeService::new(Arc::clone(&self.shared), Arc::new(authorize))
     }
 
     fn change(self, change: impl FnOnce(&mut Config)) -> Self {

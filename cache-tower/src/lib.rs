@@ -74,6 +74,7 @@
 
 mod answer;
 mod body;
+mod caching;
 mod clock;
 mod config;
 mod fetch;
@@ -86,6 +87,8 @@ mod key;
 mod layer;
 mod part;
 mod passes;
+mod prefix;
+mod purge;
 mod query;
 mod rfc;
 mod service;
@@ -94,7 +97,16 @@ mod slot;
 mod stored;
 mod variants;
 
-pub use crate::{body::CacheBody, future::ResponseFuture, layer::CacheLayer, query::Query, service::CacheService};
+pub use crate::{
+    body::CacheBody,
+    caching::Caching,
+    future::ResponseFuture,
+    layer::CacheLayer,
+    prefix::UnknownPrefix,
+    purge::{PurgeService, bearer},
+    query::Query,
+    service::CacheService,
+};
 
 // Its example is compiled with those of the crate.
 #[cfg(doctest)]

@@ -81,7 +81,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::{rfc::Rules, stored::Kept};
+    use crate::{caching::Told, rfc::Rules, stored::Kept};
 
     const NOW: Timestamp = Timestamp(Duration::from_secs(1_000_000));
 
@@ -116,6 +116,8 @@ mod tests {
                     selecting,
                     life,
                     tags,
+                    told: Told::default(),
+                    prefixes: 0,
                     partial,
                 })
             });

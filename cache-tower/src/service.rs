@@ -18,11 +18,14 @@ use tower_service::Service;
 use crate::{
     answer,
     body::CacheBody,
+    caching::Caching,
     clock, fetch,
     flow::Flow,
     future::{Passed, ResponseFuture},
     invalidate,
-    key::{Aim, Target, overrides_method},
+    key::{Aim, Target, overrides_method, uri_of},
+    prefix::hash,
+    purge::{Order, is_purge},
     rfc::{
         conditional::Side,
         directives::RequestDirectives,
@@ -61,6 +64,8 @@ enum Way<R: Body> {
     Hit(Response<CacheBody<R>>),
     /// To the service and back.
     Past(Passed),
+    /// Nowhere: what it names is evicted.
+    Purge(Order),
     /// To the service; what its answer makes untrue is evicted.
     Changes(Cache, Option<Target>),
     /// Through the cache.
@@ -98,6 +103,9 @@ where
             Way::Past(passed) => {
                 ResponseFuture::passing(inner.call(Request::from_parts(parts, body)), shared(), passed)
             }
+            Way::Purge(order) => {
+                ResponseFuture::waiting(Box::pin(async move { Ok(order.carry_out().await.map(CacheBody::text)) }))
+            }
             Way::Changes(cache, target) => {
                 let outline = outline();
                 let call = inner.call(Request::from_parts(parts, body));
@@ -113,8 +121,11 @@ where
 }
 
 impl Shared {
-    fn way<R: Body>(&self, parts: &request::Parts, is_empty: bool) -> Way<R> {
+    fn way<R: Body>(self: &Arc<Self>, parts: &request::Parts, is_empty: bool) -> Way<R> {
         let past = |why, detail| Way::Past(Passed { why, detail });
+        if let Some(authorize) = self.config.purge.as_ref().filter(|_| is_purge(&parts.method)) {
+            return Way::Purge(Order::of(self, authorize, parts, uri_of(parts)));
+        }
         let Some(cache) = &self.cache else { return past(Forward::Bypass, Some("disabled")) };
         let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
         if !is_read {
@@ -122,7 +133,8 @@ impl Shared {
                 return past(Forward::Method, None);
             }
             // A POST may answer what a GET would.
-            let aim = (parts.method == Method::POST).then(|| Aim::of(&self.config, parts)).flatten();
+            let may_store = parts.method == Method::POST && !is_told_no_store(parts);
+            let aim = may_store.then(|| Aim::of(&self.config, parts)).flatten();
             return Way::Changes(cache.clone(), aim.and_then(|aim| aim.target(&self.config, parts)));
         }
         if !is_empty || says_content(&parts.headers) {
@@ -150,6 +162,9 @@ impl Shared {
         if parts.headers.contains_key(UPGRADE) {
             return Some("upgrade");
         }
+        if is_told_no_store(parts) {
+            return Some("no_store");
+        }
         // Conditions that only the origin may judge (RFC 9111 section 4.3.2).
         let guards = parts.headers.contains_key(IF_MATCH) || parts.headers.contains_key(IF_UNMODIFIED_SINCE);
         if self.config.side == Side::Between && guards {
@@ -175,10 +190,12 @@ impl Shared {
     /// What a stored answer says, if it is one to a request with these fields.
     pub(crate) fn serving<'a>(&self, stored: &'a Stored, headers: &HeaderMap, is_own: bool) -> Option<&'a Seen> {
         let seen = stored.seen(&self.config.rules)?;
+        // A layer that could be told to purge by more would not reach it.
+        let can_be_purged = stored.prefixes == self.config.prefixes.mark();
         let is_variant = || Some(Selecting::of(&seen.spec, headers)?.to_bytes() == *stored.selecting);
         let is_selected = seen.spec.is_empty() || is_variant().unwrap_or(false);
         let may_see = is_own || self.config.may_share(headers, &seen.life.control.directives);
-        (is_selected && may_see).then_some(seen)
+        (can_be_purged && is_selected && may_see).then_some(seen)
     }
 
     /// The key of the variant for a request, where the answer of the URL that was stored last is another's.
@@ -186,6 +203,11 @@ impl Shared {
         let bytes = Selecting::of(&last.spec, headers)?.to_bytes();
         Some(target.variant(bucket(&bytes)))
     }
+}
+
+/// Whether something in front of the layer wants a request to go past the cache.
+fn is_told_no_store(parts: &request::Parts) -> bool {
+    parts.extensions.get::<Caching>().is_some_and(|caching| caching.no_store)
 }
 
 /// Whether a request says that it has content.
@@ -197,10 +219,8 @@ fn says_content(headers: &HeaderMap) -> bool {
 /// How many variants of one URL are kept, besides the last.
 const VARIANTS: u32 = 1 << 10;
 
-/// FNV-1a: the same in every process, for ever.
+/// The same in every process, for ever.
 fn bucket(bytes: &[u8]) -> u32 {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = hash(bytes);
     ((hash >> 32) as u32 ^ hash as u32) % VARIANTS
 }

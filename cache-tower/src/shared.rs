@@ -33,19 +33,28 @@ impl Shared {
     }
 
     /// What is asked of the cache about a key of a URL.
-    pub(crate) fn exchange(&self, cache: &Cache, key: Key, url: &Key) -> Exchange<Arc<Stored>> {
+    pub(crate) fn exchange(&self, cache: &Cache, key: Key, tags: &[Key]) -> Exchange<Arc<Stored>> {
         let says = Says { life: |stored: &Arc<Stored>| stored.life(), tags: |stored| stored.keys_of_tags() };
-        Exchange::new(cache.clone(), key, vec![url.clone()], LONGEST_LIFE, says)
+        Exchange::new(cache.clone(), key, tags.to_vec(), LONGEST_LIFE, says)
     }
 
-    /// The tags that an answer is stored under besides that of its URL; nothing if they are more than can be kept.
-    pub(crate) fn tags_of(&self, uri: &Uri, request: &HeaderMap, answer: &HeaderMap) -> Option<Vec<Key>> {
+    /// The tags that an answer is stored under besides those of its URL, `given` ones among them; nothing if they are more than can
+    /// be kept.
+    pub(crate) fn tags_of(
+        &self,
+        uri: &Uri,
+        request: &HeaderMap,
+        answer: &HeaderMap,
+        given: &[Key],
+    ) -> Option<Vec<Key>> {
         let (tags, groups) = (invalidate::tags(answer), invalidate::groups(answer));
         let origin = key::origin(uri, request).unwrap_or_default();
-        let is_complete = !tags.incomplete && !groups.incomplete && tags.all.len() + groups.all.len() <= TAGS;
+        let is_complete = !tags.incomplete && !groups.incomplete;
         let tags = tags.all.iter().map(|tag| tag_of(tag));
-        let all = tags.chain(groups.all.iter().map(|group| self.group(&origin, group)));
-        is_complete.then(|| all.collect())
+        let mut all: Vec<Key> = tags.chain(groups.all.iter().map(|group| self.group(&origin, group))).collect();
+        let others: Vec<Key> = given.iter().filter(|tag| !all.contains(tag)).cloned().collect();
+        all.extend(others);
+        (is_complete && all.len() <= TAGS.saturating_sub(self.config.prefixes.tags())).then_some(all)
     }
 
     /// The tag of a group (RFC 9875): those of another origin are others.
@@ -59,7 +68,7 @@ impl Shared {
     }
 }
 
-/// An entry of the cache has 16 tags at most, and one is that of the URL.
+/// An entry of the cache has 16 tags at most, and one is that of the URL. Those of prefixes go off too.
 const TAGS: usize = 15;
 
 /// The tag that a field names: `category:books` is the one that functions have by that template, and whatever else is a text.

@@ -11,7 +11,10 @@ use cache_core::{__private::Met, Key};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::rfc::{Life, Rules, Spec, Timestamp, Validators, date, range::Partial};
+use crate::{
+    caching::Told,
+    rfc::{Life, Rules, Spec, Timestamp, Validators, date, freshness::Said, range::Partial},
+};
 
 /// No answer is kept for longer.
 pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(30 * 86_400);
@@ -36,6 +39,13 @@ pub(crate) struct Stored {
     life: u64,
     /// The tags that it was stored under, as they are written.
     pub(crate) tags: Vec<String>,
+    /// What a program said of it, and what of that was its answer's own.
+    said: Words,
+    said_by_answer: Words,
+    /// The tags that a program gave it.
+    given: Vec<String>,
+    /// The prefixes that it can be purged by, if it is under one: those of the layer that stored it.
+    pub(crate) prefixes: u64,
     /// Of an answer of which only some bytes are there: those that stand in `body`, one piece after another.
     part: Option<Part>,
     #[serde(skip)]
@@ -47,6 +57,14 @@ pub(crate) struct Stored {
 struct Part {
     total: Option<u64>,
     held: Vec<(u64, u64)>,
+}
+
+/// [`Said`], its times in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Words {
+    public: bool,
+    ttl: Option<u64>,
+    default_ttl: Option<u64>,
 }
 
 /// What is worked out of a stored answer, once.
@@ -84,7 +102,9 @@ pub(crate) struct Kept {
     pub(crate) received: Timestamp,
     pub(crate) selecting: Bytes,
     pub(crate) life: Duration,
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Vec<Key>,
+    pub(crate) told: Told,
+    pub(crate) prefixes: u64,
     pub(crate) partial: Option<Partial>,
 }
 
@@ -92,7 +112,9 @@ pub(crate) struct Kept {
 
 impl Stored {
     pub(crate) fn new(kept: Kept) -> Arc<Self> {
-        let Kept { status, headers, body, trailers, requested, received, selecting, life, tags, partial } = kept;
+        let Kept { status, headers, body, trailers, requested, received, selecting, life, tags, .. } = kept;
+        let Kept { told, prefixes, partial, .. } = kept;
+        let wires = |tags: &[Key]| tags.iter().map(Key::wire).collect();
         let part = partial.as_ref().map(|partial| Part {
             total: partial.total(),
             held: partial.held().iter().map(|range| (range.first(), range.last())).collect(),
@@ -105,8 +127,12 @@ impl Stored {
             requested: micros(requested),
             received: micros(received),
             selecting,
-            life: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
-            tags,
+            life: millis(life),
+            tags: wires(&tags),
+            said: Words::of(told.said(status)),
+            said_by_answer: Words::of(told.by_answer),
+            given: wires(&told.tags),
+            prefixes,
             part,
             seen: OnceLock::new(),
         })
@@ -120,6 +146,11 @@ impl Stored {
     /// The tags that it was stored under.
     pub(crate) fn keys_of_tags(&self) -> Vec<Key> {
         self.tags.iter().filter_map(|tag| Key::parse(tag)).collect()
+    }
+
+    /// What was said in code about an answer that brings this one up to date.
+    pub(crate) fn updated_by(&self, told: &Told) -> Told {
+        told.clone().over(self.said_by_answer.said(), self.given.iter().filter_map(|tag| Key::parse(tag)))
     }
 
     /// What it says; nothing if that cannot be read, as whoever may write to Redis may write anything.
@@ -144,7 +175,7 @@ impl Stored {
         Some(Seen {
             spec: Spec::of(&headers, &rules.vary).ok()?,
             validators: Validators::of(&headers, &|value| date::parse(value, received)),
-            life: Life::new(status, &headers, requested, received, rules),
+            life: Life::new(status, &headers, requested, received, rules).with(self.said.said(), status),
             status,
             headers,
             trailers,
@@ -157,6 +188,22 @@ impl Stored {
     fn length(&self) -> u64 {
         self.body.len() as u64
     }
+}
+
+impl Words {
+    fn of(said: Said) -> Self {
+        let Said { public, ttl, default_ttl } = said;
+        Self { public, ttl: ttl.map(millis), default_ttl: default_ttl.map(millis) }
+    }
+
+    fn said(self) -> Said {
+        let Self { public, ttl, default_ttl } = self;
+        Said { public, ttl: ttl.map(Duration::from_millis), default_ttl: default_ttl.map(Duration::from_millis) }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn micros(time: Timestamp) -> u64 {
@@ -208,7 +255,9 @@ mod tests {
             received: Timestamp(Duration::from_secs(2)),
             selecting: Bytes::new(),
             life: Duration::from_secs(60),
-            tags: vec!["a".to_owned()],
+            tags: vec![Key::new("a")],
+            told: Told::default(),
+            prefixes: 0,
             partial: None,
         })
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use cache_core::{Cache, Key, key};
-use cache_tower::CacheLayer;
+use cache_core::{Cache, Key, key, mins};
+use cache_tower::{CacheLayer, Caching};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tests::fixtures::{RedisServer, eventually};
@@ -31,6 +31,8 @@ struct Pages {
     calls: Arc<AtomicU64>,
     /// While there is one, an answer waits for it.
     gate: Option<Arc<Notify>>,
+    /// What each answer says beside its fields.
+    caching: Option<Caching>,
 }
 
 impl Pages {
@@ -44,10 +46,11 @@ impl Pages {
     }
 
     async fn ask(&self, node: &Cache, method: &str, path: &str) -> (String, String) {
-        let service = CacheLayer::new(node).layer(self.clone());
+        let layer = CacheLayer::new(node).purge_prefixes(["/products", "/shops/{shop}"]).obey_purges(|_| true);
+        let service = layer.layer(self.clone());
         let request = Request::builder().method(method).uri(path).header("host", "shop.example");
         let response = service.oneshot(request.body(Full::default()).unwrap()).await.unwrap();
-        let word = response.headers()["cache-status"].to_str().unwrap().to_owned();
+        let word = response.headers().get("cache-status").map_or("", |word| word.to_str().unwrap()).to_owned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (String::from_utf8(body.to_vec()).unwrap(), word)
     }
@@ -82,7 +85,11 @@ impl Service<Request<Full<Bytes>>> for Pages {
                 .header("cache-control", "public, max-age=3600")
                 .header("surrogate-key", "category:books")
                 .body(Full::from(format!("{path} {call}")));
-            Ok(answer.unwrap())
+            let mut answer = answer.unwrap();
+            if let Some(caching) = this.caching.clone() {
+                answer.extensions_mut().insert(caching);
+            }
+            Ok(answer)
         })
     }
 }
@@ -124,6 +131,55 @@ async fn page_is_gone_everywhere_with_its_url_its_tag_and_its_change() {
         eventually(SOON, async || pages.get(&b, path).await.0 != before).await;
         assert_ne!(pages.get(&a, path).await.0, before, "{way}");
     }
+}
+
+#[tokio::test]
+async fn pages_under_a_prefix_are_gone_everywhere_with_one_purge_and_others_stay() {
+    let redis = RedisServer::start().await;
+    let ((a, b), pages) = (two(&redis).await, Pages::default());
+    let below = ["/products/7", "/products/8?page=2", "/%70roducts/9", "/x/../products/1", "/shops/7/shoes"];
+    let beside = ["/products-old/7", "/shops/8/shoes"];
+    let mut texts = Vec::new();
+    for path in below.into_iter().chain(beside) {
+        texts.push(pages.get(&a, path).await.0);
+        assert_eq!(&pages.hit(&b, path).await, texts.last().unwrap());
+    }
+    for prefix in ["/products/*", "/shops/7/*"] {
+        assert_eq!(pages.ask(&a, "PURGE", prefix).await.0, "applied\n");
+    }
+    for (path, before) in below.into_iter().zip(&texts) {
+        eventually(SOON, async || pages.get(&b, path).await.0 != *before).await;
+        assert_ne!(&pages.get(&a, path).await.0, before, "{path}");
+    }
+    for (path, before) in beside.into_iter().zip(&texts[below.len()..]) {
+        assert_eq!((&pages.get(&a, path).await.0, &pages.get(&b, path).await.0), (before, before));
+    }
+}
+
+#[tokio::test]
+async fn purge_that_redis_does_not_confirm_is_said_to_be_queued() {
+    let redis = RedisServer::start().await;
+    let (cache, pages) = (built(settings(redis.url()).ensure_notifications()).await, Pages::default());
+    let before = pages.get(&cache, "/products/7").await.0;
+    redis.kill().await;
+    assert_eq!(pages.ask(&cache, "PURGE", "/products/*").await.0, "queued\n");
+    assert_ne!(pages.get(&cache, "/products/7").await.0, before, "in force here at once");
+}
+
+#[tokio::test]
+async fn what_an_answer_says_beside_its_fields_holds_on_every_node() {
+    let redis = RedisServer::start().await;
+    let (a, b) = two(&redis).await;
+    let caching = Caching::new().ttl(mins(5)).tags([key!("shelf:{7}")]);
+    let pages = Pages { caching: Some(caching), ..Pages::default() };
+    let page = pages.get(&a, "/products/7").await.0;
+    assert_eq!(pages.hit(&b, "/products/7").await, page);
+    let word = pages.get(&b, "/products/7").await.1;
+    // Its fields say an hour.
+    let ttl: u64 = word.strip_prefix("cache;hit;ttl=").unwrap().parse().unwrap();
+    assert!((1..=300).contains(&ttl), "{word}");
+    assert!(a.evict_tag(key!("shelf:{7}")).await.is_applied());
+    eventually(SOON, async || pages.get(&b, "/products/7").await.0 != page).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use http::{
 
 use super::{
     Rules, Timestamp, date,
-    directives::{Directives, RequestDirectives, SECONDS_MAX, seconds},
+    directives::{Directives, Extent, RequestDirectives, SECONDS_MAX, seconds},
     targeted::Control,
 };
 
@@ -45,8 +45,23 @@ pub(crate) enum Basis {
     Heuristic,
     /// [`Rules::default_ttl`].
     Default,
+    /// [`Said::ttl`]. Whether the origin said something explicit too.
+    Said {
+        explicit: bool,
+    },
     /// Nothing says anything: the answer is never fresh.
     Nothing,
+}
+
+/// What a program says of one answer's life, over its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// As `public` in `Cache-Control`.
+    pub(crate) public: bool,
+    /// How long it is fresh from when it came.
+    pub(crate) ttl: Option<Duration>,
+    /// How long it is, if its fields say nothing of it.
+    pub(crate) default_ttl: Option<Duration>,
 }
 
 /// For whom an answer is used though it is stale.
@@ -73,6 +88,26 @@ impl Life {
         let control = Control::of(headers, rules);
         let lifetime = lifetime(&control, status, headers, received, rules);
         Self { control, lifetime, initial_age: initial_age(headers, requested, received), received }
+    }
+
+    /// The same with what a program says of the answer with this status. `private` and `no-store` stay as they are.
+    pub(crate) fn with(mut self, said: Said, status: StatusCode) -> Self {
+        let directives = &mut self.control.directives;
+        let by_default = is_heuristically_cacheable(status) || directives.public;
+        directives.public |= said.public;
+        if let Some(ttl) = said.ttl {
+            if directives.no_cache.is_whole() {
+                directives.no_cache = Extent::Nothing;
+            }
+            let (length, explicit) = (self.initial_age.saturating_add(ttl), self.lifetime.is_explicit());
+            self.lifetime = Lifetime { length: length.min(SECONDS_MAX), basis: Basis::Said { explicit } };
+        } else if let Some(length) = said.default_ttl
+            && by_default
+            && matches!(self.lifetime.basis, Basis::Default | Basis::Nothing)
+        {
+            self.lifetime = Lifetime { length: length.min(SECONDS_MAX), basis: Basis::Default };
+        }
+        self
     }
 
     /// The current age. A clock that stepped back since makes it no younger than it came.
@@ -185,12 +220,30 @@ pub(crate) fn is_heuristically_cacheable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
+// === impl Said ===
+
+impl Said {
+    /// This, and where it says nothing, what was said before.
+    pub(crate) fn over(self, before: Self) -> Self {
+        Self {
+            public: self.public || before.public,
+            ttl: self.ttl.or(before.ttl),
+            default_ttl: self.default_ttl.or(before.default_ttl),
+        }
+    }
+}
+
 // === impl Lifetime ===
 
 impl Lifetime {
     /// Whether the origin said it (RFC 9111 section 4.2.1).
     pub(crate) fn is_explicit(self) -> bool {
-        matches!(self.basis, Basis::SMaxage | Basis::MaxAge | Basis::Expires)
+        matches!(self.basis, Basis::SMaxage | Basis::MaxAge | Basis::Expires | Basis::Said { explicit: true })
+    }
+
+    /// Whether a program said it.
+    pub(crate) fn is_said(self) -> bool {
+        matches!(self.basis, Basis::Said { .. })
     }
 }
 

@@ -117,7 +117,8 @@ pub(crate) fn may_store(exchange: &Exchange<'_>, rules: &Rules) -> Result<Storab
     if *method == Method::POST && !life.lifetime.is_explicit() {
         return Err(NotStored::Post);
     }
-    if !(life.lifetime.is_explicit() || directives.public || is_heuristically_cacheable(status)) {
+    let is_meant = life.lifetime.is_explicit() || life.lifetime.is_said();
+    if !(is_meant || directives.public || is_heuristically_cacheable(status)) {
         return Err(NotStored::Status);
     }
     if !is_worth_it(exchange, rules) {

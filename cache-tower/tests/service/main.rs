@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod caching;
+mod purges;
+mod site;
+
 use std::{
     convert::Infallible,
     sync::{

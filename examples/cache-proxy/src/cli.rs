@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use http::uri::{Authority, Scheme, Uri};
@@ -30,6 +30,9 @@ pub(crate) struct Cli {
     /// How many answers this process keeps, the ones used most.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     pub(crate) entries: u64,
+    /// A file with the bearer token of those whose PURGE requests are obeyed. Without it these go to the upstream.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) purge_token: Option<PathBuf>,
     /// How long the upstream may take to begin its answer, in seconds. A request with a body may take as long as it needs.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,

@@ -1,10 +1,10 @@
 //! Serves: builds the cache, listens, and leaves in order.
 
-use std::{future::IntoFuture, io::Write, time::Duration};
+use std::{fs, future::IntoFuture, io::Write, path::Path, time::Duration};
 
 use axum::serve::ListenerExt;
 use cache_core::{Cache, Policy};
-use cache_tower::CacheLayer;
+use cache_tower::{CacheLayer, bearer};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 use crate::{Problem, cli::Cli, forward::Upstream, proxy::MakeProxy, stop};
@@ -19,7 +19,10 @@ const HEAD_MAX_BYTES: usize = 1 << 20;
 /// Serves until it is asked to stop.
 pub(crate) async fn run(options: Cli) -> Result<(), Problem> {
     let cache = cache(&options).await?;
-    let layer = CacheLayer::proxy(cache.clone()).max_body(options.max_body).cache_status(Some(&options.name));
+    let mut layer = CacheLayer::proxy(cache.clone()).max_body(options.max_body).cache_status(Some(&options.name));
+    if let Some(file) = &options.purge_token {
+        layer = layer.purge_prefixes(["/", "/{folder}"]).obey_purges(bearer(&token(file)?));
+    }
     let upstream = Upstream::new(&options)?;
     let listener = TcpListener::bind(options.listen)
         .await
@@ -46,6 +49,18 @@ pub(crate) async fn run(options: Cli) -> Result<(), Problem> {
     let _late = timeout(LEAVE_MAX, server).await;
     let _late = timeout(LEAVE_MAX, cache.close()).await;
     Ok(())
+}
+
+/// What is in the file, without the end of its line. A program that was given nothing is not to let in whoever says nothing.
+fn token(file: &Path) -> Result<String, Problem> {
+    let name = file.display();
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}; see to --purge-token"))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{name} holds no token: one line of visible ASCII is one; see to --purge-token").into());
+    }
+    Ok(token.to_owned())
 }
 
 /// The cache; without a Redis it is this process's own.

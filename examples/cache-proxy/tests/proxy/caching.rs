@@ -1,6 +1,11 @@
 //! The cache in between.
 
-use crate::node::start;
+use std::io::Write;
+
+use crate::{
+    node::{Node, start},
+    upstream::Upstream,
+};
 
 const FRESH: &str = "Cache-Control: max-age=60\r\n";
 
@@ -34,6 +39,39 @@ async fn unsafe_method_evicts_what_is_stored() {
     upstream.asked().await.answer(FRESH, "new").await;
     let head = client.head().await;
     assert!(!head.is_hit());
+    assert_eq!(client.content(&head).await, "new");
+}
+
+#[tokio::test]
+async fn purge_is_for_who_has_the_token_and_reaches_no_upstream() {
+    let mut token = tempfile::NamedTempFile::new().unwrap();
+    writeln!(token, "token-of-the-shop").unwrap();
+    let mut upstream = Upstream::start().await;
+    let node = Node::start(&upstream, &["--purge-token", token.path().to_str().unwrap()]).await;
+    let mut client = node.get("/docs/a", "").await;
+    upstream.asked().await.answer(FRESH, "old").await;
+    let head = client.head().await;
+    client.content(&head).await;
+    for (target, token, status, is_gone) in [
+        ("/docs/a", "another", 403, false),
+        ("/docs/b", "token-of-the-shop", 200, false),
+        ("/img/*", "token-of-the-shop", 200, false),
+        ("/docs/a/*", "token-of-the-shop", 400, false),
+        ("/docs/*", "token-of-the-shop", 200, true),
+    ] {
+        assert!(node.got("/docs/a").await.0.is_hit());
+        client
+            .send(&format!("PURGE {target} HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Bearer {token}\r\n\r\n"))
+            .await;
+        let head = client.head().await;
+        client.content(&head).await;
+        assert_eq!(head.status(), status, "{target}");
+        assert!(is_gone || node.got("/docs/a").await.0.is_hit(), "{target}");
+    }
+    assert!(!upstream.was_asked());
+    let mut client = node.get("/docs/a", "").await;
+    upstream.asked().await.answer(FRESH, "new").await;
+    let head = client.head().await;
     assert_eq!(client.content(&head).await, "new");
 }
 
