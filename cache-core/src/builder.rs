@@ -97,16 +97,22 @@ impl Cache {
     /// A cache in this process only, with the built-in policy: for tests and small tools.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self::without_server(PolicyTree::default(), DEFAULT_LOCAL_ENTRIES, Codec::default(), None)
+        Self::without_server(PolicyTree::default(), DEFAULT_LOCAL_ENTRIES, Codec::default(), None, "local")
     }
 
     /// A cache that every call goes past: `bypass(disabled)`.
     #[must_use]
     pub fn disabled() -> Self {
-        Self::without_server(PolicyTree::default(), 0, Codec::default(), Some(Bypass::Disabled))
+        Self::without_server(PolicyTree::default(), 0, Codec::default(), Some(Bypass::Disabled), "local")
     }
 
-    fn without_server(policies: PolicyTree, local_entries: u64, codec: Codec, gate: Option<Bypass>) -> Self {
+    fn without_server(
+        policies: PolicyTree,
+        local_entries: u64,
+        codec: Codec,
+        gate: Option<Bypass>,
+        namespace: &str,
+    ) -> Self {
         let clock = Clock::new();
         let coherence = Arc::new(Coherence::alone(clock.clone()));
         Self::assemble(Parts {
@@ -126,6 +132,8 @@ impl Cache {
             outage_ttl: Duration::ZERO,
             expired: None,
             gate,
+            namespace: namespace.into(),
+            partitions: 1,
             clock,
         })
     }
@@ -273,7 +281,7 @@ impl Builder {
     pub async fn build(self) -> Result<Cache, Error> {
         let policies = self.validate()?;
         let Some(redis) = self.redis else {
-            return Ok(Cache::without_server(policies, self.local_entries, self.codec, None));
+            return Ok(Cache::without_server(policies, self.local_entries, self.codec, None, &self.namespace));
         };
         let clock = Clock::new();
         #[cfg(feature = "test-util")]
@@ -296,6 +304,7 @@ impl Builder {
             clock.clone(),
         );
         let expired = self.expired_events.then(|| hearing.tell_expired());
+        let namespace: Arc<str> = self.namespace.as_str().into();
         let config = RedisConfig {
             redis,
             namespace: self.namespace,
@@ -331,6 +340,8 @@ impl Builder {
             outage_ttl: self.outage_ttl.map_or(self.bound, |(ttl, _)| ttl),
             expired,
             gate: None,
+            namespace,
+            partitions: self.partitions,
         }))
     }
 

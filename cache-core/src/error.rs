@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Untrusted,
     /// A value or a type cannot be encoded or decoded.
     Codec,
+    /// A journal has no room: what it is to be flushed to is behind.
+    Full,
     /// The cache has been closed.
     Closed,
 }
@@ -42,6 +44,7 @@ impl ErrorKind {
             Self::Remote => "remote",
             Self::Untrusted => "untrusted",
             Self::Codec => "codec",
+            Self::Full => "full",
             Self::Closed => "closed",
         }
     }

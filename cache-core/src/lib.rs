@@ -40,6 +40,7 @@ mod failures;
 mod flight;
 mod hearing;
 mod installed;
+mod journal;
 pub mod key;
 mod lease;
 mod local;

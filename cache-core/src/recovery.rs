@@ -151,7 +151,7 @@ impl Recovery {
         state.tags.is_empty()
             && records.into_iter().all(|record| match record {
                 Record::Control(key) => !state.keys.contains_key(&key),
-                Record::Tag(_) => true,
+                Record::Tag(_) | Record::Journal(_) => true,
             })
     }
 
@@ -284,6 +284,8 @@ impl State {
                 };
                 self.tags.insert(tag, Waiting { number, incident });
             }
+            // Holds no version: nothing of it is ever issued again.
+            Record::Journal(_) => {}
         }
     }
 

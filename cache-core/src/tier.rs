@@ -8,7 +8,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::{
     clock::{Clock, Tick},
     entry::Entry,
-    error::Error,
+    error::{Error, ErrorKind},
+    journal::{JournalOp, Mark, Said},
     key::Key,
     schema::Fingerprint,
     tag::TagId,
@@ -24,6 +25,8 @@ pub(crate) enum Record {
     Control(Key),
     /// The record of a tag.
     Tag(TagId),
+    /// The records of the journals of a partition, which hold no version.
+    Journal(u16),
 }
 
 /// A payload to store beside a bump, if the control record is what it was when the writer looked.
@@ -63,6 +66,8 @@ pub(crate) enum Op {
     Renew { key: Key, fingerprint: Fingerprint, life: Duration },
     /// Gives this node's lease up, and tells those who wait why; nobody gets it for `hold`. Answered by [`Reply::Yes`].
     Release { key: Key, fingerprint: Fingerprint, hold: Duration, word: LeaseEnd },
+    /// Asks a journal. Answered by [`Reply::Journal`].
+    Journal(JournalOp),
     /// Moves the generation of the namespace, unless somebody has done so for this incident. Answered by [`Reply::Bumped`].
     Heal { incident: u64, proposed: u64 },
 }
@@ -80,6 +85,7 @@ impl Op {
             | Self::Version { record }
             | Self::Acquire { record, .. }
             | Self::Bump { record, .. } => record.clone(),
+            Self::Journal(op) => Record::Journal(op.partition),
             Self::Heal { .. } => Record::Tag(TagId::Namespace),
         }
     }
@@ -115,6 +121,12 @@ pub(crate) enum Reply {
         payload: Option<Vec<u8>>,
     },
     Version(Option<u64>),
+    /// The version of a key, and where a change of it is found that the origin does not have yet.
+    Pending {
+        version: u64,
+        mark: Mark,
+    },
+    Journal(Said),
     Yes(bool),
     Lease(Leased),
     Bumped {
@@ -317,6 +329,7 @@ impl NullRemote {
             Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(self.next_version())),
             Op::Bump { put, .. } => Reply::Bumped { version: self.next_version(), stored: put.is_some() },
             Op::Heal { .. } => Reply::Bumped { version: self.next_version(), stored: false },
+            Op::Journal(_) => Reply::Failed(Error::new(ErrorKind::Unsupported, "journal", "there is no Redis")),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod batches;
+mod behind;
 mod cluster;
 mod codecs;
 mod coherence;

@@ -20,26 +20,14 @@ type Rows = &'static [(&'static str, &'static [&'static str])];
 const ROWS: Rows = &[
     ("vocabulary", &["sync", "error", "chance", "key", "tag", "clock", "duration"]),
     ("model", &["moves", "epochs", "cell", "entry", "policy", "outcome", "breaker"]),
-    ("ports", &["codec", "schema", "wire", "value", "tier", "token"]),
+    ("ports", &["codec", "schema", "wire", "value", "journal", "tier", "token"]),
     ("adapters", &["local", "remote"]),
     ("machinery", MACHINERY),
-    ("composition", &["cache", "builder"]),
+    ("composition", &["cache", "behind", "builder"]),
     ("faces", &["installed", "__private", "test_util", "lib"]),
 ];
-const MACHINERY: &[&str] = &[
-    "tasks",
-    "flight",
-    "lease",
-    "budget",
-    "coherence",
-    "tags",
-    "refresh",
-    "failures",
-    "recovery",
-    "stats",
-    "hearing",
-    "write_behind",
-];
+const MACHINERY: &[&str] =
+    &["tasks", "flight", "lease", "budget", "coherence", "tags", "refresh", "failures", "recovery", "stats", "hearing"];
 
 /// The modules of `cache-tower/src`, in the same order.
 const TOWER_ROWS: Rows = &[

@@ -10,6 +10,7 @@ use crate::{
     entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp, Times},
     error::{Error, ErrorKind},
     flight::Departure,
+    journal::Mark,
     key::{Key, ScopeId},
     policy::Resolved,
     stats::Count,
@@ -20,6 +21,7 @@ use crate::{
 };
 
 /// What a call depends on, as it was before its first command.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) at: Tick,
     pub(super) spot: Spot,
@@ -69,6 +71,8 @@ impl Watch {
 pub(super) struct Captured {
     pub(super) version: u64,
     pub(super) held: Vec<Held>,
+    /// Where a change is found that the origin does not have yet.
+    pub(super) pending: Option<Mark>,
 }
 
 impl Inner {
@@ -368,7 +372,9 @@ impl CaptureQuestion<'_> {
     pub(super) fn captured(self, replies: &mut impl Iterator<Item = Reply>) -> Result<(Captured, Vec<Reply>), Error> {
         let Self { watch, asked, needs_until, more } = self;
         // All of them, whatever becomes of this one: the next question's follow.
-        let version = version_of(replies.next());
+        let first = replies.next();
+        let pending = if let Some(Reply::Pending { mark, .. }) = &first { Some(mark.clone()) } else { None };
+        let version = version_of(first);
         let generations: Vec<_> = asked.iter().map(|_| version_of(replies.next())).collect();
         let more = replies.take(more).collect();
         let version = version?;
@@ -391,7 +397,7 @@ impl CaptureQuestion<'_> {
                 None => return Err(Error::new(ErrorKind::Untrusted, "capture", "a tag changed meanwhile")),
             }
         }
-        Ok((Captured { version, held }, more))
+        Ok((Captured { version, held, pending }, more))
     }
 }
 
@@ -416,7 +422,7 @@ pub(super) fn hear_all(believed: &mut Believed, asked: Vec<Seen>, replies: impl 
 /// The version in an answer to `Acquire`.
 pub(super) fn version_of(reply: Option<Reply>) -> Result<u64, Error> {
     match reply {
-        Some(Reply::Version(Some(version))) => Ok(version),
+        Some(Reply::Version(Some(version)) | Reply::Pending { version, .. }) => Ok(version),
         Some(Reply::Failed(error)) => Err(error),
         _ => Err(Error::new(ErrorKind::Remote, "acquire", "the server gave no version")),
     }

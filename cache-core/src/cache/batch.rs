@@ -17,6 +17,7 @@ use super::{
     load::{Answer, Ticket, answer},
     old::Use,
     panic_message,
+    pending::Pending,
     returned::{Returned, Why},
 };
 use crate::{
@@ -288,7 +289,7 @@ impl Inner {
     async fn claim_one<T: 'static, E: 'static>(
         self: &Arc<Self>,
         ticket: &Ticket<T, E>,
-        captured: Captured,
+        mut captured: Captured,
         more: Vec<Reply>,
         wanted: Option<Wanted>,
         budget: &mut Budget,
@@ -296,6 +297,18 @@ impl Inner {
         let Ticket { call, scope, watch: Some(watch), .. } = ticket else { return Claim::Load(Some(captured), None) };
         let (leased, read) = told(more);
         let lease = (leased == Some(Leased::Ours)).then_some(wanted).flatten().map(|wanted| self.lease(call, wanted));
+        if let Some(mark) = self.mark_of(&call.key, &mut captured) {
+            match self.pending(call, scope, watch, &captured, mark, budget).await {
+                Ok(Pending::Found(entry)) => {
+                    if let Some(lease) = lease {
+                        lease.needless();
+                    }
+                    return Claim::Found(entry);
+                }
+                Ok(Pending::Hidden) | Err(_) => return Claim::Load(None, None),
+                Ok(Pending::Flushed) => {}
+            }
+        }
         let found = self.judge(call, scope, watch, &mut Believed::of(&captured), read, budget).await;
         if let Some(found) = found.ok().flatten().filter(|found| self.is_fresh_to(call, found)) {
             if let Some(lease) = lease {

@@ -11,6 +11,7 @@ use super::{
     Call, Inner,
     ask::{Believed, Captured},
     load::{Ticket, answer},
+    pending::Pending,
     scopes::ScopeState,
 };
 use crate::{
@@ -71,6 +72,8 @@ enum Asked {
     Found(Arc<Entry>),
     /// With the lease, if it is this node's.
     Nothing(Captured, Option<Leased>, Option<Lease>),
+    /// The origin does not have yet what there is, and this call cannot be told it: what it loads is not stored.
+    Hidden,
 }
 
 /// What was said to the questions beside a capture: whose the lease is, and what there is.
@@ -87,6 +90,7 @@ pub(super) fn told(replies: Vec<Reply>) -> (Option<Leased>, Option<Reply>) {
 }
 
 /// Whether this call is to load.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
 pub(super) enum Claim {
     /// It is. What it loads belongs to the capture; without one it is not stored.
     Load(Option<Captured>, Option<Lease>),
@@ -113,6 +117,7 @@ impl Inner {
         let mut wait = wanted.map(|_| self.waiting.listen(&ticket.call.key));
         let (captured, leased, ours) = match self.ask_for(ticket, wanted).await? {
             Asked::Found(entry) => return Ok(Claim::Found(entry)),
+            Asked::Hidden => return Ok(Claim::Load(None, None)),
             Asked::Nothing(captured, leased, ours) => (captured, leased, ours),
         };
         let (Some(wanted), Some(leased), Some(wait)) = (wanted, leased, &mut wait) else {
@@ -178,6 +183,7 @@ impl Inner {
             let is_own_turn = has_failed || self.clock.now() >= until;
             let (captured, leased, ours) = match self.ask_for(ticket, Some(lease).filter(|_| !is_own_turn)).await {
                 Ok(Asked::Found(entry)) => return Ok(Claim::Found(entry)),
+                Ok(Asked::Hidden) => return Ok(Claim::Load(None, None)),
                 Ok(Asked::Nothing(captured, leased, ours)) => (captured, leased, ours),
                 // One late answer says nothing about the load that is waited for. Two in a row, and Redis is not waited for.
                 Err(_) if !is_own_turn && !std::mem::replace(&mut is_unanswered, true) => {
@@ -216,10 +222,22 @@ impl Inner {
         let life = scope.policy.with(call.overrides).longest_life();
         let question = self.capture_question(&call.key, watch, life, self.more_of(call, wanted), &mut ops);
         let mut replies = self.ask(budget, ops).await?.into_iter();
-        let (captured, more) = question.captured(&mut replies)?;
+        let (mut captured, more) = question.captured(&mut replies)?;
         let (leased, read) = told(more);
         // Held from here on, so that it is given up whatever comes of the rest.
         let ours = wanted.filter(|_| leased == Some(Leased::Ours)).map(|wanted| self.lease(call, wanted));
+        if let Some(mark) = self.mark_of(&call.key, &mut captured) {
+            match self.pending(call, scope, watch, &captured, mark, budget).await? {
+                Pending::Found(entry) => {
+                    if let Some(ours) = ours {
+                        ours.needless();
+                    }
+                    return Ok(Asked::Found(entry));
+                }
+                Pending::Hidden => return Ok(Asked::Hidden),
+                Pending::Flushed => {}
+            }
+        }
         let mut believed = Believed::of(&captured);
         let found = self.judge(call, scope, watch, &mut believed, read, budget).await?;
         let found = found.filter(|found| found.meta.created > *newer_than && self.is_fresh_to(call, found));

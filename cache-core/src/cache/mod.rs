@@ -5,6 +5,7 @@
 
 mod ask;
 mod batch;
+mod behind;
 mod by_hand;
 mod call;
 mod claim;
@@ -14,6 +15,7 @@ mod expired;
 mod load;
 mod many;
 mod old;
+mod pending;
 mod probe;
 mod refresh;
 mod requests;
@@ -52,6 +54,7 @@ use crate::{
     failures::Failures,
     flight::Flights,
     hearing::ExpiredSender,
+    journal::Journals,
     key::{Key, ScopeId},
     lease::Waiting,
     outcome::{Bypass, OnL2Error, Outcome},
@@ -89,6 +92,8 @@ pub(crate) struct Parts {
     pub(crate) expired: Option<ExpiredSender>,
     /// Why every call goes past this cache, if it does.
     pub(crate) gate: Option<Bypass>,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) partitions: u16,
 }
 
 pub(crate) struct Inner {
@@ -114,6 +119,11 @@ pub(crate) struct Inner {
     outage_ttl: Duration,
     expired: Option<ExpiredSender>,
     gate: Option<Bypass>,
+    pub(crate) namespace: Arc<str>,
+    /// Over how many hash tags the keys are spread.
+    pub(crate) partitions: u16,
+    /// Journals that are kept in this process.
+    pub(crate) journals: Journals,
 }
 
 /// A cache of two tiers. Cheap to clone; all clones are one cache.
@@ -191,6 +201,9 @@ impl Cache {
             outage_ttl: parts.outage_ttl,
             expired: parts.expired,
             gate: parts.gate,
+            namespace: parts.namespace,
+            partitions: parts.partitions,
+            journals: Journals::default(),
         }))
     }
 

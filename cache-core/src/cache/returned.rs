@@ -206,7 +206,7 @@ impl Inner {
         }
     }
 
-    fn meta_of_load<T: 'static>(
+    pub(super) fn meta_of_load<T: 'static>(
         &self,
         key: &Key,
         captured: Option<&Captured>,

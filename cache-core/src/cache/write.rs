@@ -177,7 +177,7 @@ impl Cache {
         write
     }
 
-    pub(super) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>) -> Ack {
+    pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>) -> Ack {
         let scope = keys.first().map(Key::scope).or_else(|| tags.first().map(TagId::scope)).unwrap_or(ScopeId::ROOT);
         let mut write = Write {
             inner: Arc::clone(&self.0),

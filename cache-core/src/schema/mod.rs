@@ -100,6 +100,9 @@ fn find<T: DeserializeOwned>(codec: Codec, rev: u32) -> Result<Fingerprint, Sche
 // === impl Fingerprint ===
 
 impl Fingerprint {
+    /// That of no type.
+    pub(crate) const NONE: Self = Self(0);
+
     /// The number itself, as it stands in the envelope.
     #[must_use]
     pub(crate) const fn get(self) -> u64 {

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
 
-use super::{connect::kind_of, names::Names};
+use super::{
+    connect::kind_of,
+    journal::{self, JournalScripts},
+    names::Names,
+};
 use crate::{
     error::{Error, ErrorKind},
     tag::TagId,
@@ -29,8 +33,13 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    pub(super) fn new(text: &'static str) -> Self {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+
+    /// The command that runs it on so many keys.
+    pub(super) fn call(&self, keys: usize) -> redis::Cmd {
+        evalsha(self, keys)
     }
 }
 
@@ -44,6 +53,7 @@ pub(crate) struct Scripts {
     heal: Script,
     lease: Script,
     release: Script,
+    journal: JournalScripts,
     probe: &'static str,
 }
 
@@ -58,6 +68,7 @@ impl Scripts {
             heal: Script::new(include_str!("scripts/heal.lua")),
             lease: Script::new(include_str!("scripts/lease.lua")),
             release: Script::new(include_str!("scripts/release.lua")),
+            journal: JournalScripts::new(),
             probe: include_str!("scripts/probe.lua"),
         }
     }
@@ -65,7 +76,8 @@ impl Scripts {
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.acquire, &self.fill, &self.bump, &self.heal, &self.lease, &self.release] {
+        let own = [&self.acquire, &self.fill, &self.bump, &self.heal, &self.lease, &self.release];
+        for script in own.into_iter().chain(self.journal.all()) {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
         }
         pipeline
@@ -106,8 +118,17 @@ impl Scripts {
             Op::Acquire { record, needs } => {
                 let (needs, gives) =
                     needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs.saturating_mul(MARGIN))));
-                let mut call = evalsha(&self.acquire, 1);
-                pipeline.add_command(call.arg(names.record(record)).arg(now_micros).arg(needs).arg(gives).take());
+                let key = if let Record::Control(key) = record { Some(key) } else { None };
+                let mut call = evalsha(&self.acquire, if key.is_some() { 2 } else { 1 });
+                call.arg(names.record(record));
+                if let Some(key) = key {
+                    call.arg(names.marks(key.partition(names.partitions())));
+                }
+                call.arg(now_micros).arg(needs).arg(gives);
+                if let Some(key) = key {
+                    call.arg(key.wire());
+                }
+                pipeline.add_command(call);
             }
             Op::Fill { key, fingerprint, version, payload, life, leased } => {
                 let mut call = evalsha(&self.fill, if *leased { 3 } else { 2 });
@@ -146,6 +167,9 @@ impl Scripts {
                 call.arg(names.lease(key, *fingerprint)).arg(&self.node).arg(hold);
                 pipeline.add_command(call.arg(names.ends("")).arg(names.end(key, *word)).take());
             }
+            Op::Journal(op) => {
+                pipeline.add_command(self.journal.command(names, &self.node, op));
+            }
             Op::Heal { incident, proposed } => {
                 let mut call = evalsha(&self.heal, 2);
                 call.arg(names.tag(&TagId::Namespace)).arg(names.mark(*incident));
@@ -156,7 +180,7 @@ impl Scripts {
 }
 
 /// By how much a version is raised that is not above the one that is there.
-fn raise() -> u64 {
+pub(super) fn raise() -> u64 {
     fastrand::u64(1..=RAISE)
 }
 
@@ -170,7 +194,7 @@ fn life_of_new(record: &Record) -> u64 {
     match record {
         Record::Control(_) => whole_millis(LIFE_OF_NEW_CONTROL),
         Record::Tag(TagId::Tag(_)) => whole_millis(LIFE_OF_NEW_TAG),
-        Record::Tag(TagId::Namespace | TagId::Scope(_)) => 0,
+        Record::Tag(TagId::Namespace | TagId::Scope(_)) | Record::Journal(_) => 0,
     }
 }
 
@@ -221,6 +245,14 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         }
         (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
         (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
+        (Op::Acquire { .. }, Value::Array(values)) => match values.as_slice() {
+            [Value::Int(version), mark] if *version > 0 => match journal::mark(mark) {
+                Some(mark) => Reply::Pending { version: version.unsigned_abs(), mark },
+                None => unexpected(),
+            },
+            _ => unexpected(),
+        },
+        (Op::Journal(op), value) => journal::said(op, value),
         (Op::Lease { .. } | Op::Renew { .. }, Value::Int(left)) => {
             Reply::Lease(match (left, Duration::from_millis(left.unsigned_abs())) {
                 (0, _) => Leased::Ours,
@@ -239,7 +271,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
     }
 }
 
-fn unexpected() -> Reply {
+pub(super) fn unexpected() -> Reply {
     Reply::Failed(Error::new(
         ErrorKind::Remote,
         "command",

@@ -11,6 +11,7 @@ mod deployment;
 #[cfg(feature = "test-util")]
 pub(crate) mod dial;
 mod ears;
+mod journal;
 mod link;
 mod listen;
 mod names;
@@ -225,6 +226,7 @@ impl Fleet {
         match record {
             Record::Control(key) => key.partition(partitions),
             Record::Tag(tag) => tag.partition(partitions),
+            Record::Journal(partition) => (*partition).min(partitions - 1),
         }
     }
 

@@ -93,7 +93,18 @@ impl Names {
         match record {
             Record::Control(key) => self.control(key),
             Record::Tag(tag) => self.tag(tag),
+            Record::Journal(partition) => self.marks(*partition),
         }
+    }
+
+    /// A record of a partition's journal: `j` the entries, `s` the state, `k` what is kept to be tried again, `x` the dead letters.
+    pub(crate) fn journal(&self, kind: char, partition: u16, journal: &str) -> String {
+        format!("{ns}:{kind}:{{{ns}.{partition}}}:{journal}", ns = self.namespace)
+    }
+
+    /// Where readers find which keys of a partition have changes that are not flushed.
+    pub(crate) fn marks(&self, partition: u16) -> String {
+        format!("{ns}:m:{{{ns}.{partition}}}", ns = self.namespace)
     }
 
     /// The mark that the namespace was healed after an incident; it shares a slot with the namespace's own record.

@@ -104,6 +104,7 @@ impl Server {
             | Op::Lease { .. }
             | Op::Renew { .. }
             | Op::Release { .. }
+            | Op::Journal(_)
             | Op::Heal { .. } => {
                 unreachable!("it keeps no payloads")
             }
@@ -216,6 +217,8 @@ impl Node {
             outage_ttl: Duration::ZERO,
             expired: None,
             gate: None,
+            namespace: "test".into(),
+            partitions: 1,
         });
         Arc::new(Self { cache, origin: Origin::default(), server, hearing, coherence, clock, hands })
     }

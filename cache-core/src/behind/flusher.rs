@@ -1,0 +1,522 @@
+//! The flusher: owns partitions of a journal, reads them in order, and hands batches to the sink.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Tuning,
+    fold::{self, Fold},
+    outcome::Outcome,
+    sink::{Batch, Increment, Operation, Partition, Sink, SinkError, Write, Written},
+};
+use crate::{
+    cache::{Cache, Inner},
+    clock::{Clock, Tick},
+    error::{Error, ErrorKind},
+    journal::{Advance, Ask, Change, Journal, JournalEntry, JournalOp, Parked, Position, Said, envelope},
+    key::Key,
+    tag::TagId,
+    value::CacheValue,
+    wire::Packing,
+};
+
+/// Partitions that are flushed at once.
+const LANES: usize = 8;
+/// A partition is owned for so long, and the ownership lengthened when a third of that is over.
+const OWNED: Duration = Duration::from_secs(10);
+const RENEWALS: u32 = 3;
+/// The first pause after the sink could not be reached, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Keys that one partition may have to be tried again. Beyond it, it waits: whatever refuses so many is broken.
+const MAX_PARKED: usize = 10_000;
+
+/// What the flusher of this process has done.
+#[derive(Debug, Default)]
+pub(crate) struct Flushed {
+    /// Changes that left the journal.
+    pub(crate) changes: AtomicU64,
+    /// Writes that the sink was given for them.
+    pub(crate) writes: AtomicU64,
+    /// Batches.
+    pub(crate) batches: AtomicU64,
+    /// Times that the sink failed as a whole.
+    pub(crate) failures: AtomicU64,
+}
+
+/// What the handle and the flusher share.
+pub(crate) struct Shared {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) scope: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) partitions: u16,
+    pub(crate) tuning: Tuning,
+    pub(crate) flushed: Flushed,
+    /// There is a batch's worth to flush.
+    pub(crate) wake: Notify,
+    /// Appended by this process since the last wake.
+    pub(crate) fresh: AtomicU64,
+    /// Nothing new is taken; flush what there is without waiting for more.
+    pub(crate) draining: watch::Sender<bool>,
+    /// The flusher is to end.
+    pub(crate) stop: CancellationToken,
+    /// The flusher has ended.
+    pub(crate) ended: watch::Sender<bool>,
+    /// Partitions that this process owns, each with its fence.
+    pub(crate) owned: std::sync::Mutex<HashMap<u16, u64>>,
+}
+
+pub(crate) struct Flusher<T, S> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sink: Arc<S>,
+    pub(crate) cache: Weak<Inner>,
+    pub(crate) packing: Packing,
+    pub(crate) values: std::marker::PhantomData<fn() -> T>,
+}
+
+/// A partition of this process.
+struct Ours {
+    number: u16,
+    fence: u64,
+    cursor: Position,
+    parked: BTreeMap<String, (Key, Parked)>,
+    /// Nothing is known yet of what the sink has committed.
+    is_new: bool,
+    /// What the sink has committed, and the journal does not know.
+    committed: Option<Position>,
+    due: Tick,
+    pause: Duration,
+}
+
+/// How a look at a partition ended.
+enum Looked {
+    /// To be looked at again then.
+    Again(Box<Ours>, Tick),
+    /// It is another's by now, or nobody knows.
+    Lost(u16),
+}
+
+enum Slot {
+    /// Another's, as far as is known. To be asked for then.
+    Foreign(Tick),
+    Idle(Box<Ours>),
+    /// In a lane.
+    Busy,
+}
+
+impl<T, S> Flusher<T, S>
+where
+    T: CacheValue,
+    S: Sink<T>,
+{
+    /// Flushes until the cache is closed, or the journal is drained and closed.
+    pub(crate) async fn run(self, closing: CancellationToken) {
+        let me = Arc::new(self);
+        let shared = Arc::clone(&me.shared);
+        let mut draining = shared.draining.subscribe();
+        let start = shared.clock.now();
+        let mut slots: Vec<Slot> = (0..shared.partitions).map(|_| Slot::Foreign(start)).collect();
+        let mut lanes = FuturesUnordered::new();
+        let mut renew_at = start.plus(OWNED / RENEWALS);
+        loop {
+            let now = shared.clock.now();
+            for slot in &mut slots {
+                if lanes.len() >= LANES {
+                    break;
+                }
+                if matches!(slot, Slot::Idle(ours) if ours.due <= now)
+                    && let Slot::Idle(ours) = std::mem::replace(slot, Slot::Busy)
+                {
+                    lanes.push(Arc::clone(&me).look(ours).boxed());
+                }
+            }
+            let next = slots.iter().filter_map(|slot| match slot {
+                Slot::Foreign(at) => Some(*at),
+                Slot::Idle(ours) if lanes.len() < LANES => Some(ours.due),
+                _ => None,
+            });
+            let next = next.chain([renew_at]).min().unwrap_or(renew_at);
+            tokio::select! {
+                Some(looked) = lanes.next(), if !lanes.is_empty() => match looked {
+                    Looked::Again(mut ours, due) => {
+                        ours.due = due;
+                        let number = usize::from(ours.number);
+                        slots[number] = Slot::Idle(ours);
+                    }
+                    Looked::Lost(number) => {
+                        shared.disowned(number);
+                        slots[usize::from(number)] = Slot::Foreign(shared.clock.now().plus(shared.tuning.age));
+                    }
+                },
+                () = sleep(next.since(now)) => {
+                    let now = shared.clock.now();
+                    if renew_at <= now {
+                        me.renew(&mut slots).await;
+                        renew_at = shared.clock.now().plus(OWNED / RENEWALS);
+                    }
+                    me.ask_for_foreign(&mut slots).await;
+                }
+                () = shared.wake.notified() => make_due(&mut slots),
+                Ok(()) = draining.changed() => make_due(&mut slots),
+                () = closing.cancelled() => break,
+                () = shared.stop.cancelled() => break,
+            }
+        }
+        // What is under way is finished: its outcome is better known than guessed.
+        while lanes.next().await.is_some() {}
+        me.disown_all().await;
+        shared.ended.send_replace(true);
+    }
+
+    /// Lengthens what is owned.
+    async fn renew(&self, slots: &mut [Slot]) {
+        let owned: Vec<(u16, u64)> = self.shared.lock_owned().iter().map(|(number, fence)| (*number, *fence)).collect();
+        let asks = owned.iter().map(|(number, _)| (*number, own_ask(0))).collect();
+        let Ok(said) = self.shared.ask_all(asks).await else { return };
+        for ((number, fence), said) in owned.into_iter().zip(said) {
+            // Whoever is in a lane finds out when it advances.
+            let is_kept = matches!(said, Ok(Said::Owned(Some((now, _)))) if now == fence);
+            if !is_kept && !matches!(slots[usize::from(number)], Slot::Busy) {
+                self.shared.disowned(number);
+                slots[usize::from(number)] = Slot::Foreign(self.shared.clock.now());
+            }
+        }
+    }
+
+    /// Asks for partitions that were another's, or nobody's.
+    async fn ask_for_foreign(&self, slots: &mut [Slot]) {
+        let now = self.shared.clock.now();
+        let due = |slot: &Slot| matches!(slot, Slot::Foreign(at) if *at <= now);
+        let wanted: Vec<u16> = (0..self.shared.partitions).filter(|number| due(&slots[usize::from(*number)])).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let asks = wanted.iter().map(|number| (*number, own_ask(0))).collect();
+        let said = self.shared.ask_all(asks).await;
+        let said: Vec<Result<Said, Error>> = match said {
+            Ok(said) => said,
+            Err(error) => {
+                tracing::debug!(%error, "partitions of a journal cannot be asked for");
+                wanted.iter().map(|_| Err(error.clone())).collect()
+            }
+        };
+        for (number, said) in wanted.into_iter().zip(said) {
+            slots[usize::from(number)] = match said {
+                Ok(Said::Owned(Some((fence, cursor)))) => {
+                    self.shared.lock_owned().insert(number, fence);
+                    Slot::Idle(Box::new(Ours::new(number, fence, cursor)))
+                }
+                // Somebody else may be gone by then; not all nodes at once.
+                _ => Slot::Foreign(self.shared.clock.now().plus(OWNED.mul_f64(0.2 + 0.2 * fastrand::f64()))),
+            };
+        }
+    }
+
+    async fn disown_all(&self) {
+        let owned: Vec<(u16, u64)> = std::mem::take(&mut *self.shared.lock_owned()).into_iter().collect();
+        let asks = owned.into_iter().map(|(number, fence)| (number, Ask::Disown { fence })).collect();
+        // What is not given up ends by itself.
+        let _best_effort = self.shared.ask_all(asks).await;
+    }
+
+    /// One look at one partition: reads, folds, writes, advances.
+    async fn look(self: Arc<Self>, mut ours: Box<Ours>) -> Looked {
+        let number = ours.number;
+        match self.flush(&mut ours).await {
+            Ok(is_full) => {
+                ours.pause = FIRST_PAUSE;
+                let is_hurried = is_full || (*self.shared.draining.borrow() && !ours.parked.is_empty());
+                let age = self.shared.tuning.age;
+                let now = self.shared.clock.now();
+                let next = if is_full {
+                    now
+                } else if is_hurried {
+                    now.plus(age.min(FIRST_PAUSE))
+                } else {
+                    now.plus(age)
+                };
+                Looked::Again(ours, next)
+            }
+            Err(Stopped::Lost) => Looked::Lost(number),
+            Err(Stopped::Sink(error)) => {
+                self.shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
+                let pause = ours.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+                tracing::warn!(%error, partition = %self.shared.partition(number), ?pause, "a sink is tried again");
+                ours.pause = (ours.pause * 2).min(LAST_PAUSE);
+                Looked::Again(ours, self.shared.clock.now().plus(pause))
+            }
+            Err(Stopped::Fenced(fence)) => self.raise_fence(ours, fence).await,
+            Err(Stopped::Journal(error)) => {
+                tracing::debug!(%error, "a journal cannot be read now");
+                // Whether the cursor advanced is not known: it is read again with the ownership.
+                Looked::Lost(number)
+            }
+        }
+    }
+
+    /// The sink has seen a later owner. If this node still owns the partition, the journal has lost its fences, and this one is raised
+    /// above the sink's.
+    async fn raise_fence(&self, ours: Box<Ours>, above: u64) -> Looked {
+        let asked = self.shared.ask(ours.number, own_ask(above)).await;
+        match asked {
+            Ok(Said::Owned(Some((fence, cursor)))) if fence > above => {
+                self.shared.lock_owned().insert(ours.number, fence);
+                Looked::Again(Box::new(Ours::new(ours.number, fence, cursor)), self.shared.clock.now())
+            }
+            _ => Looked::Lost(ours.number),
+        }
+    }
+
+    /// Flushes one batch. Whether there was a whole one.
+    async fn flush(&self, ours: &mut Ours) -> Result<bool, Stopped> {
+        let shared = &self.shared;
+        if ours.is_new {
+            self.learn(ours).await?;
+        }
+        // Whatever refuses so many is broken: nothing more is read, and writers will be told that there is no room.
+        let is_choked = ours.parked.len() > MAX_PARKED;
+        let (entries, last, is_full) = if is_choked { (Vec::new(), 0, false) } else { self.read(ours).await? };
+        let cursor = entries.last().map_or(ours.cursor, |entry| entry.position);
+        let changes = entries.len() as u64;
+        let millis = shared.clock.remote_micros() / 1_000;
+        let Fold { now, later } = fold::fold(entries, &ours.parked, millis);
+        if now.is_empty() && later.is_empty() {
+            return Ok(is_full);
+        }
+        let (mut writes, mut refused) = (Vec::new(), Vec::new());
+        for (key, parked) in now.values() {
+            match self.write_of(key, parked) {
+                Ok(write) => writes.push(write),
+                Err(reason) => refused.push((key.clone(), parked.clone(), reason)),
+            }
+        }
+        let mut outcome = Outcome::new(cursor, later, millis);
+        if !writes.is_empty() {
+            shared.flushed.batches.fetch_add(1, Ordering::Relaxed);
+            shared.flushed.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
+            let batch = Batch { partition: shared.partition(ours.number), fence: ours.fence, position: cursor, writes };
+            let written = match self.sink.write(&batch).await {
+                Ok(written) => written,
+                Err(SinkError::Fenced(fence)) => return Err(Stopped::Fenced(fence)),
+                Err(error) => return Err(Stopped::Sink(error)),
+            };
+            if written.len() != batch.writes.len() {
+                let detail = format!("{} answers to {} writes", written.len(), batch.writes.len());
+                return Err(Stopped::Sink(SinkError::unavailable(detail)));
+            }
+            let last = self.last_of(ours, last, &written).await?;
+            for (write, written) in batch.writes.into_iter().zip(written) {
+                let parked = &now[&write.key.wire()].1;
+                outcome.add(&write.key, parked, &write.operation, written, last, &shared.tuning);
+            }
+        }
+        for (key, parked, reason) in refused {
+            outcome.refuse(&key, parked, reason, &shared.tuning);
+        }
+        self.advance(ours, outcome).await?;
+        shared.flushed.changes.fetch_add(changes, Ordering::Relaxed);
+        Ok(is_full)
+    }
+}
+
+impl<T, S> Flusher<T, S>
+where
+    T: CacheValue,
+    S: Sink<T>,
+{
+    /// What a new owner has to know: what is kept to be tried again, and what the sink committed before the last owner could say so.
+    async fn learn(&self, ours: &mut Ours) -> Result<(), Stopped> {
+        let parked = match self.shared.ask(ours.number, Ask::Parked).await {
+            Ok(Said::Parked(parked)) => parked,
+            Ok(_) => return Err(Stopped::Lost),
+            Err(error) => return Err(Stopped::Journal(error)),
+        };
+        ours.parked = parked.into_iter().map(|(key, parked)| (key.wire(), (key, parked))).collect();
+        let partition = self.shared.partition(ours.number);
+        ours.committed = self.sink.position(&partition).await.map_err(Stopped::Sink)?.filter(|at| *at > ours.cursor);
+        ours.is_new = false;
+        Ok(())
+    }
+
+    /// Entries for one batch, the last version that was given, and whether there may be more.
+    async fn read(&self, ours: &mut Ours) -> Result<(Vec<JournalEntry>, u64, bool), Stopped> {
+        let Tuning { batch, batch_bytes, .. } = self.shared.tuning;
+        let (mut entries, mut last, mut after) = (Vec::new(), 0, ours.cursor);
+        loop {
+            let ask = Ask::Read { after, entries: batch, bytes: batch_bytes };
+            let (given, mut more) = match self.shared.ask(ours.number, ask).await {
+                Ok(Said::Entries { last, entries }) => (last, entries),
+                Ok(_) => return Err(Stopped::Lost),
+                Err(error) => return Err(Stopped::Journal(error)),
+            };
+            last = last.max(given);
+            let is_full = more.len() >= batch || more.iter().map(JournalEntry::bytes).sum::<usize>() >= batch_bytes;
+            let Some(committed) = ours.committed else {
+                entries.append(&mut more);
+                return Ok((entries, last, is_full));
+            };
+            // What was committed together is folded together again: a row that was deleted in it is not put first.
+            let Some(end) = more.last().map(|entry| entry.position) else {
+                ours.committed = None;
+                return Ok((entries, last, false));
+            };
+            entries.extend(more.into_iter().filter(|entry| entry.position <= committed));
+            if end >= committed {
+                ours.committed = None;
+                return Ok((entries, last, true));
+            }
+            after = end;
+        }
+    }
+
+    /// The write that a key's changes come to; the reason if they cannot be read.
+    fn write_of(&self, key: &Key, parked: &Parked) -> Result<Write<T>, String> {
+        let key = key.clone();
+        if let Some((version, _, change)) = &parked.replaced {
+            let operation = match change {
+                Change::Put(envelope) => Operation::Put(envelope::read(&key, &self.packing, envelope)?),
+                _ => Operation::Delete,
+            };
+            return Ok(Write { key, version: *version, operation });
+        }
+        let increments: Vec<Increment> =
+            parked.increments.iter().map(|&(version, by)| Increment { version, by }).collect();
+        let version = increments.last().map_or(0, |increment| increment.version);
+        Ok(Write { key, version, operation: Operation::Increment(increments) })
+    }
+
+    /// The last version that the partition gave: asked for again where a row has one above what was known.
+    async fn last_of(&self, ours: &Ours, last: u64, written: &[Written]) -> Result<u64, Stopped> {
+        if !written.iter().any(|written| matches!(written, Written::Newer(row) if *row > last)) {
+            return Ok(last);
+        }
+        let ask = Ask::Read { after: ours.cursor, entries: 1, bytes: 1 };
+        match self.shared.ask(ours.number, ask).await {
+            Ok(Said::Entries { last, .. }) => Ok(last),
+            Ok(_) => Err(Stopped::Lost),
+            Err(error) => Err(Stopped::Journal(error)),
+        }
+    }
+
+    /// Has the journal know what became of a batch.
+    async fn advance(&self, ours: &mut Ours, outcome: Outcome) -> Result<(), Stopped> {
+        let Outcome { cursor, flushed, parked, evict, dead, .. } = outcome;
+        let shared = &self.shared;
+        let unparked: Vec<(String, Key)> = (ours.parked.iter())
+            .filter(|(wire, _)| !parked.contains_key(*wire))
+            .filter(|(wire, _)| flushed.contains_key(*wire) || dead.contains_key(*wire) || evict.contains_key(*wire))
+            .map(|(wire, (key, _))| (wire.clone(), key.clone()))
+            .collect();
+        let advance = Advance {
+            cursor,
+            flushed: flushed.values().cloned().collect(),
+            parked: parked.values().cloned().collect(),
+            unparked: unparked.iter().map(|(_, key)| key.clone()).collect(),
+            dead: dead.values().cloned().collect(),
+        };
+        match shared.ask(ours.number, Ask::Advance { fence: ours.fence, advance }).await {
+            Ok(Said::Done(true)) => {}
+            Ok(_) => return Err(Stopped::Lost),
+            Err(error) => return Err(Stopped::Journal(error)),
+        }
+        ours.cursor = cursor;
+        for (wire, _) in unparked {
+            ours.parked.remove(&wire);
+        }
+        ours.parked.extend(parked);
+        for (key, parked) in dead.values() {
+            tracing::error!(scope = key.scope().name(), reason = parked.reason, "a write was given up: a dead letter");
+        }
+        // What the cache has of these is not what the origin has now.
+        if let Some(inner) = self.cache.upgrade()
+            && !evict.is_empty()
+        {
+            let keys = evict.into_values().collect();
+            let _told = Cache(inner).evict_now(keys, Vec::<TagId>::new()).await;
+        }
+        Ok(())
+    }
+}
+
+/// Why a batch was not flushed.
+enum Stopped {
+    /// The partition is another's by now.
+    Lost,
+    /// The sink has seen this fence, of a later owner.
+    Fenced(u64),
+    Sink(SinkError),
+    Journal(Error),
+}
+
+// === impl Ours ===
+
+impl Ours {
+    fn new(number: u16, fence: u64, cursor: Position) -> Self {
+        Self {
+            number,
+            fence,
+            cursor,
+            parked: BTreeMap::new(),
+            is_new: true,
+            committed: None,
+            due: Tick::ZERO,
+            pause: FIRST_PAUSE,
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn partition(&self, number: u16) -> Partition {
+        Partition::of(&self.namespace, &self.scope, number)
+    }
+
+    /// Asks each of these partitions, in one trip.
+    pub(crate) async fn ask_all(&self, asks: Vec<(u16, Ask)>) -> Result<Vec<Result<Said, Error>>, Error> {
+        let op = |(partition, ask)| JournalOp { journal: Arc::clone(&self.scope), partition, ask };
+        self.journal.ask(asks.into_iter().map(op).collect()).await
+    }
+
+    pub(crate) async fn ask(&self, partition: u16, ask: Ask) -> Result<Said, Error> {
+        let mut said = self.ask_all(vec![(partition, ask)]).await?;
+        said.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Remote, "journal", "no answer")))
+    }
+
+    pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, HashMap<u16, u64>> {
+        self.owned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn disowned(&self, number: u16) {
+        self.lock_owned().remove(&number);
+    }
+}
+
+fn own_ask(above: u64) -> Ask {
+    Ask::Own { millis: OWNED.as_millis() as u64, above }
+}
+
+fn make_due(slots: &mut [Slot]) {
+    for slot in slots {
+        if let Slot::Idle(ours) = slot {
+            // One that waits for the sink goes on waiting.
+            if ours.pause == FIRST_PAUSE {
+                ours.due = Tick::ZERO;
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A write-behind that is being put together.
+
+use std::{
+    collections::HashMap,
+    marker::PhantomData,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    AckLevel, Tuning, WhenFull,
+    flusher::{Flushed, Flusher, Shared},
+    handle::WriteBehind,
+    remote::RemoteJournal,
+    server,
+    sink::Sink,
+};
+use crate::{
+    cache::Cache,
+    error::{Error, ErrorKind},
+    journal::{Ask, Journal, Said, VolatileJournal},
+    policy::check_scope,
+    value::CacheValue,
+};
+
+/// How long the journal may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Puts a [`WriteBehind`] together; made by [`Cache::write_behind`].
+#[must_use = "nothing is flushed until it is started"]
+pub struct Starting<T, S> {
+    cache: Cache,
+    scope: String,
+    sink: S,
+    tuning: Tuning,
+    allows_loss: bool,
+    values: PhantomData<fn() -> T>,
+}
+
+impl Cache {
+    /// Writes of the keys of a scope (and below it) that are answered when they are journaled, and written to `sink` behind.
+    ///
+    /// Every process that writes, and every one that is to flush, says so; one of them flushes each partition at a time. Values are
+    /// journaled as JSON, so that a journal outlives the program that wrote it.
+    pub fn write_behind<T: CacheValue, S: Sink<T>>(&self, scope: &str, sink: S) -> Starting<T, S> {
+        Starting {
+            cache: self.clone(),
+            scope: scope.to_owned(),
+            sink,
+            tuning: Tuning::default(),
+            allows_loss: false,
+            values: PhantomData,
+        }
+    }
+}
+
+impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
+    /// When a write is answered. Default: [`AckLevel::Journaled`].
+    pub fn ack(mut self, level: AckLevel) -> Self {
+        self.tuning.ack = level;
+        self
+    }
+
+    /// The most changes that are read for one batch; a batch has a write for each key in them. Default: 500.
+    pub fn batch(mut self, changes: usize) -> Self {
+        self.tuning.batch = changes.max(1);
+        self
+    }
+
+    /// About how many bytes of values are read for one batch. Default: 1 MiB.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.tuning.batch_bytes = bytes.max(1);
+        self
+    }
+
+    /// How long changes are gathered before they are written: what changes again meanwhile is written once. Default: 200 ms.
+    pub fn gather(mut self, age: Duration) -> Self {
+        self.tuning.age = age.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How often a row may refuse a write until it is a dead letter; between the attempts it waits 200 ms, doubling to 30 s. A sink that
+    /// cannot be reached is tried for as long as it takes. Default: 8.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.tuning.attempts = attempts.max(1);
+        self
+    }
+
+    /// How many changes each partition of the journal may have that are not flushed. Default: 100,000.
+    pub fn room(mut self, changes: u64) -> Self {
+        self.tuning.room = changes.max(1);
+        self
+    }
+
+    /// What a writer gets when there is no room. Default: it waits up to 5 s.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.tuning.when_full = when_full;
+        self
+    }
+
+    /// Starts on a Redis without an append-only file, where a restart of the server loses what was acknowledged.
+    pub fn allow_loss_on_restart(mut self) -> Self {
+        self.allows_loss = true;
+        self
+    }
+
+    /// Starts, with the journal in Redis.
+    ///
+    /// # Errors
+    ///
+    /// Each names the setting and what to set: a cache without Redis, a bad scope, a server that would lose writes, or that
+    /// cannot be reached.
+    pub async fn start(self) -> Result<WriteBehind<T>, Error> {
+        let inner = &self.cache.0;
+        if !inner.has_redis() {
+            let detail = "the cache has no Redis to keep a journal in: build it with `redis(..)`, or use `start_volatile()`, which \
+                          loses what is not flushed when the process ends";
+            return Err(Error::config("write-behind", detail));
+        }
+        let journal = Arc::new(RemoteJournal { remote: inner.remote_tier(), patience: PATIENCE });
+        let (partitions, ack, allows_loss) = (inner.partitions, self.tuning.ack, self.allows_loss);
+        let started = self.with_journal(journal, partitions)?;
+        let asks = (0..partitions).map(|partition| (partition, Ask::Server)).collect();
+        for said in started.shared.ask_all(asks).await? {
+            match said? {
+                Said::Server(said) => server::check(&said, ack, allows_loss)?,
+                _ => {
+                    return Err(Error::new(ErrorKind::Remote, "write-behind", "the server does not say how it is set"));
+                }
+            }
+        }
+        Ok(started.begin())
+    }
+
+    /// Starts, with the journal in this process: **what is not flushed when the process ends is lost**. For tests, and for what may be
+    /// lost.
+    ///
+    /// # Errors
+    ///
+    /// A bad scope.
+    pub async fn start_volatile(self) -> Result<WriteBehind<T>, Error> {
+        let clock = self.cache.0.clock_of_redis();
+        let journal = Arc::new(VolatileJournal::new(self.scope.as_str().into(), clock));
+        let cache = self.cache.clone();
+        let started = self.with_journal(Arc::clone(&journal) as Arc<dyn Journal>, 1)?;
+        cache.0.journals.add(journal);
+        Ok(started.begin())
+    }
+
+    fn with_journal(self, journal: Arc<dyn Journal>, partitions: u16) -> Result<Started<T, S>, Error> {
+        check_scope(&self.scope)?;
+        let shared = Arc::new(Shared {
+            namespace: Arc::clone(&self.cache.0.namespace),
+            scope: self.scope.as_str().into(),
+            clock: self.cache.0.clock_of_redis(),
+            journal,
+            partitions,
+            tuning: self.tuning,
+            flushed: Flushed::default(),
+            wake: Notify::new(),
+            fresh: AtomicU64::new(0),
+            draining: watch::Sender::new(false),
+            stop: CancellationToken::new(),
+            ended: watch::Sender::new(false),
+            owned: Mutex::new(HashMap::new()),
+        });
+        Ok(Started { cache: self.cache, sink: self.sink, shared, values: PhantomData })
+    }
+}
+
+/// All is known, and nothing runs yet.
+struct Started<T, S> {
+    cache: Cache,
+    sink: S,
+    shared: Arc<Shared>,
+    values: PhantomData<fn() -> T>,
+}
+
+impl<T: CacheValue, S: Sink<T>> Started<T, S> {
+    fn begin(self) -> WriteBehind<T> {
+        let flusher: Flusher<T, S> = Flusher {
+            shared: Arc::clone(&self.shared),
+            sink: Arc::new(self.sink),
+            cache: Arc::downgrade(&self.cache.0),
+            packing: self.cache.0.packing().clone(),
+            values: PhantomData,
+        };
+        let closing = self.cache.0.serve_until_closed();
+        self.cache.0.serve(flusher.run(closing));
+        WriteBehind::new(self.cache, self.shared)
+    }
+}

@@ -1,0 +1,192 @@
+//! The journal of what is written behind, as the rest sees it: what is appended, owned, read and advanced, whoever keeps it.
+
+pub(crate) mod envelope;
+mod parked;
+mod position;
+mod volatile;
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+pub use self::position::Position;
+pub(crate) use self::{
+    parked::{MAX_INCREMENTS, Parked},
+    volatile::{Journals, VolatileJournal},
+};
+use crate::{error::Error, key::Key};
+
+/// What was said to each question, in order, in one trip.
+pub(crate) type Answers<'a> = Pin<Box<dyn Future<Output = Result<Vec<Result<Said, Error>>, Error>> + Send + 'a>>;
+
+/// A journal that can be asked.
+pub(crate) trait Journal: Send + Sync + 'static {
+    /// Answers each question, in order, in one trip.
+    fn ask(&self, ops: Vec<JournalOp>) -> Answers<'_>;
+}
+
+/// What one writer did to one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The value, in its envelope.
+    Put(Vec<u8>),
+    Delete,
+    Increment(i64),
+}
+
+/// A change in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JournalEntry {
+    pub(crate) position: Position,
+    pub(crate) key: Key,
+    pub(crate) version: u64,
+    pub(crate) change: Change,
+}
+
+/// Where a change is found that the sink does not have yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The scope whose journal it is.
+    pub(crate) journal: Arc<str>,
+    /// Its place there; without one it is kept to be tried again.
+    pub(crate) at: Option<Position>,
+}
+
+/// One question to one partition of a journal.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalOp {
+    pub(crate) journal: Arc<str>,
+    pub(crate) partition: u16,
+    pub(crate) ask: Ask,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    /// Journals a change under a new version, `proposed` or above, unless there are `room` entries already. Of a put or a delete
+    /// everybody is told. Answered by [`Said::Appended`].
+    Append { key: Key, change: Change, proposed: u64, room: u64 },
+    /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
+    /// Answered by [`Said::Owned`].
+    Own { millis: u64, above: u64 },
+    /// Ends this node's ownership. Answered by [`Said::Done`].
+    Disown { fence: u64 },
+    /// Entries behind a place, in order: at least one if there is one, no more than so many, about so many bytes. Answered by
+    /// [`Said::Entries`].
+    Read { after: Position, entries: usize, bytes: usize },
+    /// What is kept to be tried again. Answered by [`Said::Parked`].
+    Parked,
+    /// Notes what was flushed, if the partition is still owned under this fence. Answered by [`Said::Done`].
+    Advance { fence: u64, advance: Advance },
+    /// The change that a mark stands for, if the sink does not have it by now. Answered by [`Said::Pending`].
+    Pending { key: Key, at: Option<Position> },
+    /// How much there is. Answered by [`Said::Lag`].
+    Lag,
+    /// Dead letters behind a place. Answered by [`Said::Dead`].
+    Dead { after: Position, count: usize },
+    /// Takes a dead letter away, if it is there. Answered by [`Said::Done`].
+    Bury { letter: Position },
+    /// What the server says of itself. Answered by [`Said::Server`].
+    Server,
+}
+
+/// What a flush came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Advance {
+    /// Everything up to here is in the sink, kept to be tried again, or a dead letter.
+    pub(crate) cursor: Position,
+    /// Keys whose last put or delete stood there, and that the sink has now.
+    pub(crate) flushed: Vec<(Key, Position)>,
+    /// Keys to be tried again.
+    pub(crate) parked: Vec<(Key, Parked)>,
+    /// Keys that are no longer to be tried again.
+    pub(crate) unparked: Vec<Key>,
+    /// Keys that were given up.
+    pub(crate) dead: Vec<(Key, Parked)>,
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug)]
+pub(crate) enum Said {
+    Appended(Appended),
+    /// Under this fence, flushed up to here; nothing if another node owns it.
+    Owned(Option<(u64, Position)>),
+    Entries {
+        /// The last version that was given in the partition.
+        last: u64,
+        entries: Vec<JournalEntry>,
+    },
+    Parked(Vec<(Key, Parked)>),
+    Pending(Option<Change>),
+    Lag {
+        entries: u64,
+        /// The oldest entry.
+        oldest: Option<Position>,
+        parked: u64,
+        dead: u64,
+    },
+    Dead(Vec<(Position, Key, Parked)>),
+    Done(bool),
+    Server(String),
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    As {
+        version: u64,
+        position: Position,
+    },
+    /// There is no room.
+    Full,
+}
+
+impl JournalEntry {
+    /// What it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let Change::Put(payload) = &self.change else { return 64 };
+        64 + payload.len()
+    }
+}
+
+impl Mark {
+    /// As it stands beside the key: `product|1790000000000-0`, `product|*`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (journal, at) = text.split_once('|')?;
+        let at = if at == "*" { None } else { Some(Position::parse(at)?) };
+        Some(Self { journal: journal.into(), at })
+    }
+}
+
+impl Change {
+    /// One letter, as it stands in the journal.
+    pub(crate) const fn letter(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "p",
+            Self::Delete => "d",
+            Self::Increment(_) => "i",
+        }
+    }
+
+    /// What stands beside it.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        match self {
+            Self::Put(payload) => payload.clone(),
+            Self::Delete => Vec::new(),
+            Self::Increment(by) => by.to_string().into_bytes(),
+        }
+    }
+
+    /// The change of a letter and what stands beside it.
+    pub(crate) fn read(letter: &[u8], body: Vec<u8>) -> Option<Self> {
+        match letter {
+            b"p" => Some(Self::Put(body)),
+            b"d" => Some(Self::Delete),
+            b"i" => Some(Self::Increment(std::str::from_utf8(&body).ok()?.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// Whether readers are to see it before it is flushed.
+    pub(crate) const fn replaces(&self) -> bool {
+        !matches!(self, Self::Increment(_))
+    }
+}

@@ -1,0 +1,259 @@
+//! Questions to a journal as commands, and what is said as answers.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value, cmd};
+
+use super::{
+    commands::{Script, raise, unexpected, whole_millis},
+    names::Names,
+};
+use crate::{
+    journal::{Advance, Appended, Ask, Change, JournalEntry, JournalOp, Mark, Parked, Position, Said},
+    key::Key,
+    tier::Reply,
+};
+
+/// The life of a control record that an append creates, as of one that a bump does.
+const LIFE_OF_NEW_CONTROL: Duration = Duration::from_secs(60);
+
+/// The scripts of journals.
+pub(super) struct JournalScripts {
+    append: Script,
+    own: Script,
+    disown: Script,
+    read: Script,
+    advance: Script,
+    pending: Script,
+}
+
+impl JournalScripts {
+    pub(super) fn new() -> Self {
+        Self {
+            append: Script::new(include_str!("scripts/journal_append.lua")),
+            own: Script::new(include_str!("scripts/journal_own.lua")),
+            disown: Script::new(include_str!("scripts/journal_disown.lua")),
+            read: Script::new(include_str!("scripts/journal_read.lua")),
+            advance: Script::new(include_str!("scripts/journal_advance.lua")),
+            pending: Script::new(include_str!("scripts/journal_pending.lua")),
+        }
+    }
+
+    pub(super) fn all(&self) -> [&Script; 6] {
+        [&self.append, &self.own, &self.disown, &self.read, &self.advance, &self.pending]
+    }
+
+    /// The command that asks, as the node of this name.
+    pub(super) fn command(&self, names: &Names, node: &str, op: &JournalOp) -> Cmd {
+        let JournalOp { journal, partition, ask } = op;
+        let named = |kind: char| names.journal(kind, *partition, journal);
+        match ask {
+            Ask::Append { key, change, proposed, room } => {
+                let mut call = self.append.call(4);
+                call.arg(named('j')).arg(named('s')).arg(names.marks(*partition)).arg(names.control(key));
+                call.arg(*room).arg(*proposed).arg(raise()).arg(whole_millis(LIFE_OF_NEW_CONTROL)).arg(key.wire());
+                call.arg(change.letter()).arg(change.body()).arg(&**journal);
+                call
+            }
+            Ask::Own { millis, above } => self.own.call(1).arg(named('s')).arg(node).arg(*millis).arg(*above).take(),
+            Ask::Disown { fence } => self.disown.call(1).arg(named('s')).arg(node).arg(*fence).take(),
+            Ask::Read { after, entries, bytes } => {
+                let mut call = self.read.call(2);
+                call.arg(named('j')).arg(named('s')).arg(after.to_string()).arg(*entries).arg(*bytes).take()
+            }
+            Ask::Parked => cmd("HGETALL").arg(named('k')).take(),
+            Ask::Advance { fence, advance } => {
+                let mut call = self.advance.call(5);
+                call.arg(named('s')).arg(named('j')).arg(names.marks(*partition)).arg(named('k')).arg(named('x'));
+                call.arg(node).arg(*fence);
+                add_advance(&mut call, journal, advance);
+                call
+            }
+            Ask::Pending { key, at } => {
+                let at = at.map_or_else(|| "*".to_owned(), |at| at.to_string());
+                self.pending.call(2).arg(named('j')).arg(named('k')).arg(at).arg(key.wire()).take()
+            }
+            Ask::Lag => {
+                let mut call = cmd("EVAL");
+                call.arg(LAG).arg(3).arg(named('j')).arg(named('k')).arg(named('x')).take()
+            }
+            Ask::Dead { after, count } => {
+                let mut call = cmd("XRANGE");
+                call.arg(named('x')).arg(format!("({after}")).arg("+").arg("COUNT").arg(*count).take()
+            }
+            Ask::Bury { letter } => cmd("XDEL").arg(named('x')).arg(letter.to_string()).take(),
+            Ask::Server => cmd("EVAL").arg(SERVER).arg(1).arg(named('s')).take(),
+        }
+    }
+}
+
+const LAG: &str = "local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+return {redis.call('XLEN', KEYS[1]), first[1] and first[1][1] or '', redis.call('HLEN', KEYS[2]), redis.call('XLEN', KEYS[3])}";
+
+/// Of the server that has this key. What a user may not ask for is left out.
+const SERVER: &str = "local function info(section)
+  local said = redis.pcall('INFO', section)
+  return type(said) == 'string' and said or ''
+end
+local fsync = redis.pcall('CONFIG', 'GET', 'appendfsync')
+fsync = not fsync.err and fsync[2] or ''
+return info('memory') .. info('persistence') .. 'appendfsync:' .. fsync .. '\\r\\n'";
+
+fn add_advance(call: &mut Cmd, journal: &str, advance: &Advance) {
+    let Advance { cursor, flushed, parked, unparked, dead } = advance;
+    call.arg(cursor.to_string()).arg(cursor.next().to_string()).arg(journal);
+    call.arg(flushed.len());
+    for (key, position) in flushed {
+        call.arg(key.wire()).arg(position.to_string());
+    }
+    call.arg(parked.len());
+    for (key, parked) in parked {
+        call.arg(key.wire()).arg(parked.encode());
+    }
+    call.arg(unparked.len());
+    for key in unparked {
+        call.arg(key.wire());
+    }
+    call.arg(dead.len());
+    for (key, parked) in dead {
+        call.arg(key.wire()).arg(parked.encode());
+    }
+}
+
+/// What `value` says to `op`.
+pub(super) fn said(op: &JournalOp, value: Value) -> Reply {
+    read(&op.ask, value).map_or_else(unexpected, Reply::Journal)
+}
+
+fn read(ask: &Ask, value: Value) -> Option<Said> {
+    Some(match ask {
+        Ask::Append { .. } => Said::Appended(match array(value)?.as_slice() {
+            [Value::Int(0)] => Appended::Full,
+            [Value::Int(1), version, position] => {
+                Appended::As { version: text(version)?.parse().ok()?, position: Position::parse(text(position)?)? }
+            }
+            _ => return None,
+        }),
+        Ask::Own { .. } => Said::Owned(match value {
+            Value::Nil => None,
+            value => match array(value)?.as_slice() {
+                [fence, cursor] => Some((text(fence)?.parse().ok()?, Position::parse(text(cursor)?)?)),
+                _ => return None,
+            },
+        }),
+        Ask::Read { .. } => {
+            let mut values = array(value)?;
+            let entries = array(values.pop()?)?;
+            let last = text(&values.pop()?)?.parse().ok()?;
+            Said::Entries { last, entries: entries.into_iter().map(entry).collect::<Option<_>>()? }
+        }
+        Ask::Parked => {
+            let mut all = Vec::new();
+            for (key, parked) in pairs(value)? {
+                all.push((Key::parse(text(&key)?)?, Parked::decode(&bytes(parked)?)?));
+            }
+            Said::Parked(all)
+        }
+        Ask::Pending { .. } => Said::Pending(match value {
+            Value::Nil => None,
+            Value::BulkString(parked) => Parked::decode(&parked)?.replaced.map(|(_, _, change)| change),
+            value => Some(entry(value)?.change),
+        }),
+        Ask::Lag => match array(value)?.as_slice() {
+            [Value::Int(entries), oldest, Value::Int(parked), Value::Int(dead)] => Said::Lag {
+                entries: entries.unsigned_abs(),
+                oldest: Position::parse(text(oldest)?),
+                parked: parked.unsigned_abs(),
+                dead: dead.unsigned_abs(),
+            },
+            _ => return None,
+        },
+        Ask::Dead { .. } => Said::Dead(array(value)?.into_iter().map(letter).collect::<Option<_>>()?),
+        Ask::Disown { .. } | Ask::Advance { .. } | Ask::Bury { .. } => match value {
+            Value::Int(done) => Said::Done(done == 1),
+            _ => return None,
+        },
+        Ask::Server => Said::Server(match value {
+            Value::VerbatimString { text, .. } => text,
+            value => String::from_utf8(bytes(value)?).ok()?,
+        }),
+    })
+}
+
+/// An entry of a stream: its place and its fields.
+fn fields(value: Value) -> Option<(Position, Vec<(Value, Value)>)> {
+    let mut parts = array(value)?;
+    let fields = pairs(parts.pop()?)?;
+    Some((Position::parse(text(&parts.pop()?)?)?, fields))
+}
+
+fn entry(value: Value) -> Option<JournalEntry> {
+    let (position, fields) = fields(value)?;
+    let (mut key, mut version, mut letter, mut body) = (None, None, None, None);
+    for (name, value) in fields {
+        match text(&name)? {
+            "k" => key = Key::parse(text(&value)?),
+            "v" => version = text(&value)?.parse().ok(),
+            "o" => letter = bytes(value),
+            "b" => body = bytes(value),
+            // Of a later version of this.
+            _ => {}
+        }
+    }
+    Some(JournalEntry { position, key: key?, version: version?, change: Change::read(&letter?, body?)? })
+}
+
+fn letter(value: Value) -> Option<(Position, Key, Parked)> {
+    let (position, fields) = fields(value)?;
+    let (mut key, mut parked) = (None, None);
+    for (name, value) in fields {
+        match text(&name)? {
+            "k" => key = Key::parse(text(&value)?),
+            "b" => parked = Parked::decode(&bytes(value)?),
+            _ => {}
+        }
+    }
+    Some((position, key?, parked?))
+}
+
+/// The mark that came with a version, if one did.
+pub(super) fn mark(value: &Value) -> Option<Mark> {
+    Mark::parse(text(value)?)
+}
+
+fn array(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+/// Names and values, as RESP2 gives them in a row and RESP3 as a map.
+fn pairs(value: Value) -> Option<Vec<(Value, Value)>> {
+    match value {
+        Value::Map(pairs) => Some(pairs),
+        value => {
+            let mut values = array(value)?.into_iter();
+            let mut pairs = Vec::new();
+            while let Some(name) = values.next() {
+                pairs.push((name, values.next()?));
+            }
+            Some(pairs)
+        }
+    }
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,31 @@
+#!lua
+-- Journals a change under a version above all that the partition gave and above the record's. A put or a delete moves the record,
+-- audibly, and leaves a mark by which readers find it here for as long as the sink does not have it. A full Redis refuses it.
+-- KEYS: journal, state, marks, control
+-- ARGV: room (entries), version proposed, raise, life of a new record (ms), key, letter, body, name of the journal
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
+local proposed, highest = tonumber(ARGV[2]), 0
+local function above(text)
+  if type(text) == 'string' and #text < 17 and string.match(text, '^[1-9]%d*$') then
+    local number = tonumber(text)
+    if number < 9007199254740991 and number > highest then highest = number end
+  end
+end
+above(redis.call('HGET', KEYS[2], 'last'))
+local old = redis.pcall('GET', KEYS[4])
+above(old)
+local version = ARGV[2]
+if highest >= proposed then
+  version = string.format('%.0f', math.min(highest + tonumber(ARGV[3]), 9007199254740991))
+end
+local id = redis.call('XADD', KEYS[1], '*', 'k', ARGV[5], 'v', version, 'o', ARGV[6], 'b', ARGV[7])
+redis.call('HSET', KEYS[2], 'last', version)
+if ARGV[6] ~= 'i' then
+  redis.call('HSET', KEYS[3], ARGV[5], ARGV[8] .. '|' .. id)
+  if type(old) == 'string' then
+    redis.call('SET', KEYS[4], version, 'KEEPTTL')
+  else
+    redis.call('SET', KEYS[4], version, 'PX', ARGV[4])
+  end
+end
+return {1, version, id}

@@ -1,0 +1,128 @@
+//! Sinks that fail: as a whole, for one row, too slowly.
+
+use std::time::Duration;
+
+use cache_core::{
+    ErrorKind,
+    behind::{Operation, WhenFull},
+};
+use tests::fixtures::eventually;
+
+use super::{counter, durable, flushed, node, starting, table::Table};
+use crate::support::{key, product};
+
+#[tokio::test]
+async fn a_sink_that_is_down_is_tried_until_it_is_back_and_nothing_is_given_up() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    table.with(|state| state.is_down = true);
+    let behind = starting(&cache, &table).attempts(2).start().await.unwrap();
+    for id in 1..=20 {
+        behind.put(key(id), &product(id, 1)).await.unwrap();
+    }
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().failures >= 6).await;
+    table.with(|state| state.is_down = false);
+    flushed(&behind).await;
+    assert!((1..=20).all(|id| table.product(&key(id)) == Some(product(id, 1))));
+    assert_eq!(behind.lag().await.unwrap().dead, 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_adds_nothing_twice() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    table.with(|state| state.lost_answers = 3);
+    let behind = starting(&cache, &table).start().await.unwrap();
+    for by in 1..=10 {
+        behind.increment(counter(1), by).await.unwrap();
+    }
+    flushed(&behind).await;
+    assert_eq!(table.row(&counter(1)).count, 55);
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_waits_with_what_follows_it_and_the_others_flow() {
+    let redis = durable().await;
+    let (cache, reader) = (node(&redis).await, node(&redis).await);
+    let table = Table::new();
+    table.with(|state| state.refused.insert(key(1).wire()));
+    let behind = starting(&cache, &table).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().parked == 1).await;
+    for id in 2..=10 {
+        behind.put(key(id), &product(id, 1)).await.unwrap();
+    }
+    eventually(Duration::from_secs(20), async || (2..=10).all(|id| table.product(&key(id)).is_some())).await;
+    // It left the journal, and is not in the table: it is where readers find it.
+    let found = reader.entry(key(1)).or_load(async || Ok::<_, ()>(product(1, 0))).await.unwrap();
+    assert_eq!(*found.value(), product(1, 1));
+    behind.put(key(1), &product(1, 2)).await.unwrap();
+    behind.increment(key(1), 4).await.unwrap();
+    table.with(|state| state.refused.clear());
+    flushed(&behind).await;
+    assert_eq!((table.product(&key(1)), table.row(&key(1)).count), (Some(product(1, 2)), 4));
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_too_often_is_a_dead_letter_that_can_be_replayed() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    table.with(|state| state.refused.insert(key(1).wire()));
+    let behind = starting(&cache, &table).attempts(2).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().dead == 1).await;
+    assert_eq!(behind.lag().await.unwrap().parked, 0);
+    let letters = behind.dead_letters(10).await.unwrap();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!((&letter.key, letter.attempts), (&key(1), 2));
+    assert_eq!(letter.operations, [Operation::Put(product(1, 1))]);
+    assert!(letter.reason.contains("a row that nothing fits"));
+
+    table.with(|state| state.refused.clear());
+    behind.replay(letter).await.unwrap();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
+    assert!(behind.dead_letters(10).await.unwrap().is_empty());
+    assert!(!behind.discard(letter).await.unwrap(), "it is gone");
+}
+
+#[tokio::test]
+async fn a_row_that_is_newer_than_the_journal_is_a_dead_letter_and_no_silent_success() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    let behind = starting(&cache, &table).start().await.unwrap();
+    table.with(|state| state.rows.entry(key(1).wire()).or_default().version = 1 << 52);
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().dead == 1).await;
+    let letters = behind.dead_letters(10).await.unwrap();
+    assert!(letters[0].reason.contains("newer than anything"), "{letters:?}");
+    assert!(behind.discard(&letters[0]).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_sink_that_is_behind_holds_writers_back_as_they_wish() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::shut();
+    let behind = starting(&cache, &table).room(3).when_full(WhenFull::Fail).start().await.unwrap();
+    let mut full = None;
+    for _ in 0..10 {
+        full = full.or(behind.put(key(1), &product(1, 1)).await.err());
+    }
+    assert_eq!(full.unwrap().kind(), ErrorKind::Full);
+    assert_eq!(behind.lag().await.unwrap().changes, 3);
+
+    let patient =
+        starting(&cache, &table).room(3).when_full(WhenFull::Wait(Duration::from_secs(60))).start().await.unwrap();
+    let waiting = tokio::spawn(async move { patient.put(key(1), &product(1, 2)).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    table.open();
+    waiting.await.unwrap().unwrap();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 2)));
+}
