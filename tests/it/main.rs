@@ -24,6 +24,7 @@ mod recovery;
 mod rolling_deploy;
 mod sentinel;
 mod simulation;
+mod soft;
 mod stampede;
 mod start;
 mod support;

@@ -16,14 +16,18 @@ const SEEDS: u64 = 40;
 
 #[test]
 fn a_few_runs_break_no_rule() {
-    let (mut reads, mut faults) = (0, 0);
+    let (mut reads, mut faults, mut old) = (0, 0, 0);
     for seed in 0..SEEDS {
         let run = run(seed);
         reads += run.reads;
+        old += run.old;
         faults += run.faults.values().sum::<usize>();
         assert!(run.violations.is_empty(), "sim --seed {seed}: {:#?}", run.violations);
     }
-    assert!(reads > 50_000 && faults > 200, "{reads} reads, {faults} faults: that is too little to prove anything");
+    assert!(
+        reads > 50_000 && faults > 200 && old > 100,
+        "{reads} reads, {faults} faults, {old} of what was softly evicted: that is too little to prove anything"
+    );
 }
 
 const TEXTS: [(Script, &str); 8] = [

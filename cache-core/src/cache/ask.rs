@@ -68,24 +68,6 @@ impl Watch {
     }
 }
 
-/// What became of an entry of L1 that there was a doubt about.
-pub(super) enum Settled {
-    /// It is what it was.
-    Stands,
-    /// It was softly evicted.
-    Left(Leaving),
-    /// It was evicted.
-    Gone,
-}
-
-/// What a value that was softly evicted belongs to now: to the same records as what is loaded after it, and as if it had ended
-/// to be fresh when it was evicted. So whatever happens to these records from now on happens to it too.
-pub(super) struct Leaving {
-    pub(super) version: u64,
-    pub(super) held: Vec<Held>,
-    pub(super) at: u64,
-}
-
 /// What was captured before the load: what is loaded belongs to it, and is stored only while it stands.
 pub(super) struct Captured {
     pub(super) version: u64,
@@ -134,38 +116,6 @@ impl Inner {
     /// Whether what Redis says to these can be used.
     fn trusts(&self, ops: &[Op]) -> bool {
         self.remote.trusts(ops) && (self.recovery.waiting() == 0 || self.recovery.trusts(ops.iter().map(Op::record)))
-    }
-
-    /// Lets the server settle a doubt about an entry of L1 that something raised.
-    pub(super) async fn revalidate(
-        &self,
-        key: &Key,
-        entry: &Entry,
-        stamp: Stamp,
-        budget: &mut Budget,
-    ) -> Result<Settled, Error> {
-        let held = entry.meta.held().unwrap_or_default();
-        let mut believed = Believed::default();
-        let unknown = self.unknown(held.iter().map(|(cell, _)| cell), &believed);
-        let mut ops = vec![Op::Version { record: Record::Control(key.clone()) }];
-        ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
-        let mut replies = self.ask(budget, ops).await?.into_iter();
-        let of_key = replies.next();
-        hear_all(&mut believed, unknown, replies);
-        let Some(Reply::Version(Some(of_key))) = of_key else { return Ok(Settled::Gone) };
-        let (of_tags, moved) = self.verdict_of_tags(&believed, held);
-        Ok(match of_key.verdict(entry.meta.version).and(of_tags) {
-            Verdict::Current => {
-                entry.meta.restamp(stamp);
-                self.counters.add(Count::Revalidated);
-                Settled::Stands
-            }
-            Verdict::Left(at) => {
-                let held = moved.unwrap_or_else(|| held.to_vec());
-                Settled::Left(Leaving { version: of_key.current(), held, at })
-            }
-            Verdict::Gone => Settled::Gone,
-        })
     }
 
     /// What the tags of a value say of it; and what it would hold of them, if not what it holds.

@@ -6,9 +6,10 @@ use futures_util::FutureExt;
 
 use super::{
     Cache, Call, Inner,
-    ask::{Believed, Leaving, Settled, Watch},
+    ask::Watch,
     claim::Claim,
     context::note,
+    doubt::Settled,
     old::Use,
     panic_message,
     returned::{Returned, Why},
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     budget::Budget,
     cell::Seen,
-    entry::{Entry, EntryMeta},
+    entry::Entry,
     error::Error,
     flight::{Departure, Landed, Landing, Lead, Turn},
     key::Key,
@@ -27,9 +28,7 @@ use crate::{
     policy::Resolved,
     stats::Count,
     tag::TagId,
-    tier::Change,
     value::ValueOps,
-    version::Verdict,
 };
 
 /// What a caller gets: the value, an error of the load, or that it is up to it.
@@ -366,92 +365,9 @@ impl Inner {
             }
         }
         // What the server has no longer, or never had, may still be here, and no older than it says.
-        if let Some(entry) = entry
-            && !entry.meta.is_provisional()
-            && self.use_of(entry, &policy).is_some()
-        {
-            let settled = match settled {
-                Some(settled) => settled,
-                None if self.stands_now(&call.key, entry, self.clock.now()) => Settled::Stands,
-                None => self.settle(&call.key, entry, watch, budget).await?,
-            };
-            let old = match settled {
-                Settled::Stands => Some(Arc::clone(entry)),
-                Settled::Left(leaving) => self.leave(call, entry, leaving, &policy, watch),
-                Settled::Gone => None,
-            };
-            if let Some((old, usage)) = old.and_then(|old| Some((Arc::clone(&old), self.use_of(&old, &policy)?))) {
-                return Ok(Found::Old(old, Tier::Local, usage));
-            }
-        }
-        Ok(Found::Nothing)
-    }
-
-    /// What L1 holds from now on instead of a value that was softly evicted, and that no other tier has: the same, and old. Only
-    /// values are of use then.
-    fn leave<T: 'static, E: 'static>(
-        &self,
-        call: &Call<T, E>,
-        entry: &Entry,
-        leaving: Leaving,
-        policy: &Resolved,
-        watch: &Watch,
-    ) -> Option<Arc<Entry>> {
-        let value = ValueOps::<T>::view(entry)?.as_ref()?;
-        let was = &entry.meta;
-        let deadlines = was.deadlines.left(leaving.at, self.clock.remote_micros());
-        let mut times = self.times(was.created, was.load_time, deadlines, policy);
-        times.kept_until = times.kept_until.min(was.kept_until);
-        let meta = EntryMeta::new(&call.key, was.slot, was.partition, leaving.version, times, watch.stamp);
-        meta.hold(leaving.held);
-        let old = call.ops.entry(Some((call.ops.clone)(value)), meta);
-        self.install(watch.spot, &old, watch.stamp);
-        Some(old)
-    }
-
-    /// Settles a doubt about an entry of L1.
-    async fn settle(
-        &self,
-        key: &Key,
-        entry: &Arc<Entry>,
-        watch: &Watch,
-        budget: &mut Budget,
-    ) -> Result<Settled, Error> {
-        if self.remote.settles_doubts() {
-            return self.revalidate(key, entry, watch.stamp, budget).await;
-        }
-        // Without a server an entry that is still there was not evicted for good: another key of its stripe was, or it softly.
-        // Under the key's own exclusion: an eviction has moved the stripe already when it is about to remove the entry, which may
-        // not get the new number by then, for whoever is reading it would bring it to the front for good.
-        let mut settled = Settled::Gone;
-        self.local.compute(key.local_hash(), &mut |present| {
-            let held = present.and_then(|present| present.of(key, entry.meta.slot));
-            if held.is_some_and(|held| Arc::ptr_eq(held, entry)) {
-                settled = self.settle_alone(entry);
-            }
-            if matches!(settled, Settled::Stands) {
-                entry.meta.restamp(watch.stamp);
-            }
-            Change::Keep
-        });
-        Ok(settled)
-    }
-
-    /// What this process alone knows of an entry.
-    fn settle_alone(&self, entry: &Entry) -> Settled {
-        if entry.meta.is_provisional() {
-            return if entry.meta.tags_stand() { Settled::Stands } else { Settled::Gone };
-        }
-        let Some(held) = entry.meta.held() else { return Settled::Gone };
-        let (of_tags, moved) = self.verdict_of_tags(&Believed::default(), held);
-        match entry.meta.verdict_alone().and(of_tags) {
-            Verdict::Current => Settled::Stands,
-            Verdict::Left(at) => {
-                let held = moved.unwrap_or_else(|| held.to_vec());
-                Settled::Left(Leaving { version: entry.meta.version, held, at })
-            }
-            Verdict::Gone => Settled::Gone,
-        }
+        let Some(entry) = entry else { return Ok(Found::Nothing) };
+        let old = self.old_of(call, entry, settled, &policy, watch, budget).await?;
+        Ok(old.map_or(Found::Nothing, |(old, usage)| Found::Old(old, Tier::Local, usage)))
     }
 
     pub(super) fn answer<T: 'static, E: 'static>(
