@@ -330,8 +330,10 @@ impl Inner {
     /// names such a tag, would else take the echo for another eviction, and not be stored; and a value that was softly evicted,
     /// which stands in for a load that fails, would be taken for one that was evicted meanwhile.
     async fn hear_own(&self, targets: &Targets, ack: Ack, budget: &mut Budget) {
-        let heard = |record: &Record| targets.evicts == Evicts::Softly || matches!(record, Record::Tag(_));
-        let records: Vec<Record> = targets.records().filter(heard).collect();
+        let records: Vec<Record> = match targets.evicts {
+            Evicts::ForGood => targets.tags.iter().cloned().map(Record::Tag).collect(),
+            Evicts::Softly => targets.records().collect(),
+        };
         if ack.is_applied() && !records.is_empty() {
             // Without it the eviction is as good; a load may be made twice.
             let _heard = budget.spend(&self.clock, self.remote.catch_up(records)).await;
