@@ -13,6 +13,7 @@ use crate::{
         atomic::{AtomicU64, Ordering},
     },
     tag::TagId,
+    version::{Left, REMEMBERED, Verdict, Versions, verdict_of},
 };
 
 /// No record has this generation: versions are microseconds since 1970.
@@ -29,8 +30,16 @@ pub(crate) struct TagCell {
     epoch: AtomicU64,
     /// Up to when the record of the tag is known to live on the server, in microseconds of Redis time.
     lives_until: AtomicU64,
-    /// Hints so far. Writers hold the lock; readers never need it.
-    hints: Mutex<u64>,
+    /// Writers hold the lock; a hit never needs it.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Hints so far.
+    hints: u64,
+    /// The generations that the known one followed softly.
+    left: Left,
 }
 
 /// A cell as it was before a question to the server: by it alone a hint or a fence since then is seen.
@@ -59,7 +68,7 @@ impl TagCell {
             epochs: Arc::clone(epochs),
             tag,
             lives_until: AtomicU64::new(0),
-            hints: Mutex::new(0),
+            state: Mutex::new(State { hints: 0, left: Left::new() }),
         }
     }
 
@@ -86,6 +95,20 @@ impl TagCell {
         self.known() == Some(generation)
     }
 
+    /// What an entry of this generation is, and the generation that the tag is known to be at, if it is.
+    pub(crate) fn verdict(&self, generation: u64) -> Option<(Verdict, u64)> {
+        let known = self.known()?;
+        if known == generation {
+            return Some((Verdict::Current, known));
+        }
+        let state = self.lock();
+        // Both under the lock, so that the list belongs to the generation.
+        self.known().map(|known| {
+            let is_current = known == generation;
+            (if is_current { Verdict::Current } else { verdict_of(&state.left, generation) }, known)
+        })
+    }
+
     /// Whether no hint has come since the tag was known to be at `generation`, whatever was missed.
     pub(crate) fn unhinted_since(&self, generation: u64) -> bool {
         self.generation.load(Ordering::Acquire) == generation
@@ -95,22 +118,33 @@ impl TagCell {
     pub(crate) fn seen(self: &Arc<Self>) -> Seen {
         // The epoch first: a fence that comes in between is then seen, too early rather than too late.
         let epoch = self.epochs.of(self.partition);
-        Seen { cell: Arc::clone(self), hints: *self.lock(), epoch }
+        Seen { cell: Arc::clone(self), hints: self.lock().hints, epoch }
     }
 
     /// Somebody changed the tag: what is known no longer counts.
     pub(crate) fn hint(&self) {
-        let mut hints = self.lock();
-        *hints += 1;
+        let mut state = self.lock();
+        state.hints += 1;
         self.generation.store(UNKNOWN, Ordering::Release);
         self.epochs.moves().add();
     }
 
     /// Where there is no server, the cell itself moves on.
     pub(crate) fn advance(&self, generation: u64) {
-        let mut hints = self.lock();
-        *hints += 1;
+        let mut state = self.lock();
+        state.hints += 1;
+        state.left.clear();
         self.generation.store(generation, Ordering::Release);
+        self.epochs.moves().add();
+    }
+
+    /// The same, and what was stored under the generation that it leaves is old from `at` on, in microseconds, and not gone.
+    pub(crate) fn leave(&self, generation: u64, at: u64) {
+        let mut state = self.lock();
+        state.hints += 1;
+        let before = self.generation.swap(generation, Ordering::AcqRel);
+        state.left.insert(0, (before, at));
+        state.left.truncate(REMEMBERED);
         self.epochs.moves().add();
     }
 
@@ -124,23 +158,25 @@ impl TagCell {
         self.lives_until.store(micros, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        // Nothing can panic while it is held, so a poisoned lock still guards a whole number.
-        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing can panic while it is held, so what a poisoned lock guards is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 // === impl Seen ===
 
 impl Seen {
-    /// The server answered the question with `generation`. Kept only if no hint came meanwhile and nobody has learned under
+    /// The server answered the question with this record. Kept only if no hint came meanwhile and nobody has learned under
     /// a later epoch.
-    pub(crate) fn learn(&self, generation: u64) -> bool {
+    pub(crate) fn learn(&self, versions: &Versions) -> bool {
         let cell = &*self.cell;
-        let hints = cell.lock();
-        if *hints != self.hints || self.epoch < cell.epoch.load(Ordering::Relaxed) {
+        let mut state = cell.lock();
+        if state.hints != self.hints || self.epoch < cell.epoch.load(Ordering::Relaxed) {
             return false;
         }
+        let generation = versions.current();
+        state.left.clone_from(versions.left());
         let known = cell.generation.swap(generation, Ordering::AcqRel);
         cell.epoch.store(self.epoch, Ordering::Release);
         if known != UNKNOWN && known != generation {
@@ -151,7 +187,7 @@ impl Seen {
 
     /// Whether no hint has come since.
     pub(crate) fn unhinted(&self) -> bool {
-        *self.cell.lock() == self.hints
+        self.cell.lock().hints == self.hints
     }
 }
 
@@ -168,14 +204,14 @@ mod tests {
         let cell = cell();
         let before = cell.seen();
         cell.hint();
-        assert!(!before.learn(7), "the answer may be older than the hint");
+        assert!(!before.learn(&Versions::at(7)), "the answer may be older than the hint");
         assert_eq!(cell.known(), None);
     }
 
     #[test]
     fn known_under_another_epoch_is_unknown() {
         let cell = cell();
-        assert!(cell.seen().learn(7));
+        assert!(cell.seen().learn(&Versions::at(7)));
         assert!(cell.stands(7));
         cell.epochs.fence([0]);
         assert_eq!(cell.known(), None, "a fence reaches the cells");
@@ -186,8 +222,8 @@ mod tests {
         let cell = cell();
         let older = cell.seen();
         cell.epochs.fence([0]);
-        assert!(cell.seen().learn(8));
-        assert!(!older.learn(7));
+        assert!(cell.seen().learn(&Versions::at(8)));
+        assert!(!older.learn(&Versions::at(7)));
         assert!(cell.stands(8));
     }
 
@@ -196,7 +232,7 @@ mod tests {
         let cell = cell();
         let before = cell.seen();
         cell.epochs.fence([0]);
-        before.learn(7);
+        before.learn(&Versions::at(7));
         assert_eq!(cell.known(), None);
     }
 
@@ -204,14 +240,39 @@ mod tests {
     fn moves_are_counted_when_a_known_generation_is_left() {
         let cell = cell();
         let count = || cell.epochs.moves().count();
-        assert!(cell.seen().learn(7));
-        assert!(cell.seen().learn(7));
+        assert!(cell.seen().learn(&Versions::at(7)));
+        assert!(cell.seen().learn(&Versions::at(7)));
         assert_eq!(count(), 0, "nobody can have found the tag at another generation");
-        assert!(cell.seen().learn(8));
+        assert!(cell.seen().learn(&Versions::at(8)));
         assert_eq!(count(), 1, "a change that was read before it was heard");
         cell.hint();
         assert_eq!(count(), 2);
         cell.advance(9);
         assert_eq!(count(), 3);
+    }
+    #[test]
+    fn generation_that_was_left_softly_is_old_until_it_is_left_for_good() {
+        let cell = cell();
+        assert_eq!(cell.verdict(7), None, "nothing is known");
+        assert!(cell.seen().learn(&Versions::parse(b"9 7").unwrap()));
+        assert_eq!(cell.verdict(9), Some((Verdict::Current, 9)));
+        assert_eq!(cell.verdict(7), Some((Verdict::Left(9), 9)));
+        assert_eq!(cell.verdict(8), Some((Verdict::Gone, 9)));
+        cell.hint();
+        assert_eq!(cell.verdict(7), None, "it may be gone by now");
+        assert!(cell.seen().learn(&Versions::at(10)));
+        assert_eq!(cell.verdict(7), Some((Verdict::Gone, 10)));
+    }
+
+    #[test]
+    fn generation_left_softly_alone_is_old_until_it_is_left_for_good() {
+        let cell = cell();
+        cell.advance(1);
+        cell.leave(2, 50);
+        cell.leave(3, 60);
+        let verdicts = [3, 2, 1].map(|generation| cell.verdict(generation).map(|(verdict, _)| verdict));
+        assert_eq!(verdicts, [Some(Verdict::Current), Some(Verdict::Left(60)), Some(Verdict::Left(50))]);
+        cell.advance(4);
+        assert_eq!(cell.verdict(2), Some((Verdict::Gone, 4)));
     }
 }

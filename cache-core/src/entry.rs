@@ -17,6 +17,7 @@ use crate::{
     key::Key,
     moves::Moves,
     sync::atomic::{AtomicU64, Ordering},
+    version::Verdict,
 };
 
 /// Until when a value may be used, in microseconds of Redis time. The three travel with the value from node to node.
@@ -28,6 +29,8 @@ pub(crate) struct Deadlines {
     pub(crate) stale_until: u64,
     /// Until then it may be served when a load fails.
     pub(crate) fail_safe_until: u64,
+    /// It was softly evicted, and is not fresh whatever the time is: clocks step back.
+    pub(crate) is_left: bool,
 }
 
 impl Deadlines {
@@ -42,22 +45,47 @@ impl Deadlines {
             |start: u64, time: Duration| start.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         let fresh_until = after(now_micros, ttl);
         let stale_until = after(fresh_until, stale);
-        Self { fresh_until, stale_until, fail_safe_until: after(fresh_until, fail_safe) }
+        Self { fresh_until, stale_until, fail_safe_until: after(fresh_until, fail_safe), is_left: false }
     }
 
     /// Whether a value is fresh at `now_micros`.
     pub(crate) fn fresh_at(self, now_micros: u64) -> bool {
-        now_micros < self.fresh_until
+        now_micros < self.fresh_until && !self.is_left
+    }
+
+    /// Those of a value that was softly evicted `at` this moment: as if it had ended to be fresh then, by itself. What comes after
+    /// is counted from there, and is never longer than it was.
+    pub(crate) fn left(self, at: u64, now_micros: u64) -> Self {
+        // A version may be ahead of the time of which it is made.
+        let fresh_until = self.fresh_until.min(at).min(now_micros);
+        let earlier = self.fresh_until - fresh_until;
+        Self {
+            fresh_until,
+            stale_until: self.stale_until.saturating_sub(earlier),
+            fail_safe_until: self.fail_safe_until.saturating_sub(earlier),
+            is_left: true,
+        }
+    }
+
+    /// Those of a value of which this is the verdict; nothing if it is gone.
+    pub(crate) fn after(self, verdict: Verdict, now_micros: u64) -> Option<Self> {
+        match verdict {
+            Verdict::Current => Some(self),
+            Verdict::Left(at) => Some(self.left(at, now_micros)),
+            Verdict::Gone => None,
+        }
     }
 
     /// How long the value stays fresh from `now_micros`.
     pub(crate) fn fresh_left(self, now_micros: u64) -> Duration {
-        Duration::from_micros(self.fresh_until.saturating_sub(now_micros))
+        let until = if self.is_left { 0 } else { self.fresh_until };
+        Duration::from_micros(until.saturating_sub(now_micros))
     }
 
     /// How long the value is of any use from `now_micros`.
     pub(crate) fn life_left(self, now_micros: u64) -> Duration {
-        let last = self.fresh_until.max(self.stale_until).max(self.fail_safe_until);
+        let fresh_until = if self.is_left { 0 } else { self.fresh_until };
+        let last = fresh_until.max(self.stale_until).max(self.fail_safe_until);
         Duration::from_micros(last.saturating_sub(now_micros))
     }
 }
@@ -135,6 +163,8 @@ pub(crate) struct EntryMeta {
     /// What the value depends on. Unset while the generations of tags that only the result could name are being asked for; such
     /// an entry is in no tier yet.
     depends: OnceLock<Depends>,
+    /// When it was softly evicted where there is no server that knows, in microseconds; 0 where it was not.
+    left_at: AtomicU64,
 }
 
 impl EntryMeta {
@@ -155,6 +185,7 @@ impl EntryMeta {
             stripe: AtomicU64::new(stamp.stripe),
             epoch: AtomicU64::new(stamp.epoch),
             stood_at: AtomicU64::new(Moves::NEVER),
+            left_at: AtomicU64::new(0),
         }
     }
 
@@ -174,6 +205,7 @@ impl EntryMeta {
             stripe: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             stood_at: AtomicU64::new(Moves::NEVER),
+            left_at: AtomicU64::new(0),
             ..*first
         }
     }
@@ -191,6 +223,19 @@ impl EntryMeta {
     pub(crate) fn restamp(&self, stamp: Stamp) {
         self.stripe.store(stamp.stripe, Ordering::Release);
         self.epoch.store(stamp.epoch, Ordering::Release);
+    }
+
+    /// It was softly evicted, and no server knows. The first time counts.
+    pub(crate) fn leave(&self, at: u64) {
+        let _first = self.left_at.compare_exchange(0, at.max(1), Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// What this process alone knows of it.
+    pub(crate) fn verdict_alone(&self) -> Verdict {
+        match self.left_at.load(Ordering::Acquire) {
+            0 => Verdict::Current,
+            at => Verdict::Left(at),
+        }
     }
 
     /// Says what the value depends on. Only the first word counts.
@@ -281,7 +326,8 @@ impl Entry {
         self.each().iter().find(|entry| entry.meta.slot == slot)
     }
 
-    fn each(self: &Arc<Self>) -> &[Arc<Self>] {
+    /// Of what L1 holds under one hash, every entry.
+    pub(crate) fn each(self: &Arc<Self>) -> &[Arc<Self>] {
         self.value.downcast_ref::<Several>().map_or(std::slice::from_ref(self), |several| &several.0)
     }
 
@@ -323,8 +369,33 @@ mod tests {
     fn what_comes_after_freshness_is_counted_from_its_end() {
         let micros = Duration::from_micros;
         let deadlines = Deadlines::fresh_and_then(1_000, micros(500), micros(50), micros(70));
-        let Deadlines { fresh_until, stale_until, fail_safe_until } = deadlines;
+        let Deadlines { fresh_until, stale_until, fail_safe_until, .. } = deadlines;
         assert_eq!((fresh_until, stale_until, fail_safe_until), (1_500, 1_550, 1_570));
         assert_eq!(deadlines.life_left(1_500), micros(70));
+    }
+
+    #[test]
+    fn softly_evicted_is_as_if_it_had_ended_to_be_fresh_then() {
+        let micros = Duration::from_micros;
+        let deadlines = Deadlines::fresh_and_then(1_000, micros(500), micros(50), micros(70));
+        let left = deadlines.left(1_100, 1_120);
+        assert_eq!((left.fresh_until, left.stale_until, left.fail_safe_until), (1_100, 1_150, 1_170));
+        assert_eq!(left.life_left(1_120), micros(50));
+        let later = deadlines.left(1_520, 1_530);
+        assert_eq!((later.fresh_until, later.stale_until), (1_500, 1_550), "no longer than it had");
+    }
+
+    #[test]
+    fn softly_evicted_is_never_fresh_whatever_the_clock_says() {
+        let micros = Duration::from_micros;
+        let left = Deadlines::fresh_and_then(1_000, micros(500), micros(50), micros(70)).left(1_400, 1_200);
+        assert_eq!(left.fresh_until, 1_200, "a version may be ahead of the time");
+        assert!(!left.fresh_at(1_100) && left.fresh_left(1_100).is_zero(), "the server's clock stepped back");
+    }
+
+    #[test]
+    fn softly_evicted_without_anything_after_freshness_is_of_no_use() {
+        let left = Deadlines::fresh_for(1_000, Duration::from_micros(500)).left(1_200, 1_100);
+        assert!(left.life_left(1_100).is_zero());
     }
 }

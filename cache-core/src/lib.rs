@@ -61,6 +61,7 @@ pub mod test_util;
 mod tier;
 mod token;
 mod value;
+mod version;
 mod wire;
 
 #[doc(hidden)]

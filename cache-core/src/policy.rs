@@ -94,7 +94,8 @@ impl Policy {
     }
 
     /// How long after it has ended to be fresh a value may still be served while a new one is loaded in the background
-    /// (stale-while-revalidate). One load for all nodes; what was evicted is never served. Of calls whose load must stay in the
+    /// (stale-while-revalidate). One load for all nodes; what was evicted is never served, unless
+    /// [softly](crate::Cache::soft_evict). Of calls whose load must stay in the
     /// caller, one loads and the others are served. Default: zero, not at all.
     #[must_use]
     pub fn stale(mut self, stale: Duration) -> Self {
@@ -104,7 +105,7 @@ impl Policy {
 
     /// How long after it has ended to be fresh a value may still be served when a load fails or is late
     /// ([`soft`](Self::soft), [`hard`](Self::hard)); counted from the same moment as [`stale`](Self::stale). What was evicted is
-    /// never served. Default: zero, not at all.
+    /// never served, unless [softly](crate::Cache::soft_evict). Default: zero, not at all.
     #[must_use]
     pub fn fail_safe(mut self, fail_safe: Duration) -> Self {
         self.fail_safe = Some(fail_safe);

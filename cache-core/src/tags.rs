@@ -94,9 +94,21 @@ impl Tags {
 
     /// Somebody changed the tag.
     pub(crate) fn hint(&self, tag: &TagId) {
-        self.stamps.raise(self.hasher.hash_one(tag), self.sequence.fetch_add(1, Ordering::AcqRel) + 1);
+        self.raise(tag);
         if let Some(cell) = self.shard(tag).cells.get(tag) {
             if self.alone { cell.advance(self.new_generation()) } else { cell.hint() }
+        }
+    }
+
+    /// The same, and what was stored under it until now is old from `at` on, in microseconds, and not gone.
+    pub(crate) fn leave(&self, tag: &TagId, at: u64) {
+        if !self.alone {
+            // The server knows.
+            return self.hint(tag);
+        }
+        self.raise(tag);
+        if let Some(cell) = self.shard(tag).cells.get(tag) {
+            cell.leave(self.new_generation(), at);
         }
     }
 
@@ -108,6 +120,10 @@ impl Tags {
     /// Whether no hint on the tag has come since `sequence` was noted.
     pub(crate) fn quiet_since(&self, tag: &TagId, sequence: u64) -> bool {
         self.stamps.of(self.hasher.hash_one(tag)) <= sequence
+    }
+
+    fn raise(&self, tag: &TagId) {
+        self.stamps.raise(self.hasher.hash_one(tag), self.sequence.fetch_add(1, Ordering::AcqRel) + 1);
     }
 
     fn new_generation(&self) -> u64 {

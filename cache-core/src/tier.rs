@@ -13,6 +13,7 @@ use crate::{
     key::Key,
     schema::Fingerprint,
     tag::TagId,
+    version::Versions,
 };
 
 /// A boxed future, so that tiers can be chosen at run time.
@@ -47,11 +48,9 @@ pub(crate) const RAISE: u64 = 1 << 20;
 pub(crate) enum Op {
     /// The version of a key and the payload of one of its types. Answered by [`Reply::Read`].
     Read { key: Key, fingerprint: Fingerprint },
-    /// Whether the record still is at this version. Answered by [`Reply::Yes`].
-    Check { record: Record, version: u64 },
-    /// The version of a record, if it has one. Answered by [`Reply::Version`].
+    /// What a record says, if there is one. Answered by [`Reply::Version`].
     Version { record: Record },
-    /// The version of a record, created if it has none, its life renewed if it is shorter than `needs`; `None` is for ever.
+    /// What a record says, created if there is none, its life renewed if it is shorter than `needs`; `None` is for ever.
     /// Silent: nobody is told. Answered by [`Reply::Version`].
     Acquire { record: Record, needs: Option<Duration> },
     /// Stores a payload iff the control record is at `version`, and ends the lease that its load had. Silent, but for those who
@@ -59,6 +58,8 @@ pub(crate) enum Op {
     Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration, leased: bool },
     /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`].
     Bump { record: Record, proposed: u64, put: Option<Put> },
+    /// The same, and what was stored under the version that the record leaves is old, not gone. Answered by [`Reply::Bumped`].
+    Leave { record: Record, proposed: u64 },
     /// Takes the lease of a key's load, or finds that this node has it; where another node has it, this one will be told of its end. It only saves
     /// work: what is stored is decided by the version alone. Answered by [`Reply::Lease`].
     Lease { key: Key, fingerprint: Fingerprint, life: Duration },
@@ -81,10 +82,10 @@ impl Op {
             | Self::Lease { key, .. }
             | Self::Renew { key, .. }
             | Self::Release { key, .. } => Record::Control(key.clone()),
-            Self::Check { record, .. }
-            | Self::Version { record }
+            Self::Version { record }
             | Self::Acquire { record, .. }
-            | Self::Bump { record, .. } => record.clone(),
+            | Self::Bump { record, .. }
+            | Self::Leave { record, .. } => record.clone(),
             Self::Journal(op) => Record::Journal(op.partition),
             Self::Heal { .. } => Record::Tag(TagId::Namespace),
         }
@@ -117,13 +118,13 @@ pub(crate) enum LeaseEnd {
 #[derive(Debug)]
 pub(crate) enum Reply {
     Read {
-        version: Option<u64>,
+        versions: Option<Versions>,
         payload: Option<Vec<u8>>,
     },
-    Version(Option<u64>),
+    Version(Option<Versions>),
     /// The version of a key, and where a change of it is found that the origin does not have yet.
     Pending {
-        version: u64,
+        versions: Versions,
         mark: Mark,
     },
     Journal(Said),
@@ -322,13 +323,13 @@ impl NullRemote {
 
     fn answer(&self, op: &Op) -> Reply {
         match op {
-            Op::Read { .. } => Reply::Read { version: None, payload: None },
-            Op::Check { .. } | Op::Release { .. } => Reply::Yes(true),
+            Op::Read { .. } => Reply::Read { versions: None, payload: None },
+            Op::Release { .. } => Reply::Yes(true),
             Op::Lease { .. } | Op::Renew { .. } => Reply::Lease(Leased::Ours),
             Op::Fill { .. } => Reply::Yes(false),
-            Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(self.next_version())),
+            Op::Version { .. } | Op::Acquire { .. } => Reply::Version(Some(Versions::at(self.next_version()))),
             Op::Bump { put, .. } => Reply::Bumped { version: self.next_version(), stored: put.is_some() },
-            Op::Heal { .. } => Reply::Bumped { version: self.next_version(), stored: false },
+            Op::Leave { .. } | Op::Heal { .. } => Reply::Bumped { version: self.next_version(), stored: false },
             Op::Journal(_) => Reply::Failed(Error::new(ErrorKind::Unsupported, "journal", "there is no Redis")),
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Args {
     pub(crate) stale: Option<Keyed<Expr>>,
     pub(crate) fail_safe: Option<Keyed<Expr>>,
     pub(crate) soft: Option<Keyed<Expr>>,
+    /// `soft` of an eviction.
+    pub(crate) softly: Option<Keyed<()>>,
     pub(crate) hard: Option<Keyed<Expr>>,
     pub(crate) when: Option<Keyed<Expr>>,
     pub(crate) unless: Option<Keyed<Expr>>,
@@ -83,7 +85,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("negative", STORE),
     ("stale", READ),
     ("fail_safe", READ),
-    ("soft", READ),
+    ("soft", &[Kind::Cacheable, Kind::Evict]),
     ("hard", READ),
     ("when", ALL),
     ("unless", STORE),
@@ -168,6 +170,7 @@ impl Args {
             "negative" => set(&mut self.negative, name, input, value),
             "stale" => set(&mut self.stale, name, input, value),
             "fail_safe" => set(&mut self.fail_safe, name, input, value),
+            "soft" if kind == Kind::Evict => set(&mut self.softly, name, input, softly),
             "soft" => set(&mut self.soft, name, input, value),
             "hard" => set(&mut self.hard, name, input, value),
             "when" => set(&mut self.when, name, input, value),
@@ -271,6 +274,12 @@ fn flag(input: ParseStream<'_>) -> syn::Result<()> {
         return Ok(());
     }
     Err(input.error("this option stands alone: it takes no value"))
+}
+
+fn softly(input: ParseStream<'_>) -> syn::Result<()> {
+    let message = "`soft` of an eviction stands alone: how long what is old may still be served, the policy of the scope says, and `stale` \
+                   and `fail_safe` of the function that reads it";
+    flag(input).map_err(|error| syn::Error::new(error.span(), message))
 }
 
 fn equals(input: ParseStream<'_>, example: &str) -> syn::Result<()> {

@@ -215,11 +215,12 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
         Phase::Before => Some(quote!(.before())),
         Phase::Both => Some(quote!(.both())),
     };
+    let softly = write.softly.then(|| quote!(.softly()));
     let keep = write.keep_on_error.then(|| quote!(.keep_on_error()));
     let reached = reached(
         spec,
         names,
-        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #keep)),
+        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #softly #keep)),
     );
     let run = run(spec, names, "write");
     quote! {

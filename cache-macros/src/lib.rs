@@ -370,6 +370,7 @@ pub fn cache_put(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `key = ".."` | the template of the entry, over the arguments and `it` |
 /// | `tags = ["..", ..]` | templates of the tags, over the arguments and `it`; of a `None`, those over `it` are left out |
 /// | `scope = ".."` | the scope, with all below it; `scope` alone is that of `key`, instead of the one entry |
+/// | `soft` | what is evicted is old, and not gone: served while a new one loads, or when that fails, as its policy says; by `Cache::soft_evict` |
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `phase = after` | or `before`, or `both` |
 /// | `on_error = evict` | or `keep`: a body that fails evicts nothing |

@@ -82,6 +82,8 @@ pub(crate) struct Write {
     pub(crate) evict_tags: Vec<KeySpec>,
     pub(crate) scopes: Vec<String>,
     pub(crate) phase: Phase,
+    /// What it evicts is old then, and not gone.
+    pub(crate) softly: bool,
     pub(crate) keep_on_error: bool,
 }
 

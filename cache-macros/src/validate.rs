@@ -231,7 +231,9 @@ impl Check<'_> {
         let scopes = self.scopes(args, key.as_ref().map(|key| &key.template));
         let phase = self.phase(args.phase.take());
         let keep_on_error = self.keep_on_error(args.on_error.take());
-        let mut write = Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, keep_on_error };
+        let softly = args.softly.take().is_some();
+        let mut write =
+            Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, softly, keep_on_error };
         if self.kind == Kind::Evict {
             if !args.has("key") && !args.has("tags") && !args.has("scope") {
                 self.diagnostics.here(

@@ -35,7 +35,7 @@ impl Shared {
     /// What is asked of the cache about a key of a URL.
     pub(crate) fn exchange(&self, cache: &Cache, key: Key, tags: &[Key]) -> Exchange<Arc<Stored>> {
         let says = Says { life: |stored: &Arc<Stored>| stored.life(), tags: |stored| stored.keys_of_tags() };
-        Exchange::new(cache.clone(), key, tags.to_vec(), LONGEST_LIFE, says)
+        Exchange::new(cache.clone(), key, tags.to_vec(), LONGEST_LIFE, says).without_afterlife()
     }
 
     /// The tags that an answer is stored under besides those of its URL, `given` ones among them; nothing if they are more than can

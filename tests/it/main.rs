@@ -25,6 +25,7 @@ mod recovery;
 mod rolling_deploy;
 mod sentinel;
 mod simulation;
+mod soft;
 mod stampede;
 mod start;
 mod support;

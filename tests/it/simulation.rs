@@ -16,20 +16,25 @@ const SEEDS: u64 = 40;
 
 #[test]
 fn a_few_runs_break_no_rule() {
-    let (mut reads, mut faults) = (0, 0);
+    let (mut reads, mut faults, mut old) = (0, 0, 0);
     for seed in 0..SEEDS {
         let run = run(seed);
         reads += run.reads;
+        old += run.old;
         faults += run.faults.values().sum::<usize>();
         assert!(run.violations.is_empty(), "sim --seed {seed}: {:#?}", run.violations);
     }
-    assert!(reads > 50_000 && faults > 200, "{reads} reads, {faults} faults: that is too little to prove anything");
+    assert!(
+        reads > 50_000 && faults > 200 && old > 100,
+        "{reads} reads, {faults} faults, {old} of what was softly evicted: that is too little to prove anything"
+    );
 }
 
-const TEXTS: [(Script, &str); 7] = [
+const TEXTS: [(Script, &str); 8] = [
     (Script::Acquire, include_str!("../../cache-core/src/remote/redis/scripts/acquire.lua")),
     (Script::Fill, include_str!("../../cache-core/src/remote/redis/scripts/fill.lua")),
     (Script::Bump, include_str!("../../cache-core/src/remote/redis/scripts/bump.lua")),
+    (Script::Leave, include_str!("../../cache-core/src/remote/redis/scripts/leave.lua")),
     (Script::Heal, include_str!("../../cache-core/src/remote/redis/scripts/heal.lua")),
     (Script::Lease, include_str!("../../cache-core/src/remote/redis/scripts/lease.lua")),
     (Script::Release, include_str!("../../cache-core/src/remote/redis/scripts/release.lua")),
@@ -38,7 +43,8 @@ const TEXTS: [(Script, &str); 7] = [
 
 /// A version, a number that is none, or no number.
 fn some_value() -> String {
-    match fastrand::u8(..12) {
+    let version = || (1_790_000_000_000_000 + fastrand::u64(..6)).to_string();
+    match fastrand::u8(..16) {
         0 => "text".into(),
         1 => "007".into(),
         2 => "-5".into(),
@@ -47,7 +53,11 @@ fn some_value() -> String {
         5 => "9007199254740990".into(),
         6 => "9007199254740992".into(),
         7 => "99999999999999999999".into(),
-        _ => (1_790_000_000_000_000 + fastrand::u64(..6)).to_string(),
+        8 => format!("{} {}", version(), version()),
+        9 => format!("{} 5 {}", version(), version()),
+        10 => format!("{} text", version()),
+        11 => format!("{} ", version()),
+        _ => version(),
     }
 }
 
@@ -89,6 +99,10 @@ fn some_call() -> (Script, &'static str, Vec<String>, Vec<String>) {
                 call.1.extend([some_value(), "put".into(), life()]);
             }
             call
+        }
+        Script::Leave => {
+            let life_of_new = if fastrand::bool() { life() } else { "0".into() };
+            (vec![record("c")], vec![version(), life_of_new, raise(), "3".into()])
         }
         Script::Heal => (vec![record("c"), record("h")], vec![version(), life(), raise()]),
         Script::Probe => (vec![record("p")], vec![fastrand::u64(1..100).to_string(), life()]),

@@ -18,7 +18,7 @@ type Rows = &'static [(&'static str, &'static [&'static str])];
 /// The modules of `cache-core/src`, in order. A file may import from the rows above its own, and in its own row from the names
 /// to its left. A module's own files may import one another. What is under `#[cfg(test)]` may import anything.
 const ROWS: Rows = &[
-    ("vocabulary", &["sync", "error", "chance", "key", "tag", "clock", "duration"]),
+    ("vocabulary", &["sync", "error", "chance", "key", "tag", "version", "clock", "duration"]),
     ("model", &["moves", "epochs", "cell", "entry", "policy", "outcome", "breaker"]),
     ("ports", &["codec", "schema", "wire", "value", "journal", "tier", "token"]),
     ("adapters", &["local", "remote"]),

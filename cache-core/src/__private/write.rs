@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use super::{call::Reached, kind::Kind, site::Site};
 use crate::{
-    cache::{After, Cache, Judge, Phase, Write, WritePlan},
+    cache::{After, Cache, Evicts, Judge, Phase, Write, WritePlan},
     key::{Key, ScopeId},
     outcome::{Ack, Outcome},
     value::ValueOps,
@@ -171,6 +171,12 @@ impl<K: Kind> Writing<K> {
     /// Evicts before the body runs and after it.
     pub fn both(mut self) -> Self {
         self.plan.phase = Phase::Both;
+        self
+    }
+
+    /// What it evicts is old, and not gone.
+    pub fn softly(mut self) -> Self {
+        self.plan.evicts = Evicts::Softly;
         self
     }
 

@@ -23,12 +23,11 @@ use super::{
     sink::{Batch, Increment, Operation, Partition, Sink, SinkError, Write, Written},
 };
 use crate::{
-    cache::{Cache, Inner},
+    cache::{Cache, Evicts, Inner},
     clock::{Clock, Tick},
     error::{Error, ErrorKind},
     journal::{Advance, Ask, Change, Journal, JournalEntry, JournalOp, Parked, Position, Said, envelope},
     key::Key,
-    tag::TagId,
     value::CacheValue,
     wire::Packing,
 };
@@ -446,7 +445,7 @@ where
             && !evict.is_empty()
         {
             let keys = evict.into_values().collect();
-            let _told = Cache(inner).evict_now(keys, Vec::<TagId>::new()).await;
+            let _told = Cache(inner).evict_now(keys, Vec::new(), Evicts::ForGood).await;
         }
         Ok(())
     }

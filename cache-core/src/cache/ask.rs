@@ -17,6 +17,7 @@ use crate::{
     tag::TagId,
     tier::{Op, Record, Reply},
     value::ValueOps,
+    version::{Verdict, Versions},
     wire::{self, Expect, Header, PayloadKind},
 };
 
@@ -38,24 +39,26 @@ pub(super) struct Watch {
 /// can have been missed.
 #[derive(Default)]
 pub(super) struct Believed {
-    said: Vec<Held>,
+    said: Vec<(Arc<TagCell>, Versions)>,
     /// What cannot be read was counted by the first look.
     is_second_look: bool,
 }
 
 impl Believed {
-    fn said(&self, cell: &Arc<TagCell>) -> Option<u64> {
-        self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, generation)| *generation)
+    fn said(&self, cell: &Arc<TagCell>) -> Option<&Versions> {
+        self.said.iter().find(|(other, _)| Arc::ptr_eq(cell, other)).map(|(_, versions)| versions)
     }
 
     /// What a capture was told, for a payload that its call has looked at before.
     pub(super) fn of(captured: &Captured) -> Self {
-        Self { said: captured.held.clone(), is_second_look: true }
+        // Of what was left softly it knows nothing: whoever looks again looks for what is fresh.
+        let said = captured.held.iter().map(|(cell, generation)| (Arc::clone(cell), Versions::at(*generation)));
+        Self { said: said.collect(), is_second_look: true }
     }
 
-    fn hear(&mut self, asked: Seen, generation: u64) {
-        asked.learn(generation);
-        self.said.push((asked.cell, generation));
+    fn hear(&mut self, asked: Seen, versions: Versions) {
+        asked.learn(&versions);
+        self.said.push((asked.cell, versions));
     }
 }
 
@@ -119,40 +122,42 @@ impl Inner {
         self.remote.trusts(ops) && (self.recovery.waiting() == 0 || self.recovery.trusts(ops.iter().map(Op::record)))
     }
 
-    /// Lets the server confirm an entry of L1 that something raised a doubt about.
-    pub(super) async fn revalidate(
-        &self,
-        key: &Key,
-        entry: &Entry,
-        stamp: Stamp,
-        budget: &mut Budget,
-    ) -> Result<bool, Error> {
-        let held = entry.meta.held().unwrap_or_default();
-        let mut believed = Believed::default();
-        let unknown = self.unknown(held.iter().map(|(cell, _)| cell), &believed);
-        let mut ops = vec![Op::Check { record: Record::Control(key.clone()), version: entry.meta.version }];
-        ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
-        let mut replies = self.ask(budget, ops).await?.into_iter();
-        let same_version = matches!(replies.next(), Some(Reply::Yes(true)));
-        hear_all(&mut believed, unknown, replies);
-        let stands =
-            same_version && held.iter().all(|(cell, generation)| self.believes(&believed, cell) == Some(*generation));
-        if stands {
-            entry.meta.restamp(stamp);
-            self.counters.add(Count::Revalidated);
+    /// What the tags of a value say of it; and what it would hold of them, if not what it holds.
+    ///
+    /// Both from one look at each tag: one that is evicted in between must not be where a value says that it is.
+    pub(super) fn verdict_of_tags(&self, believed: &Believed, held: &[Held]) -> (Verdict, Option<Vec<Held>>) {
+        let look = |(cell, generation): &Held| self.verdict_of_tag(believed, cell, *generation);
+        if held.iter().all(|held| look(held).0 == Verdict::Current) {
+            return (Verdict::Current, None);
         }
-        Ok(stands)
+        let mut all = Verdict::Current;
+        let held = held.iter().map(|held| {
+            let (verdict, current) = look(held);
+            all = all.and(verdict);
+            (Arc::clone(&held.0), current)
+        });
+        let held = held.collect();
+        (all, Some(held))
     }
 
-    /// The generation that this node may believe a tag to have.
-    fn believes(&self, believed: &Believed, cell: &Arc<TagCell>) -> Option<u64> {
-        let known = || if self.coherence.coherent_in([cell.partition()]) { cell.known() } else { None };
-        believed.said(cell).or_else(known)
+    /// What a tag says of a value that belongs to this generation of it, and where the tag is now. One that nobody knows anything
+    /// of is equal to nothing.
+    fn verdict_of_tag(&self, believed: &Believed, cell: &Arc<TagCell>, generation: u64) -> (Verdict, u64) {
+        if let Some(said) = believed.said(cell) {
+            return (said.verdict(generation), said.current());
+        }
+        let known = self.coherence.coherent_in([cell.partition()]).then(|| cell.verdict(generation)).flatten();
+        known.unwrap_or((Verdict::Gone, generation))
+    }
+
+    /// Whether this node may believe that it knows where a tag is.
+    fn believes(&self, believed: &Believed, cell: &Arc<TagCell>) -> bool {
+        believed.said(cell).is_some() || (self.coherence.coherent_in([cell.partition()]) && cell.known().is_some())
     }
 
     /// The cells that have to be asked about, as they are before the question.
     pub(super) fn unknown<'a>(&self, cells: impl Iterator<Item = &'a Arc<TagCell>>, believed: &Believed) -> Vec<Seen> {
-        cells.filter(|cell| self.believes(believed, cell).is_none()).map(TagCell::seen).collect()
+        cells.filter(|cell| !self.believes(believed, cell)).map(TagCell::seen).collect()
     }
 
     /// Reads L2: an entry that is of some use still, whose version is the current one and whose tags all stand, or nothing.
@@ -199,7 +204,7 @@ impl Inner {
         read: Option<Reply>,
         budget: &mut Budget,
     ) -> Result<Option<Arc<Entry>>, Error> {
-        let Some(Reply::Read { version: Some(version), payload: Some(payload) }) = read else { return Ok(None) };
+        let Some(Reply::Read { versions: Some(versions), payload: Some(payload) }) = read else { return Ok(None) };
         let is_counted = !believed.is_second_look;
         let undecodable = |reason: &str| {
             if is_counted {
@@ -214,11 +219,17 @@ impl Inner {
                 return Ok(None);
             }
         };
-        if header.version != version || header.deadlines().life_left(self.clock.remote_micros()).is_zero() {
+        let of_key = versions.verdict(header.version);
+        if of_key == Verdict::Gone || header.deadlines().life_left(self.clock.remote_micros()).is_zero() {
             return Ok(None);
         }
-        let Some(held) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
-        let meta = self.meta_of_read(call, &header, scope, watch);
+        let Some((of_tags, held)) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
+        let now = self.clock.remote_micros();
+        let deadlines = header.deadlines().after(of_key.and(of_tags), now);
+        let Some(deadlines) = deadlines.filter(|deadlines| !deadlines.life_left(now).is_zero()) else {
+            return Ok(None);
+        };
+        let meta = self.meta_of_read(call, &header, (versions.current(), deadlines), scope, watch);
         let Some(entry) = self.decode(call, &header, &payload, meta) else {
             undecodable("codec");
             return Ok(None);
@@ -266,14 +277,15 @@ impl Inner {
         &self,
         call: &Call<T, E>,
         header: &Header<'_>,
+        (version, deadlines): (u64, Deadlines),
         scope: &ScopeState,
         watch: &Watch,
     ) -> EntryMeta {
         // Never restarts the clock: L1 keeps a value at most for what it still has.
         let load_time = Duration::from_micros(header.load_micros.into());
         let policy = scope.policy.with(call.overrides);
-        let times = self.times(header.created, load_time, header.deadlines(), &policy);
-        EntryMeta::new(&call.key, ValueOps::<T>::slot(), watch.spot.partition, header.version, times, watch.stamp)
+        let times = self.times(header.created, load_time, deadlines, &policy);
+        EntryMeta::new(&call.key, ValueOps::<T>::slot(), watch.spot.partition, version, times, watch.stamp)
     }
 
     /// What the deadlines of a value come to in this process, from now on.
@@ -289,14 +301,14 @@ impl Inner {
         Times { created, load_time, deadlines, expires, kept_until }
     }
 
-    /// The cells of the tags in an envelope, if each is where the envelope says, and the call's own are among them.
+    /// What the tags in an envelope say of it and where they are now, if the call's own are among them.
     async fn tags_of(
         &self,
         header: &Header<'_>,
         watch: &Watch,
         believed: &mut Believed,
         budget: &mut Budget,
-    ) -> Result<Option<Vec<Held>>, Error> {
+    ) -> Result<Option<(Verdict, Vec<Held>)>, Error> {
         let mut held: Vec<Held> = Vec::with_capacity(header.tags.len());
         for (wire, generation) in &header.tags {
             let Some(tag) = TagId::parse(wire) else { return Ok(None) };
@@ -313,8 +325,8 @@ impl Inner {
             let replies = self.ask(budget, ops).await?.into_iter();
             hear_all(believed, unknown, replies);
         }
-        let stands = held.iter().all(|(cell, generation)| self.believes(believed, cell) == Some(*generation));
-        Ok(stands.then_some(held))
+        let (verdict, moved) = self.verdict_of_tags(believed, &held);
+        Ok(Some((verdict, moved.unwrap_or(held))))
     }
 
     /// Captures, in one trip, the version of the key and the generations that the load to come will belong to. What has no
@@ -374,18 +386,18 @@ impl CaptureQuestion<'_> {
         // All of them, whatever becomes of this one: the next question's follow.
         let first = replies.next();
         let pending = if let Some(Reply::Pending { mark, .. }) = &first { Some(mark.clone()) } else { None };
-        let version = version_of(first);
-        let generations: Vec<_> = asked.iter().map(|_| version_of(replies.next())).collect();
+        let version = versions_of(first);
+        let generations: Vec<_> = asked.iter().map(|_| versions_of(replies.next())).collect();
         let more = replies.take(more).collect();
-        let version = version?;
+        let version = version?.current();
         let mut held: Vec<Held> = Vec::with_capacity(watch.cells.len());
         for ((seen, needs), generation) in asked.into_iter().zip(generations) {
             let generation = generation?;
-            seen.learn(generation);
+            seen.learn(&generation);
             if needs.is_some() {
                 seen.cell.renewed(needs_until);
             }
-            held.push((Arc::clone(&seen.cell), generation));
+            held.push((Arc::clone(&seen.cell), generation.current()));
         }
         for Seen { cell, .. } in &watch.cells {
             if held.iter().any(|(other, _)| Arc::ptr_eq(cell, other)) {
@@ -413,16 +425,16 @@ pub(super) fn generation_of(cell: &TagCell) -> Op {
 
 pub(super) fn hear_all(believed: &mut Believed, asked: Vec<Seen>, replies: impl Iterator<Item = Reply>) {
     for (seen, reply) in asked.into_iter().zip(replies) {
-        if let Reply::Version(Some(generation)) = reply {
-            believed.hear(seen, generation);
+        if let Reply::Version(Some(versions)) = reply {
+            believed.hear(seen, versions);
         }
     }
 }
 
-/// The version in an answer to `Acquire`.
-pub(super) fn version_of(reply: Option<Reply>) -> Result<u64, Error> {
+/// What the record says in an answer to `Acquire`.
+pub(super) fn versions_of(reply: Option<Reply>) -> Result<Versions, Error> {
     match reply {
-        Some(Reply::Version(Some(version)) | Reply::Pending { version, .. }) => Ok(version),
+        Some(Reply::Version(Some(versions)) | Reply::Pending { versions, .. }) => Ok(versions),
         Some(Reply::Failed(error)) => Err(error),
         _ => Err(Error::new(ErrorKind::Remote, "acquire", "the server gave no version")),
     }
@@ -435,6 +447,7 @@ impl Header<'_> {
             fresh_until: self.fresh_until,
             stale_until: self.stale_until,
             fail_safe_until: self.fail_safe_until,
+            is_left: false,
         }
     }
 }

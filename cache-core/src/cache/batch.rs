@@ -180,10 +180,16 @@ impl Inner {
     async fn look_for_some<Id: Eq + Hash, T: 'static, E: 'static>(
         &self,
         batch: &mut Batch<Id, T, E>,
-        chunk: Vec<(Id, Box<Ticket<T, E>>)>,
+        mut chunk: Vec<(Id, Box<Ticket<T, E>>)>,
     ) {
         let reads: Option<Vec<_>> = chunk.iter().map(|(_, ticket)| self.read_op(&ticket.call)).collect();
-        let Some(mut ops) = reads else { return batch.leading.extend(chunk) };
+        let Some(mut ops) = reads else {
+            // No payloads are kept anywhere else; one that was softly evicted is still here.
+            for (_, ticket) in &mut chunk {
+                self.keep_old_of_local(ticket).await;
+            }
+            return batch.leading.extend(chunk);
+        };
         let mut believed = Believed::default();
         let cells = chunk.iter().filter_map(|(_, ticket)| ticket.watch.as_ref());
         let mut cells: Vec<_> = cells.flat_map(|watch| watch.cells.iter().map(|seen| &seen.cell)).collect();

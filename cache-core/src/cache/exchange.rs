@@ -50,6 +50,8 @@ pub struct Exchange<T: 'static> {
     key: Key,
     tags: Vec<Key>,
     longest: Duration,
+    /// What the layer says of how long a value is of use after its freshness; nothing where the scope's policy decides.
+    afterlife: Option<Duration>,
     says: Says<T>,
 }
 
@@ -62,7 +64,15 @@ impl<T> fmt::Debug for Exchange<T> {
 impl<T: CacheValue> Exchange<T> {
     /// What is asked of `cache` about `key`; all of its values depend on `tags`, and none is of use for longer than `longest`.
     pub fn new(cache: Cache, key: Key, tags: Vec<Key>, longest: Duration, says: Says<T>) -> Self {
-        Self { cache, key, tags, longest, says }
+        Self { cache, key, tags, longest, afterlife: None, says }
+    }
+
+    /// The same, and what has ended to be fresh, or was softly evicted, is of no use, whatever the scope's policy says: the layer
+    /// has rules of its own for that.
+    #[must_use]
+    pub fn without_afterlife(mut self) -> Self {
+        self.afterlife = Some(Duration::ZERO);
+        self
     }
 
     /// What this process has, if it may be served.
@@ -139,7 +149,12 @@ impl<T: CacheValue> Exchange<T> {
             place: Place::new("a layer", file!(), line!()),
             ops: ValueOps::of(),
             none: false,
-            overrides: Overrides { ttl: Some(self.longest), ..Overrides::default() },
+            overrides: Overrides {
+                ttl: Some(self.longest),
+                stale: self.afterlife,
+                fail_safe: self.afterlife,
+                ..Overrides::default()
+            },
             newer_than,
             rev: 0,
             rules,

@@ -9,6 +9,7 @@ use super::{
     ask::Watch,
     claim::Claim,
     context::note,
+    doubt::Settled,
     old::Use,
     panic_message,
     returned::{Returned, Why},
@@ -24,9 +25,9 @@ use crate::{
     flight::{Departure, Landed, Landing, Lead, Turn},
     key::Key,
     outcome::{Bypass, Outcome, Tier},
+    policy::Resolved,
     stats::Count,
     tag::TagId,
-    tier::Change,
     value::ValueOps,
 };
 
@@ -221,7 +222,7 @@ impl Inner {
     }
 
     /// Whether a call of this policy is content with what another was served.
-    fn allows(&self, entry: &Entry, policy: &crate::policy::Resolved, outcome: Outcome) -> bool {
+    fn allows(&self, entry: &Entry, policy: &Resolved, outcome: Outcome) -> bool {
         !outcome.is_stale() || self.use_of(entry, policy).is_some()
     }
 
@@ -342,13 +343,15 @@ impl Inner {
         let entry = held.as_ref().and_then(|held| held.of(&call.key, ValueOps::<T>::slot()));
         let is_new = |entry: &Entry| entry.meta.created > call.newer_than;
         let entry = entry.filter(|entry| self.clock.now() < entry.meta.kept_until && is_new(entry));
+        let mut settled = None;
         if let Some(entry) = entry
             && let Some(result) = answer(call, entry)
             && self.clock.now() < entry.meta.expires
         {
-            let stands = self.may_serve(&call.key, entry, self.clock.now())
-                || self.settle(&call.key, entry, watch, budget).await?;
-            if stands {
+            if !self.may_serve(&call.key, entry, self.clock.now()) {
+                settled = Some(self.settle(&call.key, entry, watch, budget).await?);
+            }
+            if matches!(settled, None | Some(Settled::Stands)) {
                 return Ok(Found::Fresh(Arc::clone(entry), result, Tier::Local));
             }
         }
@@ -364,35 +367,9 @@ impl Inner {
             }
         }
         // What the server has no longer, or never had, may still be here, and no older than it says.
-        if let Some(entry) = entry
-            && !entry.meta.is_provisional()
-            && let Some(usage) = self.use_of(entry, &policy)
-            && (self.stands_now(&call.key, entry, self.clock.now())
-                || self.settle(&call.key, entry, watch, budget).await?)
-        {
-            return Ok(Found::Old(Arc::clone(entry), Tier::Local, usage));
-        }
-        Ok(Found::Nothing)
-    }
-
-    /// Settles a doubt about an entry of L1.
-    async fn settle(&self, key: &Key, entry: &Arc<Entry>, watch: &Watch, budget: &mut Budget) -> Result<bool, Error> {
-        if self.remote.settles_doubts() {
-            return self.revalidate(key, entry, watch.stamp, budget).await;
-        }
-        // Without a server an entry that is still there was not evicted: another key of its stripe was. Under the key's own
-        // exclusion: an eviction has moved the stripe already when it is about to remove the entry, which may not get the new
-        // number by then, for whoever is reading it would bring it to the front for good.
-        let mut stands = false;
-        self.local.compute(key.local_hash(), &mut |present| {
-            let held = present.and_then(|present| present.of(key, entry.meta.slot));
-            stands = held.is_some_and(|held| Arc::ptr_eq(held, entry)) && entry.meta.tags_stand();
-            if stands {
-                entry.meta.restamp(watch.stamp);
-            }
-            Change::Keep
-        });
-        Ok(stands)
+        let Some(entry) = entry else { return Ok(Found::Nothing) };
+        let old = self.old_of(call, entry, settled, &policy, watch, budget).await?;
+        Ok(old.map_or(Found::Nothing, |(old, usage)| Found::Old(old, Tier::Local, usage)))
     }
 
     pub(super) fn answer<T: 'static, E: 'static>(

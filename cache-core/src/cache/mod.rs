@@ -10,6 +10,7 @@ mod by_hand;
 mod call;
 mod claim;
 mod context;
+mod doubt;
 mod exchange;
 mod expired;
 mod load;
@@ -43,7 +44,7 @@ pub use self::{
 pub(crate) use self::{
     call::{Call, Place, Rules},
     context::{Context, stand_in, with_stand_in},
-    write::{After, Phase, Write, WritePlan},
+    write::{After, Evicts, Phase, Write, WritePlan},
 };
 use self::{scopes::Scopes, warm::WarmUps};
 use crate::{

@@ -1,6 +1,7 @@
 //! Values that have ended to be fresh, and what may still be done with them.
 //!
-//! What was evicted is never among them: an old value is held against its version and its tags as every other is.
+//! What was evicted is never among them, unless softly: an old value is held against its version and its tags as every other
+//! is.
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 

@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Inner,
-    ask::{Captured, Watch, version_of},
+    ask::{Captured, Watch, versions_of},
     claim::Lease,
 };
 use crate::{
@@ -154,9 +154,9 @@ impl Inner {
         let ops = cells.iter().map(|cell| acquire(cell.tag())).collect();
         let replies = self.ask(budget, ops).await?;
         for (seen, reply) in asked.iter().zip(replies) {
-            let generation = version_of(Some(reply))?;
-            seen.learn(generation);
-            held.push((Arc::clone(&seen.cell), generation));
+            let generation = versions_of(Some(reply))?;
+            seen.learn(&generation);
+            held.push((Arc::clone(&seen.cell), generation.current()));
         }
         let records = held.iter().map(|(cell, _)| Record::Tag(cell.tag().clone())).collect();
         budget.spend(&self.clock, self.remote.barrier(records)).await?;

@@ -35,6 +35,16 @@ pub(crate) enum Phase {
     Both,
 }
 
+/// What becomes of what is evicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Evicts {
+    /// It is gone, and never served again.
+    #[default]
+    ForGood,
+    /// It is old: it may be served while a new one loads, or when a load fails, as if it had ended to be fresh by itself.
+    Softly,
+}
+
 /// What a writer is going to change, as far as it is known before the body.
 #[derive(Clone, Debug)]
 pub(crate) struct WritePlan {
@@ -54,6 +64,8 @@ pub(crate) struct WritePlan {
     pub(crate) heads_of_unknown: Vec<ScopeId>,
     /// When to evict.
     pub(crate) phase: Phase,
+    /// What becomes of what is evicted.
+    pub(crate) evicts: Evicts,
     /// What the site says about lives.
     pub(crate) overrides: Overrides,
     /// Where the writer stands.
@@ -73,6 +85,7 @@ impl WritePlan {
             evict_scopes: Vec::new(),
             heads_of_unknown: Vec::new(),
             phase: Phase::After,
+            evicts: Evicts::ForGood,
             overrides: Overrides::default(),
             place,
         }
@@ -97,6 +110,7 @@ pub(crate) struct After {
 struct Targets {
     keys: Vec<Key>,
     tags: Vec<TagId>,
+    evicts: Evicts,
 }
 
 impl Targets {
@@ -147,6 +161,7 @@ impl Cache {
             targets: Targets {
                 keys: evicted.cloned().collect(),
                 tags: plan.evict_tags.iter().cloned().map(TagId::Tag).chain(scopes).collect(),
+                evicts: plan.evicts,
             },
             unknown: Vec::new(),
             put: None,
@@ -177,11 +192,11 @@ impl Cache {
         write
     }
 
-    pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>) -> Ack {
+    pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Ack {
         let scope = keys.first().map(Key::scope).or_else(|| tags.first().map(TagId::scope)).unwrap_or(ScopeId::ROOT);
         let mut write = Write {
             inner: Arc::clone(&self.0),
-            targets: Targets { keys, tags },
+            targets: Targets { keys, tags, evicts },
             unknown: Vec::new(),
             put: None,
             budget: Budget::new(self.0.budget),
@@ -275,9 +290,9 @@ impl Drop for Write {
         let inner = Arc::clone(&self.inner);
         let queued: Vec<Record> = targets.records().collect();
         // This process at once, so that even without a runtime no reader here sees the old value.
-        inner.evict_locally(&targets);
+        inner.evict_locally(&targets, targets.evicts);
         let evict = {
-            let inner = Arc::clone(&inner);
+            let (inner, targets) = (Arc::clone(&inner), targets.clone());
             async move {
                 let mut budget = Budget::new(inner.budget);
                 // A failure has been noted as a doubt about all that Redis holds.
@@ -285,6 +300,8 @@ impl Drop for Write {
             }
         };
         if !inner.tasks.spawn(evict) {
+            // It waits, and what waits is put in force for good.
+            inner.evict_locally(&targets, Evicts::ForGood);
             inner.recovery.queue(queued);
         }
     }
@@ -302,16 +319,22 @@ impl Inner {
         // First: whoever reads from here on asks Redis, and must not believe it about what it has not confirmed.
         let ack = self.acknowledge(targets.records(), answer);
         self.hear_own(targets, ack, budget).await;
-        self.evict_locally(targets);
+        // What Redis did not confirm is put in force there for good, and so it is here.
+        let evicts = if ack.is_applied() { targets.evicts } else { Evicts::ForGood };
+        self.evict_locally(targets, evicts);
         self.counters.add(Count::Evictions);
         ack
     }
 
     /// Lets the echo of an eviction of tags arrive before it returns. A load that began after the eviction, and whose result
-    /// names such a tag, would else take the echo for another eviction, and not be stored.
+    /// names such a tag, would else take the echo for another eviction, and not be stored; and a value that was softly evicted,
+    /// which stands in for a load that fails, would be taken for one that was evicted meanwhile.
     async fn hear_own(&self, targets: &Targets, ack: Ack, budget: &mut Budget) {
-        if ack.is_applied() && !targets.tags.is_empty() {
-            let records = targets.tags.iter().cloned().map(Record::Tag).collect();
+        let records: Vec<Record> = match targets.evicts {
+            Evicts::ForGood => targets.tags.iter().cloned().map(Record::Tag).collect(),
+            Evicts::Softly => targets.records().collect(),
+        };
+        if ack.is_applied() && !records.is_empty() {
             // Without it the eviction is as good; a load may be made twice.
             let _heard = budget.spend(&self.clock, self.remote.catch_up(records)).await;
         }
@@ -319,19 +342,34 @@ impl Inner {
 
     fn bumps(&self, targets: &Targets) -> Vec<Op> {
         let proposed = self.clock.remote_micros();
-        targets.records().map(|record| Op::Bump { record, proposed, put: None }).collect()
+        let moves = targets.records().map(|record| match targets.evicts {
+            Evicts::ForGood => Op::Bump { record, proposed, put: None },
+            Evicts::Softly => Op::Leave { record, proposed },
+        });
+        moves.collect()
     }
 
-    fn evict_locally(&self, targets: &Targets) {
+    fn evict_locally(&self, targets: &Targets, evicts: Evicts) {
+        let at = self.clock.remote_micros();
         for key in &targets.keys {
             let hash = key.local_hash();
-            self.local.compute(hash, &mut |_| {
+            self.local.compute(hash, &mut |present| {
                 self.coherence.move_stripe(hash);
-                Change::Remove
+                if evicts == Evicts::ForGood {
+                    return Change::Remove;
+                }
+                // The next look at it asks the server, which says so; where there is none, the entry has to know.
+                if !self.remote.settles_doubts() {
+                    present.into_iter().flat_map(Entry::each).for_each(|entry| entry.meta.leave(at));
+                }
+                Change::Keep
             });
         }
         for tag in &targets.tags {
-            self.tags.hint(tag);
+            match evicts {
+                Evicts::ForGood => self.tags.hint(tag),
+                Evicts::Softly => self.tags.leave(tag, at),
+            }
         }
     }
 
@@ -439,7 +477,7 @@ impl Inner {
         let ack = self.acknowledge(records, answer);
         self.replace(watch.spot, stored.then_some(&entry), watch.stamp);
         self.hear_own(&targets, ack, budget).await;
-        self.evict_locally(&targets);
+        self.evict_locally(&targets, Evicts::ForGood);
         self.counters.add(Count::Puts);
         ack
     }

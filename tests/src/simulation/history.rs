@@ -36,6 +36,8 @@ pub struct Change {
     pub rows: Vec<(u64, u64)>,
     /// Only entries of this lot are reached by it.
     pub lot: Option<u64>,
+    /// What it reaches may be served on, as long as it is said to be old.
+    pub softly: bool,
     /// When the call returned.
     pub ended: Moment,
     /// Whether Redis had confirmed it.
@@ -51,6 +53,12 @@ pub struct Loss {
     pub at: Instant,
     /// When every node was in order again.
     pub healed: Option<Instant>,
+}
+
+impl Read {
+    fn says_that_it_is_old(&self) -> bool {
+        self.outcome.starts_with("stale") || self.outcome.starts_with("fail_safe")
+    }
 }
 
 impl Loss {
@@ -70,7 +78,7 @@ pub struct Violation {
 /// What has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// A read reflects every change acknowledged longer ago than the bound.
+    /// A read reflects every change acknowledged longer ago than the bound, or says that it is old, after a soft one.
     Bounded,
     /// A node's own reads reflect its own changes at once.
     OwnWrites,
@@ -112,6 +120,8 @@ pub struct History {
     /// What happened, in words, for whoever looks into one run.
     pub log: Vec<String>,
     pub violations: Vec<Violation>,
+    /// Reads that gave what had been softly evicted, and said so.
+    pub old: usize,
     pub started: Option<Instant>,
 }
 
@@ -140,7 +150,7 @@ impl History {
 
     /// Holds every read against every change.
     pub fn check(&mut self, bound: Duration, last_versions: &BTreeMap<u64, u64>) {
-        let mut found = Vec::new();
+        let (mut found, mut old) = (Vec::new(), 0);
         for read in &self.reads {
             let Read { id, begun, ended, version, .. } = read;
             let killed = self.killed.iter().filter(|(_, at)| (begun.at..=*ended).contains(at)).count();
@@ -156,6 +166,10 @@ impl History {
                 if version >= wanted || change.lot.is_some_and(|lot| version % LOTS != lot) {
                     continue;
                 }
+                if change.softly && read.says_that_it_is_old() {
+                    old += usize::from(change.ended.order < begun.order);
+                    continue;
+                }
                 if change.node == read.node && change.ended.order < begun.order {
                     found.push((Rule::OwnWrites, format!("{}, after {}", self.told(read), self.tell(change))));
                 } else if change.applied && self.in_force(change) + bound <= begun.at {
@@ -163,6 +177,7 @@ impl History {
                 }
             }
         }
+        self.old = old;
         for (rule, detail) in found {
             self.violate(rule, detail);
         }

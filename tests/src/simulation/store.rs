@@ -41,6 +41,7 @@ pub enum Script {
     Acquire,
     Fill,
     Bump,
+    Leave,
     Heal,
     Lease,
     Release,
@@ -55,6 +56,7 @@ impl Script {
             ("The version of a record, created if there is none", Self::Acquire),
             ("Stores what a load returned", Self::Fill),
             ("Moves a record to a new version", Self::Bump),
+            ("Evicts softly", Self::Leave),
             ("Moves the generation of the namespace, once", Self::Heal),
             ("Takes the lease of a load", Self::Lease),
             ("Ends the lease of a load that stored nothing", Self::Release),
@@ -171,6 +173,7 @@ impl Store {
             Script::Lease => self.lease(&keys[0], &keys[1], arguments),
             Script::Release => self.release(&keys[0], arguments),
             Script::Bump => self.bump(&keys[0], keys.get(1), arguments),
+            Script::Leave => self.leave(&keys[0], arguments),
             Script::Heal => self.heal(&keys[0], &keys[1], arguments),
             Script::Probe => {
                 let before = self.get(&keys[0]).map_or(Said::Null, Said::Bulk);
@@ -188,7 +191,10 @@ impl Store {
             if needs > 0 && life >= 0 && (life as u64) < needs {
                 self.expire(record, gives);
             }
-            return Said::Int(version as i64);
+            return match held {
+                Some(record) if record.contains(&b' ') => Said::Bulk(record),
+                _ => Said::Int(version as i64),
+            };
         }
         if held.is_some() {
             self.delete(record);
@@ -202,7 +208,7 @@ impl Store {
     }
 
     fn fill(&mut self, keys: &[String], arguments: &[Vec<u8>]) -> Said {
-        if self.get(&keys[0]).as_deref() != Some(&arguments[0]) {
+        if self.get(&keys[0]).as_deref().map(head) != Some(&arguments[0]) {
             return Said::Int(0);
         }
         self.set(&keys[1], &arguments[1], Life::Millis(millis(&arguments[2])));
@@ -214,7 +220,7 @@ impl Store {
     }
 
     fn lease(&mut self, control: &str, lease: &str, arguments: &[Vec<u8>]) -> Said {
-        let Some(version) = self.get(control).as_deref().map(text) else { return Said::Int(0) };
+        let Some(version) = self.get(control).as_deref().map(head).map(text) else { return Said::Int(0) };
         let (node, renews) = (text(&arguments[0]), arguments[2] == b"1");
         if let Some(mut held) = self.held(lease).filter(|held| held.version == version) {
             if held.owner == node {
@@ -270,7 +276,7 @@ impl Store {
         let old = self.get(record);
         self.set(record, &arguments[0], Life::Keep);
         let mut moved = millis(&arguments[0]);
-        let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));
+        let stored = payload.filter(|_| old.as_deref().map(head) == arguments.get(3).map(Vec::as_slice));
         if let Some(payload) = stored {
             self.set(payload, &arguments[4], Life::Millis(millis(&arguments[5])));
             return Said::Array(vec![Said::Int(moved as i64), Said::Int(1)]);
@@ -286,6 +292,25 @@ impl Store {
                 }
             }
         }
+        Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
+    }
+
+    fn leave(&mut self, record: &str, arguments: &[Vec<u8>]) -> Said {
+        let (proposed, life) = (millis(&arguments[0]), millis(&arguments[1]));
+        let old = self.get(record);
+        let Some(current) = old.as_deref().and_then(|value| version(value, VERSION_LIMIT - 1)) else {
+            self.set(record, &arguments[0], Life::Keep);
+            if old.is_none() && life > 0 {
+                self.expire(record, life);
+            }
+            return Said::Array(vec![Said::Int(proposed as i64), Said::Int(0)]);
+        };
+        let moved =
+            if current >= proposed { (current + millis(&arguments[2])).min(VERSION_LIMIT - 1) } else { proposed };
+        let old = old.as_deref().map(text).unwrap_or_default();
+        let left = old.split(' ').filter(|one| !one.is_empty()).take(millis(&arguments[3]) as usize);
+        let listed: Vec<String> = [moved.to_string()].into_iter().chain(left.map(str::to_owned)).collect();
+        self.set(record, listed.join(" ").as_bytes(), Life::Keep);
         Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
     }
 
@@ -323,8 +348,18 @@ fn millis(text: &[u8]) -> u64 {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
+/// What a record says that it is at: all of it, but for what it left softly, which is listed behind.
+fn head(value: &[u8]) -> &[u8] {
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (head, left) = value.split_at(end);
+    let is_list = head.first().is_some_and(u8::is_ascii_digit) && head.iter().all(u8::is_ascii_digit);
+    let is_list = is_list && left.iter().all(|byte| *byte == b' ' || byte.is_ascii_digit());
+    if is_list { head } else { value }
+}
+
 /// A version as records hold it: a plain decimal number below `limit`.
 fn version(value: &[u8], limit: u64) -> Option<u64> {
+    let value = head(value);
     let is_plain = matches!(value, [b'1'..=b'9', rest @ ..] if rest.len() < 16 && rest.iter().all(u8::is_ascii_digit));
     let number = std::str::from_utf8(value).ok().filter(|_| is_plain)?.parse().ok()?;
     (number < limit).then_some(number)

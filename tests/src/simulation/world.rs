@@ -43,6 +43,8 @@ pub struct Run {
     pub changes: usize,
     pub loads: u64,
     pub hits: usize,
+    /// Reads that gave what had been softly evicted, and said so.
+    pub old: usize,
     pub faults: BTreeMap<Fault, usize>,
     pub violations: Vec<Violation>,
     /// What happened, in words.
@@ -242,7 +244,8 @@ impl World {
         let mut history = self.history();
         let ended = history.moment();
         let rows = vec![(id, version)];
-        history.changes.push(Change { node: node.number, kind: "evict", rows, lot: None, ended, applied });
+        let change = Change { node: node.number, kind: "evict", rows, lot: None, softly: false, ended, applied };
+        history.changes.push(change);
     }
 
     async fn read_and_note(&self, node: &Node, id: u64, way: Way) {
@@ -340,6 +343,7 @@ impl World {
             reads: history.reads.len(),
             changes: history.changes.len(),
             loads: self.database.loads(),
+            old: history.old,
             hits: history.reads.iter().filter(|read| read.outcome.starts_with("hit")).count(),
             faults,
             healed_in: history.losses.iter().filter_map(|loss| Some(loss.healed? - loss.at)).collect(),
@@ -458,7 +462,7 @@ async fn write(world: World, place: usize) {
                 }
             }
         } else {
-            let (world, id, kind) = (world.clone(), fastrand::u64(..ROWS), fastrand::u8(..12));
+            let (world, id, kind) = (world.clone(), fastrand::u64(..ROWS), fastrand::u8(..15));
             changes.spawn(async move { change(&world, &node, id, kind).await });
         }
         while let Some(change) = changes.join_next().await {
@@ -474,13 +478,14 @@ const OF_ONE_ROW: u8 = 7;
 /// gave up.
 async fn change(world: &World, node: &Node, id: u64, kind: u8) -> Option<Change> {
     let (cache, database) = (node.cache.clone(), world.database.on(node.number));
-    let told = |kind, rows, lot, seen: Vec<Observation>| {
+    let told = |kind: &'static str, rows, lot, seen: Vec<Observation>| {
         let ack = seen.iter().rev().find_map(|seen| match seen.outcome {
             Outcome::Put(ack) | Outcome::Evict(ack) => Some(ack),
             _ => None,
         });
         let applied = ack.is_some_and(Ack::is_applied);
-        Change { node: node.number, kind, rows, lot, ended: world.history().moment(), applied }
+        let softly = kind.starts_with("soft");
+        Change { node: node.number, kind, rows, lot, softly, ended: world.history().moment(), applied }
     };
     match kind {
         0..=2 => {
@@ -503,11 +508,14 @@ async fn change(world: &World, node: &Node, id: u64, kind: u8) -> Option<Change>
             let (version, seen) = finish_or(task, 2, 25_000).await?;
             Some(told("evict in the caller", vec![(id, version.ok()?)], None, seen))
         }
-        7..=8 => {
+        7..=8 | 12 => {
             let number = fastrand::u64(..SHELVES);
             let ids: Vec<u64> = (0..ROWS).filter(|id| RowId(*id).shelf() == number).collect();
-            let evict = async move { cache.evict_tag(key!("shelf:{number}")).await };
-            by_hand("evict of a tag", database, ids, None, evict, told).await
+            let (tag, word) =
+                (key!("shelf:{number}"), ["evict of a tag", "soft evict of a tag"][usize::from(kind == 12)]);
+            let evict =
+                async move { if kind == 12 { cache.soft_evict_tag(tag).await } else { cache.evict_tag(tag).await } };
+            by_hand(word, database, ids, None, evict, told).await
         }
         9 => {
             let lot = fastrand::u64(..LOTS);
@@ -515,11 +523,18 @@ async fn change(world: &World, node: &Node, id: u64, kind: u8) -> Option<Change>
             let evict = async move { cache.evict_tag(key!("lot:{lot}")).await };
             by_hand("evict of a tag of the result", database, ids, Some(lot), evict, told).await
         }
-        10 => {
+        10 | 13 => {
             // The heads of the tags reach whatever has such a tag.
             let scope = ["row", "lot", "shelf"][fastrand::usize(..3)];
-            let evict = async move { cache.evict_scope(scope).await };
-            by_hand("evict of a scope", database, (0..ROWS).collect(), None, evict, told).await
+            let word = ["evict of a scope", "soft evict of a scope"][usize::from(kind == 13)];
+            let evict = async move {
+                if kind == 13 { cache.soft_evict_scope(scope).await } else { cache.evict_scope(scope).await }
+            };
+            by_hand(word, database, (0..ROWS).collect(), None, evict, told).await
+        }
+        11 => {
+            let evict = async move { cache.soft_evict(&row_key(id)).await };
+            by_hand("soft evict", database, vec![id], None, evict, told).await
         }
         _ => {
             let evict = async move { cache.clear().await };

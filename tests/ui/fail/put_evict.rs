@@ -66,4 +66,14 @@ async fn misspelt(id: u64) -> u64 {
     id
 }
 
+#[cache_evict(key = "product:{id}", soft = "1m")]
+async fn for_how_long(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(key = "product:{id}", soft)]
+async fn put_softly(id: u64) -> u64 {
+    id
+}
+
 fn main() {}

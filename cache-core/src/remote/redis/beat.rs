@@ -104,7 +104,7 @@ impl Beat {
                 let scripts = fleet.scripts.load();
                 shard.trip(link, &mut ears, &scripts, scripts.len()).await?;
             } else if let Reply::Version(generation) = commands::reply(&ACQUIRE_NAMESPACE, namespace) {
-                self.compare_namespace(shard, generation);
+                self.compare_namespace(shard, generation.map(|generation| generation.current()));
             }
         }
         if let Some((cluster, view)) = fleet.cluster.as_ref().zip(answer.view) {

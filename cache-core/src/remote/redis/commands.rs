@@ -13,6 +13,7 @@ use crate::{
     error::{Error, ErrorKind},
     tag::TagId,
     tier::{LeaseEnd, Leased, Op, RAISE, Record, Reply},
+    version::{REMEMBERED, Versions},
 };
 
 /// The life of a control record that a bump creates: nothing is stored under it, it only has to outlive loads under way.
@@ -23,8 +24,6 @@ const LIFE_OF_NEW_TAG: Duration = Duration::from_secs(3_600);
 const LIFE_OF_MARK: Duration = Duration::from_secs(3_600);
 /// A record lives this many times what the longest entry under it needs.
 const MARGIN: u32 = 2;
-/// Versions stay below this, so that Lua's numbers hold them exactly.
-const VERSION_LIMIT: u64 = 1 << 53;
 
 /// One Lua script: its text, and the hash by which the server knows it.
 pub(crate) struct Script {
@@ -50,6 +49,7 @@ pub(crate) struct Scripts {
     acquire: Script,
     fill: Script,
     bump: Script,
+    leave: Script,
     heal: Script,
     lease: Script,
     release: Script,
@@ -65,6 +65,7 @@ impl Scripts {
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             bump: Script::new(include_str!("scripts/bump.lua")),
+            leave: Script::new(include_str!("scripts/leave.lua")),
             heal: Script::new(include_str!("scripts/heal.lua")),
             lease: Script::new(include_str!("scripts/lease.lua")),
             release: Script::new(include_str!("scripts/release.lua")),
@@ -76,7 +77,7 @@ impl Scripts {
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        let own = [&self.acquire, &self.fill, &self.bump, &self.heal, &self.lease, &self.release];
+        let own = [&self.acquire, &self.fill, &self.bump, &self.leave, &self.heal, &self.lease, &self.release];
         for script in own.into_iter().chain(self.journal.all()) {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
         }
@@ -111,24 +112,12 @@ impl Scripts {
             Op::Read { key, fingerprint } => {
                 pipeline.add_command(cmd("MGET").arg(names.control(key)).arg(names.payload(key, *fingerprint)).take());
             }
-            Op::Check { record, .. } | Op::Version { record } => {
+            Op::Version { record } => {
                 // MGET, because GET of a record that somebody made a list is an error.
                 pipeline.add_command(cmd("MGET").arg(names.record(record)).take());
             }
             Op::Acquire { record, needs } => {
-                let (needs, gives) =
-                    needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs.saturating_mul(MARGIN))));
-                let key = if let Record::Control(key) = record { Some(key) } else { None };
-                let mut call = evalsha(&self.acquire, if key.is_some() { 2 } else { 1 });
-                call.arg(names.record(record));
-                if let Some(key) = key {
-                    call.arg(names.marks(key.partition(names.partitions())));
-                }
-                call.arg(now_micros).arg(needs).arg(gives);
-                if let Some(key) = key {
-                    call.arg(key.wire());
-                }
-                pipeline.add_command(call);
+                pipeline.add_command(self.acquire_call(names, record, *needs, now_micros));
             }
             Op::Fill { key, fingerprint, version, payload, life, leased } => {
                 let mut call = evalsha(&self.fill, if *leased { 3 } else { 2 });
@@ -155,6 +144,11 @@ impl Scripts {
                 }
                 pipeline.add_command(call);
             }
+            Op::Leave { record, proposed } => {
+                let mut call = evalsha(&self.leave, 1);
+                call.arg(names.record(record)).arg(*proposed).arg(life_of_new(record)).arg(raise());
+                pipeline.add_command(call.arg(REMEMBERED).take());
+            }
             Op::Lease { key, fingerprint, life } | Op::Renew { key, fingerprint, life } => {
                 let renews = u8::from(matches!(op, Op::Renew { .. }));
                 let mut call = evalsha(&self.lease, 2);
@@ -176,6 +170,23 @@ impl Scripts {
                 pipeline.add_command(call.arg(*proposed).arg(whole_millis(LIFE_OF_MARK)).arg(raise()).take());
             }
         }
+    }
+
+    /// Of a key, the marks of its partition too.
+    fn acquire_call(&self, names: &Names, record: &Record, needs: Option<Duration>, now_micros: u64) -> redis::Cmd {
+        let (needs, gives) =
+            needs.map_or((0, 0), |needs| (whole_millis(needs), whole_millis(needs.saturating_mul(MARGIN))));
+        let key = if let Record::Control(key) = record { Some(key) } else { None };
+        let mut call = evalsha(&self.acquire, if key.is_some() { 2 } else { 1 });
+        call.arg(names.record(record));
+        if let Some(key) = key {
+            call.arg(names.marks(key.partition(names.partitions())));
+        }
+        call.arg(now_micros).arg(needs).arg(gives);
+        if let Some(key) = key {
+            call.arg(key.wire());
+        }
+        call
     }
 }
 
@@ -238,20 +249,19 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
     match (op, value) {
         (Op::Read { .. }, Value::Array(mut values)) if values.len() == 2 => {
             let payload = values.pop().and_then(bytes);
-            Reply::Read { version: values.pop().and_then(version), payload }
+            Reply::Read { versions: values.pop().and_then(versions), payload }
         }
-        (Op::Check { version: expected, .. }, Value::Array(mut values)) => {
-            Reply::Yes(values.pop().and_then(version) == Some(*expected))
+        (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(versions)),
+        (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok().map(Versions::at)),
+        (Op::Acquire { .. }, record @ Value::BulkString(_)) => Reply::Version(versions(record)),
+        (Op::Acquire { .. }, Value::Array(mut values)) if values.len() == 2 => {
+            let mark = values.pop().as_ref().and_then(journal::mark);
+            let versions = values.pop().and_then(|record| match record {
+                Value::Int(version) => u64::try_from(version).ok().map(Versions::at),
+                record => versions(record),
+            });
+            versions.zip(mark).map_or_else(unexpected, |(versions, mark)| Reply::Pending { versions, mark })
         }
-        (Op::Version { .. }, Value::Array(mut values)) => Reply::Version(values.pop().and_then(version)),
-        (Op::Acquire { .. }, Value::Int(version)) => Reply::Version(u64::try_from(version).ok()),
-        (Op::Acquire { .. }, Value::Array(values)) => match values.as_slice() {
-            [Value::Int(version), mark] if *version > 0 => match journal::mark(mark) {
-                Some(mark) => Reply::Pending { version: version.unsigned_abs(), mark },
-                None => unexpected(),
-            },
-            _ => unexpected(),
-        },
         (Op::Journal(op), value) => journal::said(op, value),
         (Op::Lease { .. } | Op::Renew { .. }, Value::Int(left)) => {
             Reply::Lease(match (left, Duration::from_millis(left.unsigned_abs())) {
@@ -261,7 +271,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
             })
         }
         (Op::Fill { .. } | Op::Release { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
-        (Op::Bump { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
+        (Op::Bump { .. } | Op::Leave { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
             [Value::Int(version), Value::Int(stored)] if *version > 0 => {
                 Reply::Bumped { version: version.unsigned_abs(), stored: *stored == 1 }
             }
@@ -286,35 +296,7 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
-/// A version as records hold it: a plain decimal number within range. Anything else is no version, hence equal to nothing.
-fn version(value: Value) -> Option<u64> {
-    let bytes = bytes(value)?;
-    let plain =
-        bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && bytes.iter().all(u8::is_ascii_digit);
-    let version = std::str::from_utf8(&bytes).ok().filter(|_| plain)?.parse().ok()?;
-    (version < VERSION_LIMIT).then_some(version)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_plain_number_in_range_is_a_version() {
-        let cases: [(&[u8], Option<u64>); 9] = [
-            (b"1790000000000000", Some(1_790_000_000_000_000)),
-            (b"", None),
-            (b"text", None),
-            (b"-5", None),
-            (b"1e3", None),
-            (b"007", None),
-            (b"9007199254740992", None),
-            (b"99999999999999999999", None),
-            (b"+7", None),
-        ];
-        for (raw, expected) in cases {
-            assert_eq!(version(Value::BulkString(raw.to_vec())), expected, "{}", String::from_utf8_lossy(raw));
-        }
-        assert_eq!(version(Value::Nil), None);
-    }
+/// What a record says. What is none that a script writes says nothing, and equals nothing.
+fn versions(value: Value) -> Option<Versions> {
+    bytes(value).and_then(|text| Versions::parse(&text))
 }

@@ -8,7 +8,14 @@ use std::sync::{
 use shuttle::thread;
 
 use super::{Origin, explore, join, once, some};
-use crate::{cell::TagCell, epochs::Epochs, sync::atomic as scheduled, tag::TagId, tags::Tags};
+use crate::{
+    cell::TagCell,
+    epochs::Epochs,
+    sync::atomic as scheduled,
+    tag::TagId,
+    tags::Tags,
+    version::{Verdict, Versions},
+};
 
 /// A tag: its record on a server, where a generation is one more than how often it was changed, and its cell.
 struct Tag {
@@ -27,7 +34,7 @@ impl Tag {
     /// Asks the server, and lets the cell learn what it answers.
     fn ask(&self) {
         let seen = self.cell.seen();
-        seen.learn(self.record.load() + 1);
+        seen.learn(&Versions::at(self.record.load() + 1));
     }
 
     /// Whoever asks the cell may know nothing older than what everybody was told.
@@ -89,7 +96,7 @@ fn answer_from_before_a_fence_takes_nothing_from_one_after_it() {
             once(move || tag.ask())
         };
         let learns = once(move || {
-            older.learn(generation);
+            older.learn(&Versions::at(generation));
         });
         let checks = {
             let tag = Arc::clone(&tag);
@@ -159,10 +166,36 @@ fn cell_knows_what_it_learned_last() {
         let asks = || {
             let (tag, learned) = (Arc::clone(&tag), Arc::clone(&learned));
             once(move || {
-                learned.fetch_add(u64::from(tag.cell.seen().learn(1)), Ordering::Relaxed);
+                learned.fetch_add(u64::from(tag.cell.seen().learn(&Versions::at(1))), Ordering::Relaxed);
             })
         };
         join([asks(), asks()]);
         assert_eq!((learned.load(Ordering::Relaxed), tag.cell.known()), (2, Some(1)));
+    });
+}
+
+/// What a cell says of a generation is said of the one that it names as its own: the list of what was left softly is never that
+/// of another record.
+#[test]
+fn verdict_is_that_of_the_generation_that_it_names() {
+    explore(|| {
+        let tag = Tag::new();
+        let learns = |record: &'static [u8]| {
+            let tag = Arc::clone(&tag);
+            some(2, move || {
+                tag.cell.hint();
+                tag.cell.seen().learn(&Versions::parse(record).unwrap());
+            })
+        };
+        let looks = {
+            let tag = Arc::clone(&tag);
+            some(4, move || {
+                let verdict = tag.cell.verdict(1);
+                let allowed =
+                    [None, Some((Verdict::Current, 1)), Some((Verdict::Left(2), 2)), Some((Verdict::Gone, 3))];
+                assert!(allowed.contains(&verdict), "{verdict:?}");
+            })
+        };
+        join([learns(b"1"), learns(b"2 1"), learns(b"3"), looks]);
     });
 }

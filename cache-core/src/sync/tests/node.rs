@@ -22,6 +22,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{BoxFuture, Change, ChangeListener, LocalTier, NullRemote, Op, PrimaryId, Record, RemoteTier, Reply},
+    version,
     wire::Packing,
 };
 
@@ -89,17 +90,17 @@ impl Server {
     fn answer(&self, op: Op) -> Reply {
         let mut versions = self.lock();
         match op {
-            Op::Check { record, version } => Reply::Yes(versions.of(&record) == Some(version)),
-            Op::Version { record } => Reply::Version(versions.of(&record)),
+            Op::Version { record } => Reply::Version(versions.of(&record).map(version::Versions::at)),
             Op::Acquire { record, .. } => {
                 let present = versions.of(&record);
-                Reply::Version(Some(present.unwrap_or_else(|| versions.move_on(record))))
+                Reply::Version(Some(version::Versions::at(present.unwrap_or_else(|| versions.move_on(record)))))
             }
             Op::Bump { record, put, .. } => {
                 let stored = put.is_some_and(|put| Some(put.captured) == versions.of(&record));
                 Reply::Bumped { version: versions.move_on(record), stored }
             }
             Op::Read { .. }
+            | Op::Leave { .. }
             | Op::Fill { .. }
             | Op::Lease { .. }
             | Op::Renew { .. }

@@ -60,7 +60,7 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "a fill overwrites nothing newer",
         "remote/redis/scripts/fill.lua",
-        "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end",
+        "if version ~= ARGV[1] then return 0 end",
         "",
         "coherence::evict_during_a_load_on_the_other_node_leaves_nothing_stale",
     ),
@@ -166,8 +166,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "an answer of L2 needs its tags where they were",
         "cache/ask.rs",
-        "Ok(stands.then_some(held))",
-        "Ok(Some(held))",
+        "header.deadlines().after(of_key.and(of_tags), now)",
+        "header.deadlines().after(of_key, now)",
         "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
     )
     .simulated(),
@@ -240,7 +240,7 @@ pub(crate) const GUARDS: &[Guard] = &[
         "writers::races::put_against_put_leaves_only_the_newer_row",
     )
     .simulated_there(
-        "let stored = payload.filter(|_| old.as_deref() == arguments.get(3).map(Vec::as_slice));",
+        "let stored = payload.filter(|_| old.as_deref().map(head) == arguments.get(3).map(Vec::as_slice));",
         "let stored = payload;",
     ),
     guard(
@@ -300,7 +300,7 @@ pub(crate) const GUARDS: &[Guard] = &[
     unit(
         "a cell learns nothing that a hint overtook",
         "cell.rs",
-        "if *hints != self.hints || self.epoch",
+        "if state.hints != self.hints || self.epoch",
         "if self.epoch",
         "cell::tests::learn_after_a_hint_is_refused",
     )
@@ -323,11 +323,62 @@ pub(crate) const GUARDS: &[Guard] = &[
     .simulated(),
     unit(
         "only a plain number is a version",
-        "remote/redis/commands.rs",
-        ".filter(|_| plain)",
+        "version.rs",
+        ".filter(|_| is_plain)",
         "",
-        "remote::redis::commands::tests::only_a_plain_number_in_range_is_a_version",
+        "version::tests::only_plain_numbers_in_range_are_a_record",
     ),
+    unit(
+        "what a record left softly is told by equality, not by order",
+        "version.rs",
+        "|(left, _)| *left == version",
+        "|(left, _)| *left <= version",
+        "version::tests::a_version_is_judged_by_equality_and_never_by_order",
+    ),
+    unit(
+        "what was softly evicted is not fresh when a clock steps back",
+        "entry.rs",
+        "now_micros < self.fresh_until && !self.is_left",
+        "now_micros < self.fresh_until",
+        "entry::tests::softly_evicted_is_never_fresh_whatever_the_clock_says",
+    ),
+    unit(
+        "a cell forgets with a record what that no longer lists",
+        "cell.rs",
+        "state.left.clone_from(versions.left());",
+        "if !versions.left().is_empty() { state.left.clone_from(versions.left()); }",
+        "cell::tests::generation_that_was_left_softly_is_old_until_it_is_left_for_good",
+    ),
+    unit(
+        "an eviction for good without a server forgets what was evicted softly",
+        "cell.rs",
+        "state.left.clear();",
+        "",
+        "cell::tests::generation_left_softly_alone_is_old_until_it_is_left_for_good",
+    ),
+    guard(
+        "an entry knows that it was softly evicted where no server does",
+        "cache/doubt.rs",
+        "entry.meta.verdict_alone().and(of_tags)",
+        "of_tags",
+        "soft::softly_evicted_in_one_process_is_served_stale_while_one_load_replaces_it",
+    ),
+    guard(
+        "a doubt is settled by the record of the key",
+        "cache/doubt.rs",
+        "of_key.verdict(entry.meta.version).and(of_tags)",
+        "of_tags",
+        "coherence::evict_on_one_node_reaches_the_other",
+    )
+    .simulated(),
+    guard(
+        "what an answer of L2 left softly is old",
+        "cache/ask.rs",
+        "let deadlines = header.deadlines().after(of_key.and(of_tags), now);",
+        "let deadlines = (of_key.and(of_tags) != Verdict::Gone).then(|| header.deadlines());",
+        "soft::softly_evicted_is_served_stale_on_both_nodes_while_one_load_replaces_it",
+    )
+    .simulated(),
     only_simulated(
         "nobody takes the value of a load that began before the head of a tag of it was evicted",
         "cache/returned.rs",
@@ -361,8 +412,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     only_simulated(
         "an unconfirmed eviction waits before L1 lets the next reader through",
         "cache/write.rs",
-        "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n        self.evict_locally(targets);",
-        "        self.evict_locally(targets);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), answer);",
+        "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n",
+        "        self.evict_locally(targets, targets.evicts);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), answer);",
     ),
     unit(
         "an answer that a busy process has not seen yet is looked for when the time is up",

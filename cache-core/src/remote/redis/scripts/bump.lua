@@ -9,6 +9,8 @@ if type(old) == 'table' then
   redis.call('SET', KEYS[1], ARGV[1])
   old = false
 end
+-- Of a record that lists versions which it left softly: the one that it was at. None of them is left softly any more.
+if old and string.find(old, ' ', 1, true) then old = string.match(old, '^([1-9]%d*)[ %d]*$') or old end
 if KEYS[2] and old == ARGV[4] then
   -- What the writer saw, and nothing newer than what it proposes.
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])

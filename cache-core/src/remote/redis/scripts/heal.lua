@@ -3,7 +3,8 @@
 -- KEYS: record, mark of the incident   ARGV: version, life of the mark (ms), raise
 local fresh = redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[2])
 local old = redis.pcall('GET', KEYS[1])
-local known = type(old) == 'string' and #old < 17 and string.match(old, '^[1-9]%d*$') and tonumber(old) < 9007199254740991
+old = type(old) == 'string' and string.match(old, '^([1-9]%d*)[ %d]*$')
+local known = old and #old < 17 and tonumber(old) < 9007199254740991
 if known and not fresh then return {tonumber(old), 0} end
 if not known then redis.call('DEL', KEYS[1]) end
 local version = ARGV[1]

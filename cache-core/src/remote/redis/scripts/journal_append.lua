@@ -6,7 +6,9 @@
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
 local proposed, highest = tonumber(ARGV[2]), 0
 local function above(text)
-  if type(text) == 'string' and #text < 17 and string.match(text, '^[1-9]%d*$') then
+  -- Of a record that lists what it left softly, the first.
+  text = type(text) == 'string' and string.match(text, '^[^ ]*')
+  if text and #text < 17 and string.match(text, '^[1-9]%d*$') then
     local number = tonumber(text)
     if number < 9007199254740991 and number > highest then highest = number end
   end

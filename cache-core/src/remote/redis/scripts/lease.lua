@@ -6,6 +6,7 @@
 -- Answers 0 for a lease, how long another still has it (ms), or less than 0 for how long nobody may.
 local version = redis.pcall('GET', KEYS[1])
 if type(version) ~= 'string' then return 0 end
+version = string.match(version, '^(%d+)[ %d]*$') or version
 local held = redis.pcall('GET', KEYS[2])
 if type(held) == 'string' then
   local at, owner = string.match(held, '^(%d+) (%S+)')
