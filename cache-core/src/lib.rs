@@ -71,7 +71,7 @@ pub mod __private;
 pub use crate::wire::Encryption;
 pub use crate::{
     builder::Builder,
-    cache::{AsCache, Cache, Entry, Expired, Request, Requests, observe},
+    cache::{AsCache, Cache, Entry, Expired, Request, Requests, Unit, observe},
     codec::Codec,
     coherence::{CoherenceReport, CoherenceState},
     duration::{days, hours, millis, mins, secs},

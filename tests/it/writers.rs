@@ -6,3 +6,4 @@ mod late_ears;
 mod options;
 mod races;
 mod streams;
+mod units;

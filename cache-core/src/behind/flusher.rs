@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) fresh: AtomicU64,
     /// Nothing new is taken; flush what there is without waiting for more.
     pub(crate) draining: watch::Sender<bool>,
+    /// The flusher has asked for every partition once: what it owns is known.
+    pub(crate) asked: watch::Sender<bool>,
     /// The flusher is to end.
     pub(crate) stop: CancellationToken,
     /// The flusher has ended.
@@ -168,6 +170,7 @@ where
                         renew_at = shared.clock.now().plus(OWNED / RENEWALS);
                     }
                     me.ask_for_foreign(&mut slots).await;
+                    shared.asked.send_replace(true);
                 }
                 () = shared.wake.notified() => make_due(&mut slots),
                 Ok(()) = draining.changed() => make_due(&mut slots),

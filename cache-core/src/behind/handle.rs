@@ -234,6 +234,9 @@ impl<T: CacheValue> WriteBehind<T> {
         // What was accepted is journaled first.
         let accepted = self.accepting.acquire_many(ACCEPTED as u32);
         let _all = timeout(within, accepted).await;
+        // Before the flusher has asked, it owns nothing, and there would seem to be nothing to flush.
+        let mut asked = shared.asked.subscribe();
+        let _asked = timeout(within, asked.wait_for(|asked| *asked)).await;
         let outcome = loop {
             let owned: Vec<u16> = shared.lock_owned().keys().copied().collect();
             let lag = self.lag_of(&owned).await;

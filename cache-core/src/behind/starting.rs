@@ -163,6 +163,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             wake: Notify::new(),
             fresh: AtomicU64::new(0),
             draining: watch::Sender::new(false),
+            asked: watch::Sender::new(false),
             stop: CancellationToken::new(),
             ended: watch::Sender::new(false),
             owned: Mutex::new(HashMap::new()),

@@ -25,6 +25,7 @@ mod scopes;
 mod store;
 mod templates;
 mod told;
+mod unit;
 mod warm;
 mod write;
 
@@ -40,6 +41,7 @@ pub use self::{
     exchange::{Change, Exchange, Met, Says},
     expired::Expired,
     requests::Requests,
+    unit::Unit,
 };
 pub(crate) use self::{
     call::{Call, Place, Rules},

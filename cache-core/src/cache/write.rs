@@ -192,9 +192,10 @@ impl Cache {
         write
     }
 
-    pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Ack {
+    /// A writer that knows all that it changes. Dropped, it evicts that.
+    pub(super) fn writing(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Write {
         let scope = keys.first().map(Key::scope).or_else(|| tags.first().map(TagId::scope)).unwrap_or(ScopeId::ROOT);
-        let mut write = Write {
+        Write {
             inner: Arc::clone(&self.0),
             targets: Targets { keys, tags, evicts },
             unknown: Vec::new(),
@@ -202,7 +203,12 @@ impl Cache {
             budget: Budget::new(self.0.budget),
             scope,
             armed: true,
-        };
+        }
+    }
+
+    pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Ack {
+        let mut write = self.writing(keys, tags, evicts);
+        let scope = write.scope;
         if let Some(reason) = self.0.gate() {
             write.armed = false;
             self.0.bypass(scope, reason, write.budget.spent());
