@@ -22,6 +22,7 @@
 #[allow(unused_extern_crates, reason = "named by what the macros write")]
 extern crate self as cache_core;
 
+pub mod behind;
 mod breaker;
 mod budget;
 mod builder;

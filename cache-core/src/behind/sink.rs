@@ -1,0 +1,187 @@
+//! The port to where writes end up: a batch in, a result for each write out.
+
+use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
+
+use crate::key::Key;
+
+/// Where the writes of a journal end up: a table, an index, another service.
+///
+/// It is called by one flusher at a time for each partition of a journal, and may be called again with what it has written
+/// already, after a crash or a lost answer. So it has to be
+///
+/// - **idempotent and monotonic**: a write whose [`version`](Write::version) is not above the row's is answered
+///   [`Written::Newer`], and changes nothing;
+/// - **fenced**: a batch whose [`fence`](Batch::fence) is below the highest seen for its partition is answered
+///   [`SinkError::Fenced`], and changes nothing. It comes from a process that was paused and no longer owns the partition; a
+///   deleted row has no version that would refuse it.
+///
+/// All of a batch is one transaction, or what comes nearest. Writes of one key stand in their order: at most one put or
+/// delete, then at most one increment.
+pub trait Sink<T>: Send + Sync + 'static {
+    /// Writes a batch, and answers one [`Written`] for each of its writes, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing of the batch was written, or nobody can say: it is tried again, with the same versions, for as long as it takes.
+    fn write(&self, batch: &Batch<T>) -> impl Future<Output = Result<Vec<Written>, SinkError>> + Send;
+
+    /// The position of the last batch of this partition that was committed; `None` if there is none, or none is kept.
+    ///
+    /// A sink that commits [`Batch::position`] together with the rows lets whoever takes a partition over go on behind what was
+    /// committed, whatever the journal knows of it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be found out now: it is asked again.
+    fn position(&self, partition: &Partition) -> impl Future<Output = Result<Option<Position>, SinkError>> + Send {
+        let _ = partition;
+        async { Ok(None) }
+    }
+}
+
+/// A part of a journal that one node flushes at a time. All writes of a key are in one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Partition {
+    /// `namespace:scope`.
+    pub journal: Arc<str>,
+    /// Its number, below that of the namespace's partitions.
+    pub number: u16,
+}
+
+/// A place in a partition of a journal, as Redis Streams number them. Later ones are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Milliseconds of Redis time.
+    pub millis: u64,
+    /// The number among those of one millisecond.
+    pub number: u64,
+}
+
+/// Writes of one partition, in one transaction.
+#[derive(Clone, Debug)]
+pub struct Batch<T> {
+    /// Whose writes they are.
+    pub partition: Partition,
+    /// The number of this ownership of the partition. A later owner has a greater one.
+    pub fence: u64,
+    /// Everything of the partition up to here is written with this batch, or was before, or is kept elsewhere to be tried again.
+    pub position: Position,
+    /// The writes, at least one.
+    pub writes: Vec<Write<T>>,
+}
+
+/// What has become of one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write<T> {
+    /// The key that was given to `put`, `delete` or `increment`.
+    pub key: Key,
+    /// The version of the last operation in it. Of one key they grow, whichever node wrote.
+    pub version: u64,
+    /// What is to be done.
+    pub operation: Operation<T>,
+}
+
+/// What is to be done with a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation<T> {
+    /// The row is this.
+    Put(T),
+    /// There is no such row.
+    Delete,
+    /// Only those above the row's version are to be added, in a row that is created with 0 if there is none.
+    Increment(Vec<Increment>),
+}
+
+/// One increment of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Increment {
+    /// Its version.
+    pub version: u64,
+    /// What to add; may be negative.
+    pub by: i64,
+}
+
+/// What became of one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The row is as the write says.
+    Applied,
+    /// The row has this version, which is not below the write's. Nothing was changed.
+    Newer(u64),
+    /// This row cannot take it, and the reason: a constraint, a value that does not fit. Nothing of this key was changed, and it is tried
+    /// again later, with others flowing on.
+    Refused(String),
+}
+
+/// Nothing of a batch was written, or nobody can say.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// A later owner of the partition has written: with this fence.
+    Fenced(u64),
+    /// The sink could not be reached, gave up, or its answer was lost.
+    Unavailable(Box<dyn StdError + Send + Sync>),
+}
+
+// === impl Partition ===
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.journal, self.number)
+    }
+}
+
+// === impl Position ===
+
+impl Position {
+    /// Before everything.
+    pub const START: Self = Self { millis: 0, number: 0 };
+
+    /// The position that Redis writes as `1790000000000-0`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (millis, number) = text.split_once('-')?;
+        Some(Self { millis: millis.parse().ok()?, number: number.parse().ok()? })
+    }
+
+    /// The next one that there could be.
+    pub(crate) fn next(self) -> Self {
+        match self.number.checked_add(1) {
+            Some(number) => Self { number, ..self },
+            None => Self { millis: self.millis.saturating_add(1), number: 0 },
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.millis, self.number)
+    }
+}
+
+// === impl SinkError ===
+
+impl SinkError {
+    /// The sink could not be reached, gave up, or its answer was lost.
+    pub fn unavailable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fenced(fence) => write!(f, "another owner has written, with the fence {fence}"),
+            Self::Unavailable(error) => write!(f, "the sink did not write: {error}"),
+        }
+    }
+}
+
+impl StdError for SinkError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Fenced(_) => None,
+            Self::Unavailable(error) => Some(&**error),
+        }
+    }
+}
