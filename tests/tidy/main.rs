@@ -38,7 +38,7 @@ const MACHINERY: &[&str] = &[
     "recovery",
     "stats",
     "hearing",
-    "write_behind",
+    "behind",
 ];
 
 /// The modules of `cache-tower/src`, in the same order.
