@@ -4,6 +4,7 @@
 
 mod attributes;
 mod batches;
+mod behind_sinks;
 mod cluster;
 mod codecs;
 mod coherence;
@@ -20,6 +21,7 @@ mod mechanisms;
 mod model;
 mod old_values;
 mod outage;
+mod postgres;
 mod recovery;
 mod rolling_deploy;
 mod sentinel;
