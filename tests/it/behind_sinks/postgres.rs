@@ -6,7 +6,7 @@ use cache_core::behind::{PostgresSink, Sink, SinkError, Written};
 use cache_core::{Key, millis};
 use serde::Serialize;
 use sqlx::postgres::PgPoolOptions;
-use tests::{Direction, PostgresServer, Proxy};
+use tests::{Direction, PostgresServer, Proxy, eventually};
 
 use super::database::{Database, add, applied, at, batch, partition, product, put, refusals};
 
@@ -67,6 +67,12 @@ async fn database_that_does_not_answer_is_given_up_in_time() {
     let done = sink.write(&batch(1, 1, vec![put(&product(1), 5, named("a"))])).await;
     assert!(is_unavailable(&done), "{done:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    eventually(Duration::from_secs(10), async || {
+        let left: i64 = sqlx::query_scalar(waiting).fetch_one(&direct).await.unwrap();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
     other.commit().await.unwrap();
     assert_eq!(sink.write(&batch(1, 1, vec![put(&product(1), 5, named("a"))])).await.unwrap(), [Written::Applied]);
 
