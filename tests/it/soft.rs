@@ -36,7 +36,7 @@ impl What {
         match self {
             Self::Key => cache.soft_evict(&key(7)).await,
             Self::Tag => cache.soft_evict_tag(tag()).await,
-            Self::Scope => cache.soft_evict_scope("shelved").await,
+            Self::Scope => cache.soft_evict_scope("soft-shelf").await,
             Self::Namespace => cache.soft_clear().await,
         }
     }
@@ -45,7 +45,7 @@ impl What {
         match self {
             Self::Key => cache.evict(&key(7)).await,
             Self::Tag => cache.evict_tag(tag()).await,
-            Self::Scope => cache.evict_scope("shelved").await,
+            Self::Scope => cache.evict_scope("soft-shelf").await,
             Self::Namespace => cache.clear().await,
         }
     }
@@ -53,7 +53,7 @@ impl What {
 
 /// A template of its own, whose tags no other test leaves out.
 fn key(id: u64) -> Key {
-    Key::new("shelved").arg(id)
+    Key::new("soft-shelf").arg(id)
 }
 
 fn tag() -> Key {
@@ -416,20 +416,20 @@ struct Listings {
 }
 
 impl Listings {
-    #[cacheable(key = "listing:{shelf}", tags = ["listings"], stale = "1h")]
+    #[cacheable(key = "soft-listing:{shelf}", tags = ["listings"], stale = "1h")]
     async fn list(&self, shelf: u64) -> io::Result<Product> {
         self.database.load().await
     }
 
-    #[cache_evict(key = "listing:{shelf}", soft)]
+    #[cache_evict(key = "soft-listing:{shelf}", soft)]
     async fn add(&self, shelf: u64, fails: bool) -> io::Result<()> {
         if fails { Err(io::Error::other("refused")) } else { Ok(()) }
     }
 
-    #[cache_evict(tags = ["listings"], scope = "shelved", soft, phase = both)]
+    #[cache_evict(tags = ["listings"], scope = "soft-shelf", soft, phase = both)]
     async fn add_many(&self) {}
 
-    #[cache_evict(key = "listing:{shelf}")]
+    #[cache_evict(key = "soft-listing:{shelf}")]
     async fn delete(&self, shelf: u64) -> io::Result<()> {
         Ok(())
     }

@@ -40,10 +40,16 @@ mod outcome;
 mod remote;
 mod server;
 mod sink;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod sql;
 mod starting;
 
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+pub use self::sql::PostgresSink;
+#[cfg(feature = "sqlite")]
+pub use self::sql::SqliteSink;
 pub use self::{
     handle::{Journaled, Lag, WriteBehind},
     letters::DeadLetter,
