@@ -5,6 +5,7 @@
 mod attributes;
 mod batches;
 mod behind;
+mod behind_sinks;
 mod cluster;
 mod codecs;
 mod coherence;
@@ -21,6 +22,7 @@ mod mechanisms;
 mod model;
 mod old_values;
 mod outage;
+mod postgres;
 mod recovery;
 mod rolling_deploy;
 mod sentinel;

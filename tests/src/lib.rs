@@ -1,4 +1,4 @@
-//! What every test of this workspace can stand on: a real Redis per test, a TCP proxy that misbehaves on request, and a
+//! What every test of this workspace can stand on: a real Redis or PostgreSQL per test, a TCP proxy that misbehaves on request, and a
 //! way to wait for a thing instead of for a time.
 //!
 //! ```ignore
@@ -23,6 +23,6 @@ pub mod stampede;
 pub mod torture;
 
 pub use fixtures::{
-    Counts, Direction, Proxy, RedisCluster, RedisOptions, RedisSentinel, RedisServer, Settled, StartError,
-    TlsAuthority, eventually,
+    Counts, Direction, PostgresOptions, PostgresServer, Proxy, RedisCluster, RedisOptions, RedisSentinel, RedisServer,
+    Settled, StartError, TlsAuthority, eventually,
 };

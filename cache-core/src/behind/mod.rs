@@ -40,6 +40,8 @@ mod outcome;
 mod remote;
 mod server;
 mod sink;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod sql;
 mod starting;
 
 use std::time::Duration;
@@ -50,6 +52,10 @@ pub use self::{
     sink::{Batch, Increment, Operation, Partition, Sink, SinkError, Write, Written},
     starting::Starting,
 };
+#[cfg(feature = "postgres")]
+pub use self::sql::PostgresSink;
+#[cfg(feature = "sqlite")]
+pub use self::sql::SqliteSink;
 pub use crate::journal::Position;
 
 /// When a write is answered.

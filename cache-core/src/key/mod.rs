@@ -29,6 +29,8 @@ mod kept;
 mod parse;
 mod part;
 mod scope;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod template;
 mod wire;
 mod words;
 mod writer;
@@ -49,6 +51,8 @@ pub use self::scope::ScopeId;
 pub use self::writer::KeyWriter;
 
 pub(crate) use self::hash::{Hashing, hashing, partition};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::template::{Argument, Template, Unread};
 
 use self::hash::Local;
 use self::wire::{Length, MAX, Text};

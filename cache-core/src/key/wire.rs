@@ -126,7 +126,8 @@ pub(super) fn read_number(text: &[u8]) -> Option<(u128, bool)> {
     fits.then_some((magnitude, minus))
 }
 
-fn render_segment(segment: Segment<'_>, out: &mut impl Out) {
+/// Writes one segment.
+pub(super) fn render_segment(segment: Segment<'_>, out: &mut impl Out) {
     match segment.kind {
         Kind::Nothing => out.put(b'-'),
         Kind::False => put_all(b"false", out),

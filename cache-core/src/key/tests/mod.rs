@@ -5,4 +5,6 @@ mod golden;
 mod injective;
 mod reading;
 mod samples;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod template;
 mod words;
