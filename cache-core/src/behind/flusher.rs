@@ -35,8 +35,7 @@ use crate::{
 
 /// Partitions that are flushed at once.
 const LANES: usize = 8;
-/// A partition is owned for so long, and the ownership lengthened when a third of that is over.
-const OWNED: Duration = Duration::from_secs(10);
+/// An ownership is lengthened when such a part of it is over.
 const RENEWALS: u32 = 3;
 /// The first pause after the sink could not be reached, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -131,7 +130,7 @@ where
         let start = shared.clock.now();
         let mut slots: Vec<Slot> = (0..shared.partitions).map(|_| Slot::Foreign(start)).collect();
         let mut lanes = FuturesUnordered::new();
-        let mut renew_at = start.plus(OWNED / RENEWALS);
+        let mut renew_at = start.plus(shared.tuning.owned / RENEWALS);
         loop {
             let now = shared.clock.now();
             for slot in &mut slots {
@@ -166,7 +165,7 @@ where
                     let now = shared.clock.now();
                     if renew_at <= now {
                         me.renew(&mut slots).await;
-                        renew_at = shared.clock.now().plus(OWNED / RENEWALS);
+                        renew_at = shared.clock.now().plus(shared.tuning.owned / RENEWALS);
                     }
                     me.ask_for_foreign(&mut slots).await;
                 }
@@ -185,7 +184,7 @@ where
     /// Lengthens what is owned.
     async fn renew(&self, slots: &mut [Slot]) {
         let owned: Vec<(u16, u64)> = self.shared.lock_owned().iter().map(|(number, fence)| (*number, *fence)).collect();
-        let asks = owned.iter().map(|(number, _)| (*number, own_ask(0))).collect();
+        let asks = owned.iter().map(|(number, _)| (*number, self.shared.own_ask(0))).collect();
         let Ok(said) = self.shared.ask_all(asks).await else { return };
         for ((number, fence), said) in owned.into_iter().zip(said) {
             // Whoever is in a lane finds out when it advances.
@@ -205,7 +204,7 @@ where
         if wanted.is_empty() {
             return;
         }
-        let asks = wanted.iter().map(|number| (*number, own_ask(0))).collect();
+        let asks = wanted.iter().map(|number| (*number, self.shared.own_ask(0))).collect();
         let said = self.shared.ask_all(asks).await;
         let said: Vec<Result<Said, Error>> = match said {
             Ok(said) => said,
@@ -221,7 +220,9 @@ where
                     Slot::Idle(Box::new(Ours::new(number, fence, cursor)))
                 }
                 // Somebody else may be gone by then; not all nodes at once.
-                _ => Slot::Foreign(self.shared.clock.now().plus(OWNED.mul_f64(0.2 + 0.2 * fastrand::f64()))),
+                _ => Slot::Foreign(
+                    self.shared.clock.now().plus(self.shared.tuning.owned.mul_f64(0.2 + 0.2 * fastrand::f64())),
+                ),
             };
         }
     }
@@ -271,7 +272,7 @@ where
     /// The sink has seen a later owner. If this node still owns the partition, the journal has lost its fences, and this one is raised
     /// above the sink's.
     async fn raise_fence(&self, ours: Box<Ours>, above: u64) -> Looked {
-        let asked = self.shared.ask(ours.number, own_ask(above)).await;
+        let asked = self.shared.ask(ours.number, self.shared.own_ask(above)).await;
         match asked {
             Ok(Said::Owned(Some((fence, cursor)))) if fence > above => {
                 self.shared.lock_owned().insert(ours.number, fence);
@@ -501,13 +502,14 @@ impl Shared {
         self.owned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Asks for a partition for as long as one is owned.
+    fn own_ask(&self, above: u64) -> Ask {
+        Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }
+    }
+
     fn disowned(&self, number: u16) {
         self.lock_owned().remove(&number);
     }
-}
-
-fn own_ask(above: u64) -> Ask {
-    Ask::Own { millis: OWNED.as_millis() as u64, above }
 }
 
 fn make_due(slots: &mut [Slot]) {
