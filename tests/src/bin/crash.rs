@@ -3,13 +3,16 @@
 //!
 //! Write-behind in several processes over a real Redis and a real database, side by side in four deployments, and everything is
 //! killed. Prints a table of what was written and what was broken, and ends with an error where anything was, but for the row in
-//! which a loss is counted and not judged. What happens is drawn by the seed; when exactly it happens is the machine's.
+//! which a loss is counted and not judged. With `--throughput` nothing is killed: it measures instead. What happens is drawn by the seed; when exactly it happens is the machine's.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
 use std::process::ExitCode;
 
-use tests::crash::{Fault, Kind, Outcome, Rule, Settings, live, run};
+use tests::{
+    crash::{Fault, Kind, Outcome, Rule, Settings, live, measure, run},
+    stampede,
+};
 
 /// Violations that are printed of a row.
 const PRINTED: usize = 10;
@@ -30,6 +33,9 @@ async fn main() -> ExitCode {
     }
     let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
     let number = |name: &str, default: u64| value(name).and_then(|word| word.parse().ok()).unwrap_or(default);
+    if words.iter().any(|word| word == "--throughput") {
+        return paced().await;
+    }
     let (rounds, seed) = (number("--rounds", 100), number("--seed", 1));
     let only = value("--only").cloned();
     let kinds = Kind::ALL.into_iter().filter(|kind| only.as_deref().is_none_or(|only| only == kind.as_str()));
@@ -55,6 +61,15 @@ async fn main() -> ExitCode {
     }
     let all_is_well = broken == 0 && !outcomes.is_empty() && outcomes.len() == ended.len();
     if all_is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What is measured, and not killed.
+async fn paced() -> ExitCode {
+    let rows = measure().await;
+    stampede::print(&rows, true, true);
+    let missed = rows.iter().flat_map(|row| &row.figures).filter(|figure| figure.is_missed(true)).count();
+    println!("\nmissed: {missed}");
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print(outcomes: &[&Outcome]) {

@@ -13,6 +13,7 @@ mod director;
 mod ledger;
 mod node;
 mod orders;
+mod pace;
 mod team;
 mod work;
 
@@ -20,3 +21,4 @@ pub use deployment::{Fault, Kind};
 pub use director::{Outcome, Settings, run};
 pub use ledger::{Rule, Violation};
 pub use node::live;
+pub use pace::measure;
