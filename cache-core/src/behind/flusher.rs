@@ -65,10 +65,10 @@ pub(crate) struct Shared {
     pub(crate) partitions: u16,
     pub(crate) tuning: Tuning,
     pub(crate) flushed: Flushed,
-    /// There is a batch's worth to flush.
+    /// Some partition has a batch's worth to flush.
     pub(crate) wake: Notify,
-    /// Appended by this process since the last wake.
-    pub(crate) fresh: AtomicU64,
+    /// What this process appended to each partition since that was last looked at.
+    pub(crate) fresh: Box<[AtomicU64]>,
     /// Nothing new is taken; flush what there is without waiting for more.
     pub(crate) draining: watch::Sender<bool>,
     /// The flusher is to end.
@@ -169,8 +169,8 @@ where
                     }
                     me.ask_for_foreign(&mut slots).await;
                 }
-                () = shared.wake.notified() => make_due(&mut slots),
-                Ok(()) = draining.changed() => make_due(&mut slots),
+                () = shared.wake.notified() => shared.make_due(&mut slots),
+                Ok(()) = draining.changed() => shared.make_due(&mut slots),
                 () = closing.cancelled() => break,
                 () = shared.stop.cancelled() => break,
             }
@@ -237,6 +237,7 @@ where
     /// One look at one partition: reads, folds, writes, advances.
     async fn look(self: Arc<Self>, mut ours: Box<Ours>) -> Looked {
         let number = ours.number;
+        self.shared.fresh[usize::from(number)].store(0, Ordering::Relaxed);
         match self.flush(&mut ours).await {
             Ok(is_full) => {
                 ours.pause = FIRST_PAUSE;
@@ -502,6 +503,28 @@ impl Shared {
         self.owned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Counts a change that was appended to a partition.
+    pub(crate) fn appended(&self, partition: u16) {
+        let before = self.fresh[usize::from(partition)].fetch_add(1, Ordering::Relaxed);
+        if before + 1 == self.tuning.batch as u64 {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
+    /// flushed with few changes is written once more for the next ones.
+    fn make_due(&self, slots: &mut [Slot]) {
+        let (is_draining, batch) = (*self.draining.borrow(), self.tuning.batch as u64);
+        for (slot, fresh) in slots.iter_mut().zip(&self.fresh) {
+            if let Slot::Idle(ours) = slot {
+                // One that waits for the sink goes on waiting.
+                if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
+                    ours.due = Tick::ZERO;
+                }
+            }
+        }
+    }
+
     /// Asks for a partition for as long as one is owned.
     fn own_ask(&self, above: u64) -> Ask {
         Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }
@@ -509,16 +532,5 @@ impl Shared {
 
     fn disowned(&self, number: u16) {
         self.lock_owned().remove(&number);
-    }
-}
-
-fn make_due(slots: &mut [Slot]) {
-    for slot in slots {
-        if let Slot::Idle(ours) = slot {
-            // One that waits for the sink goes on waiting.
-            if ours.pause == FIRST_PAUSE {
-                ours.due = Tick::ZERO;
-            }
-        }
     }
 }

@@ -171,7 +171,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             tuning: self.tuning,
             flushed: Flushed::default(),
             wake: Notify::new(),
-            fresh: AtomicU64::new(0),
+            fresh: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
             draining: watch::Sender::new(false),
             stop: CancellationToken::new(),
             ended: watch::Sender::new(false),
