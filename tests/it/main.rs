@@ -10,6 +10,7 @@ mod cluster;
 mod codecs;
 mod coherence;
 mod connections;
+mod crash;
 mod events;
 mod exchange;
 mod fixtures;

@@ -14,6 +14,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test, which is what a panic does")]
 
+pub mod crash;
 pub mod fixtures;
 pub mod http;
 pub mod measure;

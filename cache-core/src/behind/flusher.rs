@@ -34,8 +34,7 @@ use crate::{
 
 /// Partitions that are flushed at once.
 const LANES: usize = 8;
-/// A partition is owned for so long, and the ownership lengthened when a third of that is over.
-const OWNED: Duration = Duration::from_secs(10);
+/// An ownership is lengthened when such a part of it is over.
 const RENEWALS: u32 = 3;
 /// The first pause after the sink could not be reached, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -65,10 +64,10 @@ pub(crate) struct Shared {
     pub(crate) partitions: u16,
     pub(crate) tuning: Tuning,
     pub(crate) flushed: Flushed,
-    /// There is a batch's worth to flush.
+    /// Some partition has a batch's worth to flush.
     pub(crate) wake: Notify,
-    /// Appended by this process since the last wake.
-    pub(crate) fresh: AtomicU64,
+    /// What this process appended to each partition since that was last looked at.
+    pub(crate) fresh: Box<[AtomicU64]>,
     /// Nothing new is taken; flush what there is without waiting for more.
     pub(crate) draining: watch::Sender<bool>,
     /// The flusher has asked for every partition once: what it owns is known.
@@ -132,7 +131,7 @@ where
         let start = shared.clock.now();
         let mut slots: Vec<Slot> = (0..shared.partitions).map(|_| Slot::Foreign(start)).collect();
         let mut lanes = FuturesUnordered::new();
-        let mut renew_at = start.plus(OWNED / RENEWALS);
+        let mut renew_at = start.plus(shared.tuning.owned / RENEWALS);
         loop {
             let now = shared.clock.now();
             for slot in &mut slots {
@@ -167,13 +166,13 @@ where
                     let now = shared.clock.now();
                     if renew_at <= now {
                         me.renew(&mut slots).await;
-                        renew_at = shared.clock.now().plus(OWNED / RENEWALS);
+                        renew_at = shared.clock.now().plus(shared.tuning.owned / RENEWALS);
                     }
                     me.ask_for_foreign(&mut slots).await;
                     shared.asked.send_replace(true);
                 }
-                () = shared.wake.notified() => make_due(&mut slots),
-                Ok(()) = draining.changed() => make_due(&mut slots),
+                () = shared.wake.notified() => shared.make_due(&mut slots),
+                Ok(()) = draining.changed() => shared.make_due(&mut slots),
                 () = closing.cancelled() => break,
                 () = shared.stop.cancelled() => break,
             }
@@ -187,7 +186,7 @@ where
     /// Lengthens what is owned.
     async fn renew(&self, slots: &mut [Slot]) {
         let owned: Vec<(u16, u64)> = self.shared.lock_owned().iter().map(|(number, fence)| (*number, *fence)).collect();
-        let asks = owned.iter().map(|(number, _)| (*number, own_ask(0))).collect();
+        let asks = owned.iter().map(|(number, _)| (*number, self.shared.own_ask(0))).collect();
         let Ok(said) = self.shared.ask_all(asks).await else { return };
         for ((number, fence), said) in owned.into_iter().zip(said) {
             // Whoever is in a lane finds out when it advances.
@@ -207,7 +206,7 @@ where
         if wanted.is_empty() {
             return;
         }
-        let asks = wanted.iter().map(|number| (*number, own_ask(0))).collect();
+        let asks = wanted.iter().map(|number| (*number, self.shared.own_ask(0))).collect();
         let said = self.shared.ask_all(asks).await;
         let said: Vec<Result<Said, Error>> = match said {
             Ok(said) => said,
@@ -223,7 +222,9 @@ where
                     Slot::Idle(Box::new(Ours::new(number, fence, cursor)))
                 }
                 // Somebody else may be gone by then; not all nodes at once.
-                _ => Slot::Foreign(self.shared.clock.now().plus(OWNED.mul_f64(0.2 + 0.2 * fastrand::f64()))),
+                _ => Slot::Foreign(
+                    self.shared.clock.now().plus(self.shared.tuning.owned.mul_f64(0.2 + 0.2 * fastrand::f64())),
+                ),
             };
         }
     }
@@ -238,6 +239,7 @@ where
     /// One look at one partition: reads, folds, writes, advances.
     async fn look(self: Arc<Self>, mut ours: Box<Ours>) -> Looked {
         let number = ours.number;
+        self.shared.fresh[usize::from(number)].store(0, Ordering::Relaxed);
         match self.flush(&mut ours).await {
             Ok(is_full) => {
                 ours.pause = FIRST_PAUSE;
@@ -273,7 +275,7 @@ where
     /// The sink has seen a later owner. If this node still owns the partition, the journal has lost its fences, and this one is raised
     /// above the sink's.
     async fn raise_fence(&self, ours: Box<Ours>, above: u64) -> Looked {
-        let asked = self.shared.ask(ours.number, own_ask(above)).await;
+        let asked = self.shared.ask(ours.number, self.shared.own_ask(above)).await;
         match asked {
             Ok(Said::Owned(Some((fence, cursor)))) if fence > above => {
                 self.shared.lock_owned().insert(ours.number, fence);
@@ -503,22 +505,34 @@ impl Shared {
         self.owned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn disowned(&self, number: u16) {
-        self.lock_owned().remove(&number);
+    /// Counts a change that was appended to a partition.
+    pub(crate) fn appended(&self, partition: u16) {
+        let before = self.fresh[usize::from(partition)].fetch_add(1, Ordering::Relaxed);
+        if before + 1 == self.tuning.batch as u64 {
+            self.wake.notify_one();
+        }
     }
-}
 
-fn own_ask(above: u64) -> Ask {
-    Ask::Own { millis: OWNED.as_millis() as u64, above }
-}
-
-fn make_due(slots: &mut [Slot]) {
-    for slot in slots {
-        if let Slot::Idle(ours) = slot {
-            // One that waits for the sink goes on waiting.
-            if ours.pause == FIRST_PAUSE {
-                ours.due = Tick::ZERO;
+    /// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
+    /// flushed with few changes is written once more for the next ones.
+    fn make_due(&self, slots: &mut [Slot]) {
+        let (is_draining, batch) = (*self.draining.borrow(), self.tuning.batch as u64);
+        for (slot, fresh) in slots.iter_mut().zip(&self.fresh) {
+            if let Slot::Idle(ours) = slot {
+                // One that waits for the sink goes on waiting.
+                if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
+                    ours.due = Tick::ZERO;
+                }
             }
         }
+    }
+
+    /// Asks for a partition for as long as one is owned.
+    fn own_ask(&self, above: u64) -> Ask {
+        Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }
+    }
+
+    fn disowned(&self, number: u16) {
+        self.lock_owned().remove(&number);
     }
 }

@@ -161,10 +161,7 @@ impl<T: CacheValue> WriteBehind<T> {
             }
             match said? {
                 Said::Appended(Appended::As { version, .. }) => {
-                    let batch = shared.tuning.batch as u64;
-                    if (shared.fresh.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(batch) {
-                        shared.wake.notify_one();
-                    }
+                    shared.appended(partition);
                     return Ok(version);
                 }
                 Said::Appended(Appended::Full) => {}

@@ -90,6 +90,8 @@ pub(crate) struct Tuning {
     pub(crate) batch_bytes: usize,
     /// How long changes are gathered.
     pub(crate) age: Duration,
+    /// How long a process owns a partition of which it is not heard.
+    pub(crate) owned: Duration,
     /// How often a row may refuse a write.
     pub(crate) attempts: u32,
     /// Changes that a partition may have.
@@ -104,6 +106,7 @@ impl Default for Tuning {
             batch: 500,
             batch_bytes: 1 << 20,
             age: Duration::from_millis(200),
+            owned: Duration::from_secs(10),
             attempts: 8,
             room: 100_000,
             when_full: WhenFull::Wait(Duration::from_secs(5)),

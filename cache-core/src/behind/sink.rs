@@ -74,7 +74,8 @@ pub struct Write<T> {
 /// What is to be done with a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation<T> {
-    /// The row is this.
+    /// The row is this. What was added to it before is gone, as with a delete: increments before a put that stand in one batch with it
+    /// are not handed on.
     Put(T),
     /// There is no such row.
     Delete,

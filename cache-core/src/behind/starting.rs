@@ -82,6 +82,16 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
         self
     }
 
+    /// How long a partition stays that of a process which is not heard of any more; then another one flushes it. Whoever flushes says every
+    /// third of it that it is there. At least 100 ms. Default: 10 s.
+    ///
+    /// Shorter, and what a killed process left behind is flushed sooner; too short, and a process that is only slow loses what it owns,
+    /// which costs work and no writes.
+    pub fn owned_for(mut self, ownership: Duration) -> Self {
+        self.tuning.owned = ownership.max(Duration::from_millis(100));
+        self
+    }
+
     /// How often a row may refuse a write until it is a dead letter; between the attempts it waits 200 ms, doubling to 30 s. A sink that
     /// cannot be reached is tried for as long as it takes. Default: 8.
     pub fn attempts(mut self, attempts: u32) -> Self {
@@ -161,7 +171,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             tuning: self.tuning,
             flushed: Flushed::default(),
             wake: Notify::new(),
-            fresh: AtomicU64::new(0),
+            fresh: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
             draining: watch::Sender::new(false),
             asked: watch::Sender::new(false),
             stop: CancellationToken::new(),

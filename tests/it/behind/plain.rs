@@ -82,6 +82,34 @@ async fn many_changes_of_a_key_are_few_writes_and_the_last_one_stays() {
 }
 
 #[tokio::test]
+async fn a_batchs_worth_in_one_partition_leaves_the_others_to_gather() {
+    const WAVES: u64 = 5;
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    let behind = starting(&cache, &table).gather(Duration::from_secs(60)).batch(50).start().await.unwrap();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().owned == 4).await;
+    for wave in 1..=WAVES {
+        for id in 1..=32 {
+            behind.put(key(id), &product(id, wave)).await.unwrap();
+        }
+        for revision in 0..50 {
+            behind.put(key(0), &product(0, 100 * wave + revision)).await.unwrap();
+        }
+        // By then the batch is in the table, but for the last few changes.
+        eventually(Duration::from_secs(20), async || {
+            table.product(&key(0)).is_some_and(|it| it.revision >= 100 * wave)
+        })
+        .await;
+    }
+    let lag = behind.close(Duration::from_secs(20)).await.unwrap();
+    assert_eq!((lag.changes, lag.flushed), (0, WAVES * 82));
+    // Some of the 32 are in the partition of the one that changes so often.
+    assert!(lag.writes < 32 * 3, "{lag:?}");
+    assert!((1..=32).all(|id| table.product(&key(id)) == Some(product(id, WAVES))));
+}
+
+#[tokio::test]
 async fn increments_add_up_and_follow_a_put() {
     let redis = durable().await;
     let cache = node(&redis).await;

@@ -112,8 +112,8 @@ impl Model {
                 self.last.remove(&id);
             }
             Some(name) => {
-                let row = self.rows.entry(id).or_insert(Row { name: None, views: 0, version: 0 });
-                (row.name, row.version) = (Some(format!("n{name}")), self.versions);
+                let row = Row { name: Some(format!("n{name}")), views: 0, version: self.versions };
+                self.rows.insert(id, row);
             }
         }
     }

@@ -160,6 +160,12 @@ fn put<D: Dialect>(layout: &Layout, value: &impl Serialize) -> Result<Change, Fa
             named.extend(lacking.map(|column| (&**column, "null".to_owned())));
         }
     }
+    // What was added before a put is gone with it. In a journal the two are one change, or two, as it comes.
+    if let Some(counter) = &options.counter
+        && !named.iter().any(|(name, _)| name == counter)
+    {
+        named.push((counter, "0".to_owned()));
+    }
     let (mut columns, mut values) = (Vec::with_capacity(named.len()), Vec::with_capacity(named.len()));
     for (name, json) in named {
         let column = layout.column(name).map_err(Failure::Misfit)?;

@@ -37,7 +37,8 @@ macro_rules! sink {
 
             /// The column that increments are added to. Without one, a batch with an increment in it is an error.
             ///
-            /// The columns of a row that an increment creates have their defaults.
+            /// The columns of a row that an increment creates have their defaults. A put begins to count anew: from what its value has in
+            /// this column, or from 0. What is to be counted whatever is put belongs to a key of its own.
             pub fn counter_column(mut self, column: impl Into<String>) -> Self {
                 self.inner.options.counter = Some(column.into());
                 self

@@ -1,0 +1,18 @@
+//! The crash run in its short form: write-behind in every deployment, a few rounds of kills.
+
+use std::process::Command;
+
+#[test]
+fn a_few_rounds_in_every_deployment_lose_and_add_nothing() {
+    let run = Command::new(env!("CARGO_BIN_EXE_crash")).args(["--rounds", "4"]).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+    for deployment in ["postgres-always", "sqlite-always", "postgres-everysec", "everysec-redis-killed"] {
+        let line = said.lines().find(|line| line.starts_with(&format!("| {deployment} |"))).expect(&said);
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let acknowledged: usize = cells[3].parse().unwrap();
+        let kills: usize = cells[5..10].iter().map(|cell| cell.parse::<usize>().unwrap()).sum();
+        assert!(acknowledged > 500 && kills >= 4, "too little happened: {said}");
+    }
+    assert!(said.contains("violations: 0"), "{said}");
+}

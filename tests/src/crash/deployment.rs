@@ -1,0 +1,104 @@
+//! What is run against what: a Redis that writes its file so or so, a database, and what may be killed.
+
+use std::{fmt, time::Duration};
+
+use super::database::Database;
+use crate::fixtures::RedisServer;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `appendfsync always`, PostgreSQL; everything is killed.
+    Postgres,
+    /// `appendfsync always`, SQLite; everything that is a process is killed.
+    Sqlite,
+    /// `appendfsync everysec`, PostgreSQL; everything but Redis is killed.
+    Everysec,
+    /// The same, and Redis is killed too: what is lost is counted, and not judged.
+    Loss,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// `kill -9` of a process that writes; another one takes its place.
+    Writer,
+    /// The same, of the one that flushes most.
+    Owner,
+    /// `SIGSTOP` of the one that flushes most, for longer than it owns anything, then `SIGCONT`.
+    Pause,
+    /// `kill -9` of Redis, which starts again.
+    Redis,
+    /// `kill -9` of the database, which starts again.
+    Database,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Postgres, Self::Sqlite, Self::Everysec, Self::Loss];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres-always",
+            Self::Sqlite => "sqlite-always",
+            Self::Everysec => "postgres-everysec",
+            Self::Loss => "everysec-redis-killed",
+        }
+    }
+
+    /// Whether anything may be lost.
+    pub fn is_judged(self) -> bool {
+        self != Self::Loss
+    }
+
+    pub(crate) fn faults(self) -> &'static [Fault] {
+        use Fault::{Database, Owner, Pause, Redis, Writer};
+        match self {
+            Self::Postgres | Self::Loss => &[Writer, Owner, Pause, Redis, Database],
+            Self::Sqlite => &[Writer, Owner, Pause, Redis],
+            Self::Everysec => &[Writer, Owner, Pause, Database],
+        }
+    }
+
+    pub(crate) async fn start(self) -> (RedisServer, Database) {
+        let fsync = if matches!(self, Self::Postgres | Self::Sqlite) { "always" } else { "everysec" };
+        let redis = RedisServer::options().append_only(fsync).start();
+        match self {
+            Self::Sqlite => tokio::join!(redis, Database::sqlite()),
+            _ => tokio::join!(redis, Database::postgres()),
+        }
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub const ALL: [Self; 5] = [Self::Writer, Self::Owner, Self::Pause, Self::Redis, Self::Database];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Writer => "writer",
+            Self::Owner => "owner",
+            Self::Pause => "paused",
+            Self::Redis => "redis",
+            Self::Database => "database",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A fault of a round: after so long, and for so long where it is one that ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    pub(crate) fault: Fault,
+    pub(crate) after: Duration,
+    pub(crate) lasts: Duration,
+    /// Which of the processes, where it may be any.
+    pub(crate) which: usize,
+}
