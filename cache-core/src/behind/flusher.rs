@@ -265,7 +265,11 @@ where
             }
             Err(Stopped::Fenced(fence)) => self.raise_fence(ours, fence).await,
             Err(Stopped::Journal(error)) => {
-                tracing::debug!(%error, "a journal cannot be read now");
+                if error.is_transient() {
+                    tracing::debug!(%error, "a journal cannot be read now");
+                } else {
+                    tracing::warn!(%error, partition = %self.shared.partition(number), "a journal cannot be read");
+                }
                 // Whether the cursor advanced is not known: it is read again with the ownership.
                 Looked::Lost(number)
             }
