@@ -12,10 +12,11 @@ use super::{
     ledger::{Noted, Row},
     orders::Where,
 };
-use crate::fixtures::PostgresServer;
+use crate::fixtures::{PostgresServer, Proxy};
 
 pub(crate) enum Database {
-    Postgres(Box<PostgresServer>),
+    /// The server, and what the processes reach it by.
+    Postgres(Box<PostgresServer>, Proxy),
     Sqlite(TempDir),
 }
 
@@ -49,7 +50,8 @@ impl Database {
     pub(crate) async fn postgres() -> Self {
         let server = PostgresServer::options().durable().start().await;
         sqlx::raw_sql(POSTGRES).execute(&mut connect(&server).await).await.expect("the tables can be made");
-        Self::Postgres(Box::new(server))
+        let proxy = Proxy::start(server.address()).await;
+        Self::Postgres(Box::new(server), proxy)
     }
 
     pub(crate) async fn sqlite() -> Self {
@@ -61,24 +63,32 @@ impl Database {
 
     pub(crate) fn place(&self) -> Where {
         match self {
-            Self::Postgres(server) => Where::Postgres(server.url()),
+            Self::Postgres(server, proxy) => Where::Postgres(server.url_at(proxy.address())),
             Self::Sqlite(directory) => Where::Sqlite(file(directory)),
         }
     }
 
     /// `kill -9`, and a start so much later. A file has no process.
     pub(crate) async fn kill(&self, down: Duration) {
-        let Self::Postgres(server) = self else { return };
+        let Self::Postgres(server, _) = self else { return };
         server.kill().await;
         // Time itself: how long it is away.
         tokio::time::sleep(down).await;
         server.restart().await;
     }
 
+    /// The way to it, if there is one.
+    pub(crate) fn line(&self) -> Option<&Proxy> {
+        match self {
+            Self::Postgres(_, proxy) => Some(proxy),
+            Self::Sqlite(_) => None,
+        }
+    }
+
     /// What it holds, and what it noted since it was asked last.
     pub(crate) async fn look(&self) -> (BTreeMap<u32, Row>, Vec<Noted>) {
         let (rows, mut notes): (Rows, Notes) = match self {
-            Self::Postgres(server) => {
+            Self::Postgres(server, _) => {
                 let mut connection = connect(server).await;
                 let rows = sqlx::query_as(ROWS).fetch_all(&mut connection).await.expect("the rows can be read");
                 (rows, sqlx::query_as(NOTED).fetch_all(&mut connection).await.expect("the notes can be read"))

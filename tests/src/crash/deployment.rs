@@ -31,6 +31,10 @@ pub enum Fault {
     Redis,
     /// `kill -9` of the database, which starts again.
     Database,
+    /// What Redis answers is held up and then cut off, again and again: it has done what nobody knows that it did.
+    RedisAnswers,
+    /// The same, of the database.
+    DatabaseAnswers,
 }
 
 // === impl Kind ===
@@ -53,11 +57,11 @@ impl Kind {
     }
 
     pub(crate) fn faults(self) -> &'static [Fault] {
-        use Fault::{Database, Owner, Pause, Redis, Writer};
+        use Fault::{Database, DatabaseAnswers, Owner, Pause, Redis, RedisAnswers, Writer};
         match self {
-            Self::Postgres | Self::Loss => &[Writer, Owner, Pause, Redis, Database],
-            Self::Sqlite => &[Writer, Owner, Pause, Redis],
-            Self::Everysec => &[Writer, Owner, Pause, Database],
+            Self::Postgres | Self::Loss => &[Writer, Owner, Pause, Redis, Database, RedisAnswers, DatabaseAnswers],
+            Self::Sqlite => &[Writer, Owner, Pause, Redis, RedisAnswers],
+            Self::Everysec => &[Writer, Owner, Pause, Database, RedisAnswers, DatabaseAnswers],
         }
     }
 
@@ -74,7 +78,15 @@ impl Kind {
 // === impl Fault ===
 
 impl Fault {
-    pub const ALL: [Self; 5] = [Self::Writer, Self::Owner, Self::Pause, Self::Redis, Self::Database];
+    pub const ALL: [Self; 7] = [
+        Self::Writer,
+        Self::Owner,
+        Self::Pause,
+        Self::Redis,
+        Self::Database,
+        Self::RedisAnswers,
+        Self::DatabaseAnswers,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,6 +95,8 @@ impl Fault {
             Self::Pause => "paused",
             Self::Redis => "redis",
             Self::Database => "database",
+            Self::RedisAnswers => "redis answers",
+            Self::DatabaseAnswers => "database answers",
         }
     }
 }

@@ -16,7 +16,10 @@ use super::{
     orders::Behind,
     team::{Team, lock},
 };
-use crate::{fixtures::RedisServer, torture::Moment};
+use crate::{
+    fixtures::{Direction, Proxy, RedisServer},
+    torture::Moment,
+};
 
 /// Processes of a row.
 const WRITERS: usize = 3;
@@ -24,6 +27,8 @@ const WRITERS: usize = 3;
 const OWNED: Duration = Duration::from_secs(1);
 /// From when on it is over when the journal is not flushed.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often answers are cut off.
+const CUTS: u32 = 5;
 /// A line is said after so many rounds.
 const SAID: u64 = 10;
 
@@ -55,6 +60,8 @@ pub struct Outcome {
 struct Director {
     kind: Kind,
     redis: RedisServer,
+    /// What the processes reach it by.
+    line: Proxy,
     database: Database,
     team: Team,
     kills: Mutex<BTreeMap<Fault, u64>>,
@@ -75,10 +82,11 @@ pub async fn run(settings: Settings) -> Outcome {
     let begun = Instant::now();
     let Settings { kind, seed, rounds, program } = settings;
     let (redis, database) = kind.start().await;
-    let places = (redis.url(), database.place());
+    let line = Proxy::before(&redis).await;
+    let places = (line.url(), database.place());
     let team = Team::start(program, (seed, OWNED), places, WRITERS).await;
     let (kills, taken, dead) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let director = Director { kind, redis, database, team, kills, taken, dead };
+    let director = Director { kind, redis, line, database, team, kills, taken, dead };
     let mut chance = fastrand::Rng::with_seed(seed ^ kind as u64);
     for round in 1..=rounds {
         let (lasts, plan) = draw(kind, &mut chance);
@@ -119,6 +127,19 @@ fn draw(kind: Kind, chance: &mut fastrand::Rng) -> (Duration, Vec<Planned>) {
     (lasts, plan.collect())
 }
 
+/// Holds up what comes back and cuts it off, again and again.
+async fn lose_answers(line: &Proxy, lasts: Duration) {
+    for _ in 0..CUTS {
+        line.stall(Direction::ToClient);
+        // Time itself: for what is asked meanwhile to be done.
+        tokio::time::sleep(lasts / CUTS / 4).await;
+        line.cut();
+        line.pass();
+        // Time itself: until all are connected again.
+        tokio::time::sleep(lasts / CUTS).await;
+    }
+}
+
 // === impl Director ===
 
 impl Director {
@@ -154,6 +175,12 @@ impl Director {
         match (planned.fault, victim) {
             (Fault::Pause, Victim::Process(place)) => self.team.pause(place, planned.lasts).await,
             (_, Victim::Process(place)) => self.team.replace(place, until).await,
+            (Fault::RedisAnswers, _) => lose_answers(&self.line, planned.lasts).await,
+            (Fault::DatabaseAnswers, _) => {
+                if let Some(line) = self.database.line() {
+                    lose_answers(line, planned.lasts).await;
+                }
+            }
             (_, Victim::Redis) => {
                 self.redis.kill().await;
                 // Time itself: how long it is away.
@@ -168,8 +195,8 @@ impl Director {
     /// To whom it happens, if nothing happens to them already.
     async fn victim(&self, planned: &Planned) -> Option<Victim> {
         let victim = match planned.fault {
-            Fault::Redis => Victim::Redis,
-            Fault::Database => Victim::Database,
+            Fault::Redis | Fault::RedisAnswers => Victim::Redis,
+            Fault::Database | Fault::DatabaseAnswers => Victim::Database,
             Fault::Writer => Victim::Process(planned.which),
             Fault::Owner | Fault::Pause => Victim::Process(self.owner().await.unwrap_or(planned.which)),
         };

@@ -212,9 +212,7 @@ async fn hear(reports: BufReader<OwnedReadHalf>, state: Arc<watch::Sender<Said>>
         // The last line of one that was killed may be half a line: it was not told.
         match serde_json::from_str(&line) {
             Ok(Report::Did { key, op, said }) => lock(&ledger).did(key, op, said),
-            Ok(Report::Rested) => {
-                state.send_modify(|said| said.is_resting = true);
-            }
+            Ok(Report::Rested) => state.send_modify(|said| said.is_resting = true),
             Ok(Report::Lag(lag)) => state.send_modify(|said| {
                 said.lags += 1;
                 said.lag = lag.ok();
