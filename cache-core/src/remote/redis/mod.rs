@@ -440,7 +440,8 @@ impl Shard {
         let mut data = link.data.clone();
         let mut values = self.trip(link, &mut data, &pipeline, pipeline.len()).await?;
         if values.iter().any(commands::lost_script) {
-            // SCRIPT FLUSH. Whatever of the batch did run may run again: each operation is idempotent.
+            // SCRIPT FLUSH. Whatever of the batch did run may run again: each operation is idempotent, but for what is appended to a
+            // journal, and that travels alone.
             let scripts = fleet.scripts.load();
             self.trip(link, &mut data, &scripts, scripts.len()).await?;
             values = self.trip(link, &mut data, &pipeline, pipeline.len()).await?;
