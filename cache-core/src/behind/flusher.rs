@@ -12,7 +12,7 @@ use std::{
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ use crate::{
 
 /// Partitions that are flushed at once.
 const LANES: usize = 8;
+/// How long a sink may take for a batch; then it is dropped, and tried again.
+const SINK_PATIENCE: Duration = Duration::from_secs(60);
 /// An ownership is lengthened when such a part of it is over.
 const RENEWALS: u32 = 3;
 /// The first pause after the sink could not be reached, and the longest.
@@ -243,7 +245,7 @@ where
         match self.flush(&mut ours).await {
             Ok(is_full) => {
                 ours.pause = FIRST_PAUSE;
-                let is_hurried = is_full || (*self.shared.draining.borrow() && !ours.parked.is_empty());
+                let is_hurried = !ours.parked.is_empty();
                 let age = self.shared.tuning.age;
                 let now = self.shared.clock.now();
                 let next = if is_full {
@@ -317,10 +319,14 @@ where
             shared.flushed.batches.fetch_add(1, Ordering::Relaxed);
             shared.flushed.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
             let batch = Batch { partition: shared.partition(ours.number), fence: ours.fence, position: cursor, writes };
-            let written = match self.sink.write(&batch).await {
-                Ok(written) => written,
-                Err(SinkError::Fenced(fence)) => return Err(Stopped::Fenced(fence)),
-                Err(error) => return Err(Stopped::Sink(error)),
+            let written = match timeout(SINK_PATIENCE, self.sink.write(&batch)).await {
+                Ok(Ok(written)) => written,
+                Ok(Err(SinkError::Fenced(fence))) => return Err(Stopped::Fenced(fence)),
+                Ok(Err(error)) => return Err(Stopped::Sink(error)),
+                Err(_) => {
+                    let detail = format!("it did not answer within {SINK_PATIENCE:?}");
+                    return Err(Stopped::Sink(SinkError::unavailable(detail)));
+                }
             };
             if written.len() != batch.writes.len() {
                 let detail = format!("{} answers to {} writes", written.len(), batch.writes.len());
@@ -379,12 +385,12 @@ where
             };
             // What was committed together is folded together again: a row that was deleted in it is not put first.
             let Some(end) = more.last().map(|entry| entry.position) else {
+                // Trimmed: the journal knows by now.
                 ours.committed = None;
                 return Ok((entries, last, false));
             };
             entries.extend(more.into_iter().filter(|entry| entry.position <= committed));
             if end >= committed {
-                ours.committed = None;
                 return Ok((entries, last, true));
             }
             after = end;
@@ -442,6 +448,7 @@ where
             Err(error) => return Err(Stopped::Journal(error)),
         }
         ours.cursor = cursor;
+        ours.committed = ours.committed.filter(|committed| *committed > cursor);
         for (wire, _) in unparked {
             ours.parked.remove(&wire);
         }

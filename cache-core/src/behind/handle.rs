@@ -8,21 +8,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
-use super::{AckLevel, WhenFull, flusher::Shared};
+use super::{AckLevel, accepting::Accepting, append, flusher::Shared};
 use crate::{
     cache::Cache,
     error::{Error, ErrorKind},
-    journal::{Appended, Ask, Change, Position, Said, envelope},
+    journal::{Ask, Change, Position, Said, envelope},
     key::Key,
     value::{CacheValue, ValueOps},
 };
 
 /// How often a writer that waits for room looks for it.
 const LOOK: Duration = Duration::from_millis(20);
-/// Writes of this process that are accepted and not journaled yet.
-const ACCEPTED: usize = 4_096;
 
 /// Writes that are answered when they are journaled. Cheap to clone; all clones are one.
 ///
@@ -31,7 +32,7 @@ const ACCEPTED: usize = 4_096;
 pub struct WriteBehind<T> {
     pub(super) cache: Cache,
     pub(super) shared: Arc<Shared>,
-    accepting: Arc<tokio::sync::Semaphore>,
+    accepting: Arc<Accepting>,
     values: PhantomData<fn() -> T>,
 }
 
@@ -81,7 +82,7 @@ impl<T> fmt::Debug for WriteBehind<T> {
 
 impl<T: CacheValue> WriteBehind<T> {
     pub(super) fn new(cache: Cache, shared: Arc<Shared>) -> Self {
-        let accepting = Arc::new(tokio::sync::Semaphore::new(ACCEPTED));
+        let accepting = Arc::new(Accepting::start(&cache, &shared));
         Self { cache, shared, accepting, values: PhantomData }
     }
 
@@ -120,17 +121,9 @@ impl<T: CacheValue> WriteBehind<T> {
     async fn write(&self, key: Key, change: Change) -> Result<Journaled, Error> {
         self.check(&key)?;
         if self.shared.tuning.ack != AckLevel::Accepted {
-            return self.append(&key, change).await.map(|version| Journaled { version: Some(version) });
+            return self.append(&key, &change).await.map(|version| Journaled { version: Some(version) });
         }
-        let Ok(permit) = Arc::clone(&self.accepting).acquire_owned().await else { return Err(closed()) };
-        let this = self.clone();
-        let started = self.cache.0.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = this.append(&key, change).await {
-                tracing::error!(%error, "an accepted write was not journaled");
-            }
-        });
-        if started { Ok(Journaled { version: None }) } else { Err(closed()) }
+        if self.accepting.take(key, change).await { Ok(Journaled { version: None }) } else { Err(closed()) }
     }
 
     fn check(&self, key: &Key) -> Result<(), Error> {
@@ -146,39 +139,8 @@ impl<T: CacheValue> WriteBehind<T> {
     }
 
     /// Journals a change. Its version.
-    pub(super) async fn append(&self, key: &Key, change: Change) -> Result<u64, Error> {
-        let shared = &self.shared;
-        let partition = key.partition(shared.partitions);
-        let is_told = change.replaces();
-        let since = shared.clock.now();
-        loop {
-            let (key, change, proposed) = (key.clone(), change.clone(), self.cache.0.remote_micros());
-            let ask = Ask::Append { key: key.clone(), change, proposed, room: shared.tuning.room };
-            let said = shared.ask(partition, ask).await;
-            if is_told {
-                // Whatever was answered: this process must not show the old value after it.
-                self.cache.0.journaled(&key, said.is_ok());
-            }
-            match said? {
-                Said::Appended(Appended::As { version, .. }) => {
-                    shared.appended(partition);
-                    return Ok(version);
-                }
-                Said::Appended(Appended::Full) => {}
-                _ => return Err(Error::new(ErrorKind::Remote, "journal", "an answer to another question")),
-            }
-            let room = shared.tuning.room;
-            let full = || {
-                let detail =
-                    format!("a partition of the journal has {room} changes that are not flushed: the sink is behind");
-                Error::new(ErrorKind::Full, "write-behind", detail)
-            };
-            match shared.tuning.when_full {
-                WhenFull::Fail => return Err(full()),
-                WhenFull::Wait(longest) if shared.clock.now().since(since) >= longest => return Err(full()),
-                WhenFull::Wait(_) => sleep(LOOK.mul_f64(0.5 + fastrand::f64())).await,
-            }
-        }
+    pub(super) async fn append(&self, key: &Key, change: &Change) -> Result<u64, Error> {
+        append::append(&self.cache, &self.shared, key, change).await
     }
 
     /// How far the sink is behind.
@@ -229,11 +191,9 @@ impl<T: CacheValue> WriteBehind<T> {
         shared.draining.send_replace(true);
         let deadline = shared.clock.now().plus(within);
         // What was accepted is journaled first.
-        let accepted = self.accepting.acquire_many(ACCEPTED as u32);
-        let _all = timeout(within, accepted).await;
+        self.accepting.emptied(within).await;
         // Before the flusher has asked, it owns nothing, and there would seem to be nothing to flush.
-        let mut asked = shared.asked.subscribe();
-        let _asked = timeout(within, asked.wait_for(|asked| *asked)).await;
+        said(&shared.asked, within).await;
         let outcome = loop {
             let owned: Vec<u16> = shared.lock_owned().keys().copied().collect();
             let lag = self.lag_of(&owned).await;
@@ -248,11 +208,16 @@ impl<T: CacheValue> WriteBehind<T> {
             sleep(LOOK).await;
         };
         shared.stop.cancel();
-        let mut ended = shared.ended.subscribe();
-        // The sender is in `shared`.
-        let _ended = timeout(within, ended.wait_for(|ended| *ended)).await;
+        said(&shared.ended, within).await;
         outcome
     }
+}
+
+/// Waits until it is said, so long at most.
+async fn said(sender: &watch::Sender<bool>, within: Duration) {
+    let mut receiver = sender.subscribe();
+    // Nothing of the answer is kept: it locks the sender out.
+    let _in_time = timeout(within, receiver.wait_for(|said| *said)).await.is_ok();
 }
 
 fn closed() -> Error {

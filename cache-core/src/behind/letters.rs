@@ -66,7 +66,7 @@ impl<T: CacheValue> WriteBehind<T> {
         let sum = letter.parked.increments.iter().fold(0_i64, |sum, (_, by)| sum.saturating_add(*by));
         let sum = (!letter.parked.increments.is_empty()).then_some(Change::Increment(sum));
         for change in changes.chain(sum) {
-            self.append(&letter.key, change).await?;
+            self.append(&letter.key, &change).await?;
         }
         self.discard(letter).await.map(|_| ())
     }

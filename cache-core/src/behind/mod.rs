@@ -32,6 +32,8 @@
 //!
 //! What is promised at each level, and what is not, stands in `docs/write-behind.md`.
 
+mod accepting;
+mod append;
 mod flusher;
 mod fold;
 mod handle;
@@ -62,7 +64,9 @@ pub use crate::journal::Position;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AckLevel {
-    /// When this process has it in its queue. A process that dies takes with it what was not journaled yet, milliseconds usually.
+    /// When this process has it in its queue, of 4,096 at most. A process that dies takes with it what was not journaled yet,
+    /// milliseconds usually. While Redis is away puts and deletes are tried until it is back; an increment that may have been
+    /// journaled is not.
     Accepted,
     /// When Redis has it in its journal. It survives every process of ours, and Redis if that writes its file at once
     /// (`appendfsync always`).

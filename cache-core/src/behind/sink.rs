@@ -15,7 +15,8 @@ use crate::{journal::Position, key::Key};
 ///   [`SinkError::Fenced`], and changes nothing. It comes from a process that was paused and no longer owns the partition; a
 ///   deleted row has no version that would refuse it.
 ///
-/// All of a batch is one transaction, or what comes nearest. It has one write for a key.
+/// All of a batch is one transaction, or what comes nearest. It has one write for a key. A write that takes longer than a minute is
+/// dropped, and tried again.
 pub trait Sink<T>: Send + Sync + 'static {
     /// Writes a batch, and answers one [`Written`] for each of its writes, in their order.
     ///

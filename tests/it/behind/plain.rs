@@ -173,3 +173,20 @@ async fn a_process_without_redis_writes_behind_too_and_reads_what_it_wrote() {
     assert_eq!(behind.close(Duration::from_secs(20)).await.unwrap().changes, 0);
     assert_eq!(table.product(&key(1)), Some(product(1, 7)));
 }
+
+#[tokio::test]
+async fn writes_that_are_only_accepted_keep_the_order_of_their_key() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    let behind = starting(&cache, &table).ack(AckLevel::Accepted).start().await.unwrap();
+    for revision in 1..=200 {
+        for id in 1..=5 {
+            behind.put(key(id), &product(id, revision)).await.unwrap();
+        }
+    }
+    assert_eq!(behind.close(Duration::from_secs(20)).await.unwrap().changes, 0);
+    for id in 1..=5 {
+        assert_eq!(table.product(&key(id)), Some(product(id, 200)));
+    }
+}

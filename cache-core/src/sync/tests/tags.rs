@@ -87,7 +87,7 @@ fn fence_reaches_what_cells_know() {
 
 /// A call whose value names its tag.
 fn read_and_name(node: &Node) {
-    let call = Call {
+    let call = Box::new(Call {
         key: Key::new("review").arg(7_u64),
         tags: Vec::new(),
         shape_tags: Vec::new(),
@@ -98,7 +98,7 @@ fn read_and_name(node: &Node) {
         newer_than: 0,
         rev: 0,
         rules: Rules { result_tags: Some(Box::new(|_| vec![books()])), ..Rules::default() },
-    };
+    });
     node.origin.ask(|| {
         let load = async { Ok::<_, Infallible>(Some(node.origin.load())) };
         let Ok(value) = block_on(async {
