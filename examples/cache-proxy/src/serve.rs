@@ -24,6 +24,8 @@ pub(crate) async fn run(options: Cli) -> Result<(), Problem> {
         layer = layer.purge_prefixes(["/", "/{folder}"]).obey_purges(bearer(&token(file)?));
     }
     let upstream = Upstream::new(&options)?;
+    // Before anybody can be answered.
+    let stop = stop::asked().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}; name another address with --listen", options.listen))?;
@@ -42,7 +44,7 @@ pub(crate) async fn run(options: Cli) -> Result<(), Problem> {
     let mut server = std::pin::pin!(server.into_future());
     tokio::select! {
         ended = &mut server => ended?,
-        () = stop::asked() => {}
+        () = stop => {}
     }
     drop(leave);
     // A client that keeps its connection open must not keep the process alive.
