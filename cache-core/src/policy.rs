@@ -170,8 +170,8 @@ impl Policy {
     }
 
     /// How long before a value ends to be fresh it is loaded again, so that its next reader finds it warm; of those that are
-    /// asked for with a load that can be repeated ([`Request::or_load_warm`](crate::Request::or_load_warm)). At most half of
-    /// the TTL counts. Default: zero, not at all.
+    /// asked for with a load that can be repeated: [`Request::or_load_warm`](crate::Request::or_load_warm), and attributes that
+    /// say `warm_up`. At most half of the TTL counts. Default: zero, not at all.
     #[must_use]
     pub fn warm_up(mut self, ahead: Duration) -> Self {
         self.warm_up = Some(ahead);
@@ -270,6 +270,8 @@ pub struct Overrides {
     pub soft: Option<Duration>,
     /// As [`Policy::hard`].
     pub hard: Option<Duration>,
+    /// As [`Policy::warm_up`].
+    pub warm_up: Option<Duration>,
 }
 
 #[cfg(test)]

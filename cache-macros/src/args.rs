@@ -35,6 +35,8 @@ pub(crate) struct Args {
     /// `soft` of an eviction.
     pub(crate) softly: Option<Keyed<()>>,
     pub(crate) hard: Option<Keyed<Expr>>,
+    /// How long ahead, unless the policy says it.
+    pub(crate) warm_up: Option<Keyed<Option<Expr>>>,
     pub(crate) when: Option<Keyed<Expr>>,
     pub(crate) unless: Option<Keyed<Expr>>,
     pub(crate) ttl_with: Option<Keyed<Expr>>,
@@ -87,6 +89,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("fail_safe", READ),
     ("soft", &[Kind::Cacheable, Kind::Evict]),
     ("hard", READ),
+    ("warm_up", READ),
     ("when", ALL),
     ("unless", STORE),
     ("ttl_with", READ),
@@ -173,6 +176,7 @@ impl Args {
             "soft" if kind == Kind::Evict => set(&mut self.softly, name, input, softly),
             "soft" => set(&mut self.soft, name, input, value),
             "hard" => set(&mut self.hard, name, input, value),
+            "warm_up" => set(&mut self.warm_up, name, input, warm_up),
             "when" => set(&mut self.when, name, input, value),
             "unless" => set(&mut self.unless, name, input, value),
             "ttl_with" => set(&mut self.ttl_with, name, input, value),
@@ -250,7 +254,7 @@ fn set<T>(
     read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
 ) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) {
-        // Only a flag, and `scope`, stand alone.
+        // Only a flag, `scope` and `warm_up` stand alone.
         return match read(input) {
             Ok(value) => fill(slot, name, value),
             Err(error) => Err(syn::Error::new(name.span(), error)),
@@ -292,6 +296,14 @@ fn equals(input: ParseStream<'_>, example: &str) -> syn::Result<()> {
 fn value(input: ParseStream<'_>) -> syn::Result<Expr> {
     equals(input, "name = value")?;
     input.parse()
+}
+
+/// A duration; or nothing, and the policy of the scope says it.
+fn warm_up(input: ParseStream<'_>) -> syn::Result<Option<Expr>> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(None);
+    }
+    value(input).map(Some)
 }
 
 fn path(input: ParseStream<'_>) -> syn::Result<Path> {

@@ -11,7 +11,9 @@ use syn::{Expr, FnArg, Pat};
 
 use crate::names;
 use crate::rename::rename_self;
-use crate::spec::{CacheFrom, KeySpec, Lent, Naming, Overrides, Part, Phase, Put, Read, Running, Spec, Work, Write};
+use crate::spec::{
+    Again, CacheFrom, KeySpec, Lent, Naming, Overrides, Part, Phase, Put, Read, Running, Spec, Work, Write,
+};
 
 /// The function with the cache around its body.
 pub(crate) fn function(spec: &Spec) -> TokenStream {
@@ -49,7 +51,10 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
 
 fn is_bound_again(spec: &Spec, argument: &Ident) -> bool {
     let is_lent = match &spec.running {
-        Running::Asked { lent, .. } => lent.iter().any(|lent| lent.outside == *argument),
+        Running::Asked { lent, again, .. } => {
+            let mut again = again.iter().flatten();
+            lent.iter().any(|lent| lent.outside == *argument) || again.any(|again| again.outside == *argument)
+        }
         Running::Inline => false,
     };
     let is_batch = match &spec.work {
@@ -57,6 +62,11 @@ fn is_bound_again(spec: &Spec, argument: &Ident) -> bool {
         Work::Write(_) => false,
     };
     is_lent || is_batch
+}
+
+/// Whether the body runs again and again.
+fn is_repeated(spec: &Spec) -> bool {
+    matches!(&spec.running, Running::Asked { again: Some(_), .. })
 }
 
 /// The names that the expansion binds: hygienic, and prefixed for whoever reads it.
@@ -94,19 +104,21 @@ fn read_function(spec: &Spec, names: &Locals, read: &Read) -> TokenStream {
     let ops = ops(spec, names);
     let key_of = key_of(names, &read.name);
     let (options, on_errors) = (read_options(names, read), error_options(names, read));
+    let (probe, load) = if is_repeated(spec) { ("probe_warm", "load_warm") } else { ("probe", "load") };
+    let probe = Ident::new(probe, Span::call_site());
     let reached = reached(
         spec,
         names,
         &quote! {
             let __cache_ops = #ops;
-            let #key = match #private::probe(#cache, #key_of, __cache_ops, #kind) {
+            let #key = match #private::#probe(#cache, #key_of, __cache_ops, #kind) {
                 #private::ControlFlow::Break(#hit) => return #hit,
                 #private::ControlFlow::Continue(#key) => #key,
             };
             #private::Ok(#private::Plan::new(&#site, #cache, #key, __cache_ops, #kind) #options #on_errors)
         },
     );
-    let run = run(spec, names, "load");
+    let run = run(spec, names, load);
     quote! {
         #statics
         #kind_of
@@ -375,11 +387,28 @@ fn run(spec: &Spec, names: &Locals, method: &str) -> TokenStream {
                 #private::Inline.#method(#plan, #future).await
             }
         }
-        Running::Asked { questions, lent, needed_by } => {
+        Running::Asked { questions, lent, again, needed_by } => {
             let asked = questions.iter().rev().fold(quote!(()), |rest, question| quote!((#question, #rest)));
             let (own, lend): (Vec<_>, Vec<_>) =
                 lent.iter().enumerate().map(|(index, lent)| owned(lent, index, &how)).unzip();
-            let future_of = future_of(&lend, &renamed(body, lent));
+            let once = future_of(&lend, &renamed(body, lent, again.as_deref().unwrap_or_default()));
+            let future_of = match again {
+                None => once,
+                Some(again) => {
+                    let shared = (0..lent.len()).map(own_name);
+                    let shared: Vec<_> = shared.collect();
+                    let again = again.iter().map(|again| one_more(again, &how));
+                    quote! {
+                        #(let #shared = #private::Arc::new(#shared);)*
+                        let #future = move || {
+                            #(let #shared = #private::Arc::clone(&#shared);)*
+                            #(#again)*
+                            #once
+                            #future
+                        };
+                    }
+                }
+            };
             let call = quote_spanned!(at=> #how.#method(#plan, #future).await);
             // Where the types say no, rustc blames the argument.
             let blamed = Ident::new("__cache_asked", needed_by.as_ref().map_or_else(Span::call_site, Ident::span));
@@ -418,7 +447,7 @@ fn edge(spec: &Spec) -> TokenStream {
 /// Owning an argument outside, and lending it to the body inside.
 fn owned(lent: &Lent, index: usize, how: &Ident) -> (TokenStream, TokenStream) {
     let Lent { outside, inside, ty, is_option } = lent;
-    let own = Ident::new(&format!("__cache_own{index}"), Span::mixed_site());
+    let own = own_name(index);
     let method = if *is_option { quote!(own_option) } else { quote!(own) };
     (
         quote! {
@@ -432,11 +461,26 @@ fn owned(lent: &Lent, index: usize, how: &Ident) -> (TokenStream, TokenStream) {
     )
 }
 
-fn renamed(body: &Group, lent: &[Lent]) -> Group {
-    match lent.iter().find(|lent| lent.outside == "self").map(|lent| &lent.inside) {
-        Some(Pat::Ident(to)) => rename_self(body, &to.ident),
-        _ => body.clone(),
+fn own_name(index: usize) -> Ident {
+    Ident::new(&format!("__cache_own{index}"), Span::mixed_site())
+}
+
+/// One more of an argument that was moved in, for one more time that the body runs.
+fn one_more(again: &Again, how: &Ident) -> TokenStream {
+    let Again { outside, inside } = again;
+    quote! {
+        #[allow(unused_variables, unused_mut, clippy::used_underscore_binding, reason = "generated")]
+        let mut #inside = #how.again(&#outside);
     }
+}
+
+fn renamed(body: &Group, lent: &[Lent], again: &[Again]) -> Group {
+    let lent = lent.iter().find(|lent| lent.outside == "self").and_then(|lent| match &lent.inside {
+        Pat::Ident(to) => Some(&to.ident),
+        _ => None,
+    });
+    let again = again.iter().find(|again| again.outside == "self").map(|again| &again.inside);
+    lent.or(again).map_or_else(|| body.clone(), |to| rename_self(body, to))
 }
 
 /// The key of the template at `index`. Arguments that must wait for the result are written down in `kept`.
@@ -486,9 +530,16 @@ fn first_it(tokens: TokenStream) -> Option<Ident> {
 }
 
 fn overrides(names: &Locals, overrides: &Overrides) -> TokenStream {
-    let Overrides { ttl, l1, negative, stale, fail_safe, soft, hard } = overrides;
-    let durations =
-        [("ttl", ttl), ("l1", l1), ("negative", negative), ("stale", stale), ("fail_safe", fail_safe), ("soft", soft)];
+    let Overrides { ttl, l1, negative, stale, fail_safe, soft, hard, warm_up } = overrides;
+    let durations = [
+        ("ttl", ttl),
+        ("l1", l1),
+        ("negative", negative),
+        ("stale", stale),
+        ("fail_safe", fail_safe),
+        ("soft", soft),
+        ("warm_up", warm_up),
+    ];
     let mut out = TokenStream::new();
     for (method, duration) in durations {
         let method = Ident::new(method, Span::call_site());

@@ -121,6 +121,7 @@ use proc_macro::TokenStream;
 /// | `fail_safe = ..` | for how long after it was fresh a value is served when a load fails |
 /// | `soft = ..` | how long a load is waited for where there is an old value to serve instead; the load goes on |
 /// | `hard = ..` | how long a load is waited for at all; then the function returns its error, made from a `TimedOut` |
+/// | `warm_up`, `warm_up = ..` | how long before a value ends to be fresh it is loaded again, for as long as the function is called with that key; alone, the policy says how long |
 /// | `tags = ["..", ..]` | templates of tags, at most 16, each with a literal head; `it` is the value in the result, and such tags are not attached to a `None` |
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `unless = ..` | an expression over `it`; `true` keeps the value out of the cache. Of a function that can return `None`, `it` is an `Option<&T>`, else a `&T` |
@@ -218,9 +219,10 @@ use proc_macro::TokenStream;
 /// body that is not `Send`, or that calls its own function; a `self` that is `Clone` but holds a lifetime (`impl Repo<'_>`:
 /// types are told apart, lifetimes can't be) or a type parameter without `'static`.
 ///
-/// With `stale`, `soft` or `hard` a load goes on without its caller, so the body has to be able to run in a task, and it is an
-/// error if it is not: make `Self` `Clone`, or take `self: Arc<Self>` or `self: &Arc<Self>`, and arguments as above. With
-/// `hard` the function's error is `From<TimedOut>`:
+/// With `stale`, `soft`, `hard` or `warm_up` a load goes on without its caller, so the body has to be able to run in a task, and
+/// it is an error if it is not: make `Self` `Clone`, or take `self: Arc<Self>` or `self: &Arc<Self>`, and arguments as above.
+/// With `warm_up` the body runs again by itself, so what it takes by value is `Clone` and `Sync`, too. With `hard` the
+/// function's error is `From<TimedOut>`:
 ///
 /// ```
 /// use cache_core::{TimedOut, cacheable};

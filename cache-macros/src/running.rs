@@ -2,13 +2,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Ident, Pat, ReceiverKind};
+use syn::{Expr, Ident, Pat, ReceiverKind};
 
-use crate::args::Args;
+use crate::args::{Args, Keyed};
 use crate::boxed;
 use crate::diagnostics::{Diagnostics, spelled};
 use crate::item::{self, Generic, Item, Parameter, Passing};
-use crate::spec::{Lent, Running};
+use crate::spec::{Again, Lent, Running};
 
 /// What is known of a function.
 pub(crate) struct Function<'a> {
@@ -35,17 +35,20 @@ pub(crate) fn of(function: &Function<'_>, args: &Args, diagnostics: &mut Diagnos
     if why.is_some() || function.item.output().is_some_and(item::has_reference) {
         return Running::Inline;
     }
-    function.asked(needed.map(|(option, _)| option))
+    function.asked(needed.map(|(option, _)| option), args.warm_up.is_some())
 }
 
 /// The option that lets a load go on without its caller, and what it does.
 fn needed(args: &Args) -> Option<(Ident, &'static str)> {
+    let named = |option: &Option<Keyed<Expr>>| option.as_ref().map(|option| option.name.clone());
     let needing = [
-        (&args.stale, "loads again in the background"),
-        (&args.soft, "answers with the old value while the load goes on in the background"),
-        (&args.hard, "gives up waiting while the load goes on in the background"),
+        // The one that asks for most comes first.
+        (args.warm_up.as_ref().map(|option| option.name.clone()), "loads again ahead of the next caller"),
+        (named(&args.stale), "loads again in the background"),
+        (named(&args.soft), "answers with the old value while the load goes on in the background"),
+        (named(&args.hard), "gives up waiting while the load goes on in the background"),
     ];
-    needing.into_iter().find_map(|(option, does)| Some((option.as_ref()?.name.clone(), does)))
+    needing.into_iter().find_map(|(option, does)| Some((option?, does)))
 }
 
 // === impl Function ===
@@ -73,23 +76,25 @@ impl Function<'_> {
     }
 
     /// The questions to the types.
-    fn asked(&self, needed_by: Option<Ident>) -> Running {
+    fn asked(&self, needed_by: Option<Ident>, is_repeated: bool) -> Running {
         let krate = self.krate;
         let private = quote!(#krate::__private);
-        let (mut questions, mut lent) = (Vec::new(), Vec::new());
+        let (mut questions, mut lent, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let moved = if is_repeated { quote!(Repeated) } else { quote!(Moved) };
         if let Some(output) = self.item.output() {
             questions.push(quote!(#private::Moved<#output>));
         }
         match self.item.receiver() {
             Some(Passing::Lent(ty)) => {
                 questions.push(quote!(#private::Lent<#ty>));
-                let outside = Ident::new("self", self.self_span());
-                let inside = crate::rename::self_name(self.self_span());
+                let (outside, inside) = self.self_names();
                 lent.push(Lent { outside, inside: syn::parse_quote!(#inside), ty: quote!(&#ty), is_option: false });
             }
             Some(_) => {
                 let ty = self.receiver_type();
-                questions.push(quote!(#private::Moved<#ty>));
+                questions.push(quote!(#private::#moved<#ty>));
+                let (outside, inside) = self.self_names();
+                again.push(Again { outside, inside });
             }
             None => {}
         }
@@ -105,7 +110,9 @@ impl Function<'_> {
                     true
                 }
                 Passing::Moved | Passing::Borrowed => {
-                    questions.push(quote!(#private::Moved<#ty>));
+                    questions.push(quote!(#private::#moved<#ty>));
+                    let bindings = parameter.bindings.iter().cloned();
+                    again.extend(bindings.map(|name| Again { outside: name.clone(), inside: name }));
                     continue;
                 }
             };
@@ -119,11 +126,13 @@ impl Function<'_> {
                 questions.push(quote!(#private::Moved<#ident>));
             }
         }
-        Running::Asked { questions, lent, needed_by }
+        Running::Asked { questions, lent, again: is_repeated.then_some(again), needed_by }
     }
 
-    fn self_span(&self) -> Span {
-        self.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span)
+    /// What `self` is called outside of the body, and in it.
+    fn self_names(&self) -> (Ident, Ident) {
+        let span = self.item.signature.receiver().map_or_else(Span::call_site, |receiver| receiver.self_token.span);
+        (Ident::new("self", span), crate::rename::self_name(span))
     }
 
     /// The type of a `self` that is moved.

@@ -25,7 +25,13 @@ pub(crate) enum Running {
     Inline,
     /// In its own task, if the types say that everything can be owned. With the name of an option that is of no use
     /// elsewhere, where it is reported if they don't.
-    Asked { questions: Vec<TokenStream>, lent: Vec<Lent>, needed_by: Option<Ident> },
+    Asked {
+        questions: Vec<TokenStream>,
+        lent: Vec<Lent>,
+        /// What a body that is repeated takes by value; nothing for one that runs once.
+        again: Option<Vec<Again>>,
+        needed_by: Option<Ident>,
+    },
 }
 
 /// A borrowed argument that is owned for a task.
@@ -35,6 +41,13 @@ pub(crate) struct Lent {
     pub(crate) inside: Pat,
     pub(crate) ty: TokenStream,
     pub(crate) is_option: bool,
+}
+
+/// A moved argument of which a body that is repeated gets one each time.
+pub(crate) struct Again {
+    /// The name it has outside; `self` is a name here.
+    pub(crate) outside: Ident,
+    pub(crate) inside: Ident,
 }
 
 /// Where the cache is found.
@@ -113,6 +126,7 @@ pub(crate) struct Overrides {
     pub(crate) soft: Option<TokenStream>,
     /// With the name of the option, where an error that can't say so is reported.
     pub(crate) hard: Option<(Ident, TokenStream)>,
+    pub(crate) warm_up: Option<TokenStream>,
 }
 
 /// What names an entry.

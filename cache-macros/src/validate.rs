@@ -272,6 +272,7 @@ impl Check<'_> {
 
     fn overrides(&mut self, args: &mut Args) -> Overrides {
         let hard = args.hard.as_ref().map(|hard| hard.name.clone());
+        let warm_up = args.warm_up.take().and_then(|Keyed { name, value }| Some(Keyed { name, value: value? }));
         let mut duration = |value: Option<Keyed<Expr>>| match duration::tokens(&self.krate, &value?.value) {
             Ok(tokens) => Some(tokens),
             Err(error) => {
@@ -287,6 +288,7 @@ impl Check<'_> {
             fail_safe: duration(args.fail_safe.take()),
             soft: duration(args.soft.take()),
             hard: hard.zip(duration(args.hard.take())),
+            warm_up: duration(warm_up),
         }
     }
 

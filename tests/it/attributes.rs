@@ -11,6 +11,7 @@ mod old_values;
 mod results;
 mod shapes;
 mod templates;
+mod warm;
 
 use std::{
     future::Future,

@@ -7,6 +7,7 @@ use std::{
     future::Future,
     hash::{BuildHasher, Hash},
     pin::Pin,
+    sync::Arc,
 };
 
 use super::{
@@ -231,7 +232,7 @@ impl<R, Id: Clone + Eq + Hash, T: 'static, E: 'static> Each<R, Id, T, E> {
 
     /// `it` is a value of the map.
     pub fn unless(self, judge: impl Fn(&T) -> bool + Send + Sync + 'static) -> Judge<T> {
-        Box::new(move |value| value.is_some_and(&judge))
+        Arc::new(move |value| value.is_some_and(&judge))
     }
 
     /// A call for each element; for one that comes twice, one.

@@ -58,23 +58,51 @@ pub fn probe<K: Kind, S: Segments>(
     cache: &Cache,
     key: KeyBuilder<'_, S>,
     ops: &'static ValueOps<K::Value>,
-    _: K,
+    kind: K,
 ) -> ControlFlow<K::Returned, Key>
 where
     K::Value: 'static,
 {
     let mut finished = key.begun();
     key.finish_in(&mut finished);
-    let hit = cache.0.hit(&finished, |entry, value: &Option<K::Value>| {
+    match hit(cache, &finished, ops, kind) {
+        Some(hit) => ControlFlow::Break(hit),
+        None => ControlFlow::Continue(finished),
+    }
+}
+
+/// As [`probe`], for a key that is to be kept warm: one that is not yet is no hit here.
+pub fn probe_warm<K: Kind, S: Segments>(
+    cache: &Cache,
+    key: KeyBuilder<'_, S>,
+    ops: &'static ValueOps<K::Value>,
+    kind: K,
+) -> ControlFlow<K::Returned, Key>
+where
+    K::Value: 'static,
+{
+    let key = key.finish();
+    if !cache.0.is_kept_warm::<K::Value>(&key) {
+        return ControlFlow::Continue(key);
+    }
+    match hit(cache, &key, ops, kind) {
+        Some(hit) => ControlFlow::Break(hit),
+        None => ControlFlow::Continue(key),
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the value moves once less: measured by the bench `hit`")]
+fn hit<K: Kind>(cache: &Cache, key: &Key, ops: &'static ValueOps<K::Value>, _: K) -> Option<K::Returned>
+where
+    K::Value: 'static,
+{
+    cache.0.hit(key, |entry, value: &Option<K::Value>| {
         if value.is_none() && !K::NONE {
             return None;
         }
         Some(K::join(Ok(value.as_ref().map(ops.clone)), || cache.told_of_hit(entry)))
-    });
-    match hit {
-        Some(hit) => ControlFlow::Break(hit),
-        None => ControlFlow::Continue(finished),
-    }
+    })
 }
 
 /// A copy of an error, with the function that copies it again for each who waited.
@@ -124,7 +152,7 @@ where
 
     /// Tags that only the value can name.
     pub fn result_tags(mut self, tags: impl Fn(&K::Value) -> Vec<Key> + Send + Sync + 'static) -> Self {
-        self.call.rules.result_tags = Some(Box::new(tags));
+        self.call.rules.result_tags = Some(Arc::new(tags));
         self
     }
 
@@ -171,6 +199,12 @@ where
         self
     }
 
+    /// How long before its end a value is loaded again.
+    pub fn warm_up(mut self, ahead: Duration) -> Self {
+        self.call.overrides.warm_up = Some(ahead);
+        self
+    }
+
     /// What is not stored.
     pub fn unless(mut self, judge: Judge<K::Value>) -> Self {
         self.call.rules.unless = Some(judge);
@@ -179,7 +213,7 @@ where
 
     /// How long this value is fresh; may only shorten.
     pub fn ttl_with(mut self, ttl: impl Fn(&K::Value) -> Duration + Send + Sync + 'static) -> Self {
-        self.call.rules.ttl_with = Some(Box::new(ttl));
+        self.call.rules.ttl_with = Some(Arc::new(ttl));
         self
     }
 
@@ -240,5 +274,27 @@ where
             K::join(result, told)
         }
         Err(reason) => K::tell(body.await, Outcome::Bypass(reason)),
+    }
+}
+
+/// The body runs in a task, if there is a cache, and again before what it returned ends to be fresh.
+pub(super) async fn load_warm<K, F, L>(plan: Reached<Plan<K>>, body: L) -> K::Returned
+where
+    K: Kind,
+    K::Value: Send + Sync + 'static,
+    K::Error: Send + 'static,
+    F: Future<Output = K::Returned> + Send + 'static,
+    L: Fn() -> F + Send + Sync + 'static,
+{
+    match plan {
+        Ok(Plan { cache, call }) => {
+            let load = move || {
+                let body = body();
+                async { K::split(body.await) }
+            };
+            let (result, told) = cache.load_warm(call, load).await;
+            K::join(result, told)
+        }
+        Err(reason) => K::tell(body().await, Outcome::Bypass(reason)),
     }
 }

@@ -4,7 +4,7 @@
 //! A kind is what a function returns taken apart: whether it can fail (`Fallible`, `Sure`), and how it holds the value
 //! (`Holds`). Those that hold an `Entry` are told what the cache knows of an answer; the others never ask for it.
 
-use std::{convert::Infallible, marker::PhantomData};
+use std::{convert::Infallible, marker::PhantomData, sync::Arc};
 
 use crate::{
     cache::{Entry, Judge},
@@ -78,7 +78,9 @@ pub struct EntryMaybe<T>(PhantomData<fn() -> T>);
 
 /// The rungs of the ladder, by which a kind is told, and what `unless` sees of each. Nothing in it has a name.
 pub mod rungs {
-    use super::{Entry, EntryMaybe, Fallible, Judge, Maybe, MaybeEntry, One, OneEntry, PhantomData, Returned, Sure};
+    use super::{
+        Arc, Entry, EntryMaybe, Fallible, Judge, Maybe, MaybeEntry, One, OneEntry, PhantomData, Returned, Sure,
+    };
 
     macro_rules! rungs {
         ($([$($amp:tt)*] $via:ident<$($param:ident),+> $returned:ty => $name:ident<$($part:ty),+>, $seen:ident;)+) => {$(
@@ -107,13 +109,13 @@ pub mod rungs {
         (@ option) => {
             /// `it` is an `Option`.
             pub fn unless(self, judge: impl Fn(Option<&T>) -> bool + Send + Sync + 'static) -> Judge<T> {
-                Box::new(judge)
+                Arc::new(judge)
             }
         };
         (@ value) => {
             /// `it` is the value.
             pub fn unless(self, judge: impl Fn(&T) -> bool + Send + Sync + 'static) -> Judge<T> {
-                Box::new(move |value| value.is_some_and(&judge))
+                Arc::new(move |value| value.is_some_and(&judge))
             }
         };
     }

@@ -23,16 +23,17 @@ pub use std::{
     boxed::Box,
     ops::ControlFlow,
     result::Result::{Err, Ok},
+    sync::Arc,
     time::Duration,
     vec::Vec,
 };
 
 pub use self::{
     batch::{ViaOptions, ViaValues, batch},
-    call::{Plan, probe, reach, reach_installed, shared, stand_aside},
+    call::{Plan, probe, probe_warm, reach, reach_installed, shared, stand_aside},
     hard::timed_out,
     kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},
-    own::{Ask, Inline, Lent, LentOption, Moved, Task, ViaInline, ViaTask, in_background},
+    own::{Ask, Inline, Lent, LentOption, Moved, Repeated, Task, ViaInline, ViaTask, in_background},
     share::{Sharing, ViaClone, ViaNothing},
     site::{Head, Site},
     write::Writing,

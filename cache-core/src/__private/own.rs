@@ -25,6 +25,9 @@ pub struct LentOption<O>(PhantomData<O>);
 /// An argument or a result that moves into, or out of, the task.
 pub struct Moved<T: ?Sized>(PhantomData<T>);
 
+/// An argument that moves into a body which is repeated.
+pub struct Repeated<T>(PhantomData<T>);
+
 /// It can be owned.
 pub trait Ownable {}
 
@@ -37,6 +40,8 @@ impl<T: ?Sized + Lendable> Ownable for Lent<T> {}
 impl<O: LendableOption> Ownable for LentOption<O> {}
 
 impl<T: ?Sized + Movable> Ownable for Moved<T> {}
+
+impl<T: Repeatable> Ownable for Repeated<T> {}
 
 /// What is borrowed can be cloned for a task.
 #[diagnostic::on_unimplemented(
@@ -71,6 +76,18 @@ pub trait Movable {}
 
 #[diagnostic::do_not_recommend]
 impl<T: ?Sized + Send> Movable for T {}
+
+/// What moves can be there for each time that the load runs.
+#[diagnostic::on_unimplemented(
+    message = "the load cannot be repeated: `{Self}` is moved into it, and cannot be cloned for each time",
+    label = "this needs a load that runs again and again",
+    note = "what a load that is repeated takes by value must be `Clone + Send + Sync + 'static`: derive `Clone` for it, or take \
+            it by reference; or leave the option away"
+)]
+pub trait Repeatable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync> Repeatable for T {}
 
 /// Requires that the body can run in a task of its own.
 #[inline]
@@ -143,6 +160,24 @@ impl Task {
         OwnOption(lent.map(ToOwned::to_owned))
     }
 
+    /// One more of what a body that is repeated takes by value.
+    #[inline]
+    pub fn again<T: Clone>(self, moved: &T) -> T {
+        moved.clone()
+    }
+
+    /// Answers by the plan, or by a body that can be repeated.
+    pub fn load_warm<K, F, L>(self, plan: Reached<Plan<K>>, body: L) -> Sent<K::Returned>
+    where
+        K: Kind + 'static,
+        K::Value: Send + Sync + 'static,
+        K::Error: Send + 'static,
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = K::Returned> + Send + 'static, // else leave `warm_up` away, and add `inline`
+    {
+        Box::pin(call::load_warm(plan, body))
+    }
+
     /// Answers by the plan, or by the body.
     pub fn load<K, F>(self, plan: Reached<Plan<K>>, body: F) -> Sent<K::Returned>
     where
@@ -201,6 +236,23 @@ impl Inline {
     #[inline]
     pub fn own_option<O: Copy>(self, lent: O) -> Keep<O> {
         Keep(lent)
+    }
+
+    /// For a body that can't be repeated: it is refused by [`in_background`], and this has it refused only once.
+    pub fn again<T>(self, _: &T) -> T {
+        unreachable!("what cannot be repeated is not compiled")
+    }
+
+    /// As [`again`](Self::again).
+    pub fn load_warm<K, F, L>(self, plan: Reached<Plan<K>>, body: L) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind,
+        K::Value: 'static,
+        K::Error: 'static,
+        L: Fn() -> F,
+        F: Future<Output = K::Returned>,
+    {
+        self.load(plan, body())
     }
 
     /// Answers by the plan, or by the body.

@@ -332,22 +332,18 @@ impl<'c> Request<'c> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
+        if self.cache.0.is_kept_warm::<T>(&self.key)
+            && let Some(hit) = self.probe::<T>()
+        {
+            return Ok(hit);
+        }
         self.heed::<T>();
-        let inner = &self.cache.0;
-        let found = inner.hit(&self.key, |entry, value: &Option<T>| Some((value.clone()?, Arc::clone(entry))));
-        if let Some((value, entry)) = found {
-            if !inner.is_kept_warm::<T>(&self.key) {
-                inner.keep_warm(self.repeatable(), &Arc::new(load), &entry);
-            }
-            return Ok(with_entry(self.cache, value, Outcome::Hit(Tier::Local), Some(&entry)));
-        }
-        let (repeatable, load) = (self.repeatable(), Arc::new(load));
         let (cache, call) = self.call::<T, E>(false);
-        let first = load();
-        let answer = cache.answer_owned(call, async move { first.await.map(Some) }).await;
-        if let Some(entry) = &answer.entry {
-            cache.0.keep_warm(repeatable, &load, entry);
-        }
+        let load = move || {
+            let loaded = load();
+            async move { loaded.await.map(Some) }
+        };
+        let answer = cache.answer_warm(call, load).await;
         answered(cache, answer).map(some)
     }
 
@@ -475,25 +471,19 @@ impl<'c> Request<'c> {
 
     fn call<T: CacheValue, E: 'static>(self, none: bool) -> (&'c Cache, Box<Call<T, E>>) {
         let Self { cache, key, tags, overrides, place, .. } = self;
-        (cache, Repeatable { key, tags, overrides, place }.call(none))
-    }
-
-    fn repeatable(&self) -> Repeatable {
-        let Self { key, tags, overrides, place, .. } = self.clone();
-        Repeatable { key, tags, overrides, place }
+        (cache, Asked { key, tags, overrides, place }.call(none))
     }
 }
 
-/// A request that can be made again.
-#[derive(Clone, Debug)]
-pub(super) struct Repeatable {
+/// What a request by hand says of its call.
+pub(super) struct Asked {
     pub(super) key: Key,
     pub(super) tags: Vec<Key>,
     pub(super) overrides: Overrides,
     pub(super) place: Place,
 }
 
-impl Repeatable {
+impl Asked {
     pub(super) fn call<T: CacheValue, E: 'static>(self, none: bool) -> Box<Call<T, E>> {
         Box::new(Call {
             shape_tags: shapes(&self.tags),

@@ -61,13 +61,13 @@ impl<E: Clone + Send + Sync + 'static> ShareOps<E> {
 }
 
 /// A judgement on a loaded value, or on *nothing*.
-pub type Judge<T> = Box<dyn Fn(Option<&T>) -> bool + Send + Sync>;
+pub type Judge<T> = Arc<dyn Fn(Option<&T>) -> bool + Send + Sync>;
 
 /// How long a value lives.
-pub(crate) type LifeOf<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
+pub(crate) type LifeOf<T> = Arc<dyn Fn(&T) -> Duration + Send + Sync>;
 
 /// The tags that a value names.
-pub(crate) type TagsOf<T> = Box<dyn Fn(&T) -> Vec<Key> + Send + Sync>;
+pub(crate) type TagsOf<T> = Arc<dyn Fn(&T) -> Vec<Key> + Send + Sync>;
 
 /// Which errors are cached, and what can be done with them.
 pub(crate) type Chosen<E> = (fn(&E) -> bool, &'static ValueOps<E>);
@@ -100,6 +100,21 @@ impl<T, E> Default for Rules<T, E> {
             share_err: None,
             passes: None,
             timed_out: None,
+        }
+    }
+}
+
+impl<T, E> Clone for Rules<T, E> {
+    fn clone(&self) -> Self {
+        let Self { unless, ttl_with, result_tags, cache_err, share_err, passes, timed_out } = self;
+        Self {
+            unless: unless.clone(),
+            ttl_with: ttl_with.clone(),
+            result_tags: result_tags.clone(),
+            cache_err: *cache_err,
+            share_err: *share_err,
+            passes: *passes,
+            timed_out: *timed_out,
         }
     }
 }
@@ -146,4 +161,22 @@ pub(crate) struct Call<T: 'static, E: 'static> {
     pub(crate) rev: u32,
     /// What the site says about results.
     pub(crate) rules: Rules<T, E>,
+}
+
+impl<T, E> Clone for Call<T, E> {
+    fn clone(&self) -> Self {
+        let Self { key, tags, shape_tags, place, ops, none, overrides, newer_than, rev, rules } = self;
+        Self {
+            key: key.clone(),
+            tags: tags.clone(),
+            shape_tags: shape_tags.clone(),
+            place: *place,
+            ops,
+            none: *none,
+            overrides: *overrides,
+            newer_than: *newer_than,
+            rev: *rev,
+            rules: rules.clone(),
+        }
+    }
 }

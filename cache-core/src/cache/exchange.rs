@@ -136,8 +136,8 @@ impl<T: CacheValue> Exchange<T> {
     fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Box<Call<T, E>> {
         let Says { life, tags } = self.says;
         let rules = Rules {
-            ttl_with: Some(Box::new(life)),
-            result_tags: Some(Box::new(tags)),
+            ttl_with: Some(Arc::new(life)),
+            result_tags: Some(Arc::new(tags)),
             passes: Some(passes),
             ..Rules::default()
         };

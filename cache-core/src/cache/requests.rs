@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{
     Cache, Call,
     batch::Found,
-    by_hand::{Entry, Repeatable, with_entry},
+    by_hand::{Asked, Entry, with_entry},
     call::Place,
 };
 use crate::{key::Key, outcome::Ack, policy::Overrides, value::CacheValue};
@@ -183,7 +183,7 @@ where
         let Self { cache, keys, tags, overrides, place } = self;
         let of_one = |(id, key): (Id, Key)| {
             let tags = tags.as_ref().map(|tags| tags(&id)).unwrap_or_default();
-            (id, Repeatable { key, tags, overrides, place }.call(true))
+            (id, Asked { key, tags, overrides, place }.call(true))
         };
         let calls: Vec<(Id, Box<Call<T, E>>)> = keys.into_iter().map(of_one).collect();
         let inner = Arc::clone(&cache.0);

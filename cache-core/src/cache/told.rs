@@ -43,6 +43,22 @@ impl Cache {
         (result, move || with_entry(self, (), outcome, entry.as_ref()))
     }
 
+    /// The same, by a load that can be repeated: the key is kept warm from then on.
+    pub(crate) async fn load_warm<T, E, F, L>(
+        &self,
+        call: Box<Call<T, E>>,
+        load: L,
+    ) -> (Result<Option<T>, E>, impl FnOnce() -> Entry<()>)
+    where
+        T: Send + Sync + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
+        L: Fn() -> F + Send + Sync + 'static,
+    {
+        let Answer { result, outcome, entry } = self.answer_warm(call, load).await;
+        (result, move || with_entry(self, (), outcome, entry.as_ref()))
+    }
+
     /// What is known of a hit in this process.
     #[inline]
     pub(crate) fn told_of_hit(&self, entry: &Arc<entry::Entry>) -> Entry<()> {

@@ -22,14 +22,15 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Inner, by_hand::Repeatable, refresh::Refreshed};
+use super::{Cache, Call, Inner, load::Answer, refresh::Refreshed};
 use crate::{
     clock::Tick,
     entry::{Deadlines, Entry},
     key::{Hashing, Key, hashing},
+    outcome::{Outcome, Tier},
     stats::Count,
     tier::BoxFuture,
-    value::{CacheValue, ValueOps},
+    value::ValueOps,
 };
 
 /// Keys that are kept warm at once; one more expires as any other does.
@@ -86,11 +87,11 @@ impl WarmUps {
         Self { state: Mutex::new(state), earlier: Notify::new(), kept: AtomicBool::new(false) }
     }
 
-    /// Notes that somebody asked for a key; whether it is kept warm.
+    /// Notes that somebody asked for a key; whether it is kept warm, or there is no room for it.
     fn asked(&self, id: &Id) -> bool {
         let mut state = self.lock();
-        let warm = state.keys.get_mut(id);
-        warm.map(|warm| warm.asked = true).is_some()
+        let is_full = state.keys.len() >= KEYS;
+        state.keys.get_mut(id).map(|warm| warm.asked = true).is_some() || is_full
     }
 
     /// Keeps a key warm from now on, if there is room.
@@ -170,29 +171,55 @@ impl WarmUps {
     }
 }
 
+impl Cache {
+    /// Answers a call from the cache or by a load that can be repeated, and keeps its key warm from then on.
+    pub(super) async fn answer_warm<T, E, F, L>(&self, call: Box<Call<T, E>>, load: L) -> Answer<T, E>
+    where
+        T: Send + Sync + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
+        L: Fn() -> F + Send + Sync + 'static,
+    {
+        let held = self.0.hit(&call.key, |entry, value: &Option<T>| {
+            let is_answer = value.is_some() || call.none;
+            is_answer.then(|| (value.as_ref().map(call.ops.clone), Arc::clone(entry)))
+        });
+        let answer = match held {
+            Some((value, entry)) => {
+                Answer { result: Ok(value), outcome: Outcome::Hit(Tier::Local), entry: Some(entry) }
+            }
+            None => self.answer_owned(call.clone(), load()).await,
+        };
+        if let Some(entry) = &answer.entry {
+            self.0.keep_warm(call, load, entry);
+        }
+        answer
+    }
+}
+
 impl Inner {
-    /// Notes that somebody asked for a key in a way that can be repeated; whether it is kept warm.
-    pub(super) fn is_kept_warm<T: CacheValue>(&self, key: &Key) -> bool {
+    /// Notes that somebody asked for a key in a way that can be repeated; whether nothing else is to be done to keep it warm.
+    pub(crate) fn is_kept_warm<T: 'static>(&self, key: &Key) -> bool {
         self.warm_ups.asked(&(key.clone(), ValueOps::<T>::slot()))
     }
 
     /// Keeps a key warm, if its scope says so.
-    pub(super) fn keep_warm<T, E, F, L>(self: &Arc<Self>, request: Repeatable, load: &Arc<L>, entry: &Arc<Entry>)
+    pub(super) fn keep_warm<T, E, F, L>(self: &Arc<Self>, call: Box<Call<T, E>>, load: L, entry: &Arc<Entry>)
     where
-        T: CacheValue,
+        T: Send + Sync + 'static,
         E: Send + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
         L: Fn() -> F + Send + Sync + 'static,
     {
-        let Some(ahead) = self.ahead(&request) else { return };
+        let Some(ahead) = self.ahead(&call) else { return };
         if entry.meta.is_provisional() {
             return;
         }
-        let id = (request.key.clone(), ValueOps::<T>::slot());
-        let load = Arc::clone(load);
+        let id = (call.key.clone(), ValueOps::<T>::slot());
+        let load = Arc::new(load);
         let look: Look = Arc::new(move |inner| {
-            let (request, load) = (request.clone(), Arc::clone(&load));
-            Box::pin(async move { inner.look_after::<T, E, F, L>(request, load, ahead).await })
+            let (call, load) = (call.clone(), Arc::clone(&load));
+            Box::pin(async move { inner.look_after(call, load, ahead).await })
         });
         self.warm_ups.keep(id, self.fresh_until(entry.meta.deadlines), ahead, look);
         if !self.warm_ups.kept.swap(true, Ordering::AcqRel) {
@@ -205,9 +232,9 @@ impl Inner {
     }
 
     /// How long before its end a value of this request is to be loaded again.
-    fn ahead(&self, request: &Repeatable) -> Option<Duration> {
-        let scope = self.scopes.state(request.key.scope(), &self.tags);
-        let ahead = scope.policy.with(request.overrides).warm_up;
+    fn ahead<T, E>(&self, call: &Call<T, E>) -> Option<Duration> {
+        let scope = self.scopes.state(call.key.scope(), &self.tags);
+        let ahead = scope.policy.with(call.overrides).warm_up;
         (!ahead.is_zero() && self.gate().is_none()).then_some(ahead)
     }
 
@@ -219,24 +246,23 @@ impl Inner {
     /// One look at a key that is about to expire: takes what another node has stored, or gets the lease and loads.
     async fn look_after<T, E, F, L>(
         self: Arc<Self>,
-        request: Repeatable,
+        call: Box<Call<T, E>>,
         load: Arc<L>,
         ahead: Duration,
     ) -> Option<Deadlines>
     where
-        T: CacheValue,
+        T: Send + Sync + 'static,
         E: Send + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
+        F: Future<Output = Result<Option<T>, E>> + Send + 'static,
         L: Fn() -> F + Send + Sync + 'static,
     {
-        let call = request.clone().call::<T, E>(false);
-        let held = self.local.get(request.key.local_hash());
-        let held = held.as_ref().and_then(|held| held.of(&request.key, ValueOps::<T>::slot()));
+        let held = self.local.get(call.key.local_hash());
+        let held = held.as_ref().and_then(|held| held.of(&call.key, ValueOps::<T>::slot()));
         let than = held.map_or(0, |held| held.meta.created);
         let counters = Arc::clone(&self.counters);
         let load = async move {
             counters.add(Count::WarmUps);
-            load().await.map(Some)
+            load().await
         };
         let again = AssertUnwindSafe(self.load_again(call, than, load, ahead / AGAIN)).catch_unwind().await;
         match again {

@@ -32,7 +32,7 @@ impl Resolved {
         let ttl = overrides.ttl.unwrap_or(self.ttl).min(self.max_ttl);
         Self {
             ttl,
-            warm_up: self.warm_up.min(ttl / 2),
+            warm_up: overrides.warm_up.unwrap_or(self.warm_up).min(ttl / 2),
             l1: overrides.l1.or(self.l1),
             negative: overrides.negative.unwrap_or(self.negative).min(self.max_ttl),
             stale: overrides.stale.unwrap_or(self.stale).min(self.max_ttl),

@@ -73,6 +73,12 @@ fn refuse_options(args: &Args, diagnostics: &mut Diagnostics) {
             diagnostics.at(name, format!("`{name}` {does}, {IN_CALLER}: leave `{name}` away; {instead}"));
         }
     }
+    if let Some(warm_up) = &args.warm_up {
+        let message = format!(
+            "`warm_up` loads a key again ahead of its next caller, {IN_CALLER}: leave `warm_up` away; a function of one element can have it"
+        );
+        diagnostics.at(&warm_up.name, message);
+    }
     if let Some(cache_err) = &args.cache_err {
         diagnostics.at(
             &cache_err.name,

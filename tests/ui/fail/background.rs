@@ -31,6 +31,11 @@ async fn inline(id: u64) -> u64 {
     id
 }
 
+#[cacheable(key = "b:{id}", warm_up, inline)]
+async fn repeated(id: u64) -> u64 {
+    id
+}
+
 #[cacheable(key = "c", skip(filter), stale = "1h")]
 async fn lifetime_in_a_type(filter: Filter<'_>) -> usize {
     filter.0.len()

@@ -40,4 +40,10 @@ async fn error_not_send(id: u64) -> Result<u64, Box<dyn std::error::Error>> {
     Ok(id)
 }
 
+#[cacheable(key = "f", skip(moved), warm_up, stale = "1h")]
+async fn moved_not_clone(moved: NotClone) -> u64 {
+    let NotClone = moved;
+    1
+}
+
 fn main() {}

@@ -20,6 +20,11 @@ async fn stale(ids: &[u64]) -> HashMap<u64, u64> {
     ids.iter().map(|id| (*id, 1)).collect()
 }
 
+#[cacheable(batch(id in ids), key = "product:{id}", warm_up)]
+async fn warm(ids: &[u64]) -> HashMap<u64, u64> {
+    ids.iter().map(|id| (*id, 1)).collect()
+}
+
 #[cacheable(batch(id in ids), key = "product:{id}", soft = "1s", hard = "5s")]
 async fn soft_and_hard(ids: &[u64]) -> HashMap<u64, u64> {
     ids.iter().map(|id| (*id, 1)).collect()
