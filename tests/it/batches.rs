@@ -147,6 +147,33 @@ async fn batches_of_several_nodes_share_loads_and_none_waits_for_ever() {
 }
 
 #[tokio::test]
+async fn a_batch_whose_turn_it_is_for_one_key_does_not_wait_for_another_first() {
+    let redis = RedisServer::start().await;
+    let (holder, other) = (node(&redis).await, node(&redis).await);
+    let (table, began) = (Table::default(), Arc::new(Notify::new()));
+    let held = [7, 8].map(|id| {
+        let (holder, began) = (holder.clone(), Arc::clone(&began));
+        tokio::spawn(async move {
+            let never = async || {
+                began.notify_one();
+                std::future::pending::<io::Result<Product>>().await
+            };
+            holder.entry(key(id)).or_load_inline(never).await.map(drop)
+        })
+    });
+    began.notified().await;
+    eventually(SOON, async || holder.stats().loads == 2).await;
+    let batch = table.finding(&other, [7, 8]);
+    eventually(SOON, async || other.stats().leases_awaited == 2).await;
+    held[0].abort();
+    eventually(SOON, async || table.asked.lock().unwrap().concat() == [7]).await;
+    assert!(!held[1].is_finished() && !batch.is_finished());
+    held[1].abort();
+    assert_eq!(batch.await.unwrap(), [7, 8]);
+    assert_eq!(table.asked(), [[7], [8]]);
+}
+
+#[tokio::test]
 async fn a_load_that_fails_is_the_error_of_its_batch_and_those_who_waited_load_for_themselves() {
     in_each(async |cache| {
         let table = Table::default();

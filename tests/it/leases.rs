@@ -112,6 +112,33 @@ async fn a_lease_lasts_as_long_as_its_load() {
     assert_eq!(origin.loads(), 1);
 }
 
+#[tokio::test]
+async fn a_lease_lasts_while_its_load_waits_for_its_turn() {
+    let redis = RedisServer::start().await;
+    let one_at_once = settings(redis.url()).ensure_notifications().scope("product", Policy::new().max_loads(1));
+    let (a, b) = (built(one_at_once).await, node(&redis).await);
+    let (origin, gate, before) = (Origin::default(), Gate::default(), Gate::default());
+    let first = {
+        let (a, origin, before) = (a.clone(), origin.clone(), before.clone());
+        tokio::spawn(async move { a.get_or_load(key(1), move || before.read(origin, 1)).await.map(drop) })
+    };
+    before.reached().await;
+    let leader = loading(&a, &origin, &gate);
+    eventually(SOON, async || leases(&redis).await.len() == 2).await;
+    let waiting = loading(&b, &origin, &gate);
+    waits(&b, 1).await;
+    // Time itself: longer than a lease that nobody renews.
+    tokio::time::sleep(millis(2_500)).await;
+    assert_eq!(origin.loads(), 1, "the one that has its turn");
+    before.open();
+    first.await.unwrap().unwrap();
+    gate.reached().await;
+    gate.open();
+    assert_eq!(leader.await.unwrap().1, Outcome::Loaded);
+    assert_eq!(waiting.await.unwrap().1, Outcome::Joined);
+    assert_eq!(origin.loads(), 2);
+}
+
 /// A load that says that it runs, and fails when it is let.
 async fn failing(runs: Arc<AtomicUsize>, fail: Arc<Notify>) -> Result<Product, io::Error> {
     runs.fetch_add(1, Ordering::SeqCst);

@@ -3,12 +3,9 @@
 //!
 //! A batch starts every load that it leads before it awaits another's: so two that wait for each other cannot stand still.
 
-use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{collections::HashMap, future::Future, hash::Hash, panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::{
-    FutureExt,
-    future::{Either, select, try_join_all},
-};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
 use super::{
     Call, Inner,
@@ -404,20 +401,19 @@ impl Inner {
         E: 'static,
         F: Future<Output = Result<HashMap<Id, T>, E>>,
     {
-        let aboard = std::mem::take(&mut batch.aboard).into_iter().map(|aboard| self.wait_aboard(aboard));
-        let elsewhere = std::mem::take(&mut batch.elsewhere).into_iter().map(|parked| self.wait_elsewhere(parked));
+        let aboard = std::mem::take(&mut batch.aboard).into_iter().map(|aboard| self.wait_aboard(aboard).left_future());
+        let elsewhere = std::mem::take(&mut batch.elsewhere).into_iter();
+        let elsewhere = elsewhere.map(|parked| self.wait_elsewhere(parked).right_future());
+        let mut waits: FuturesUnordered<_> = aboard.chain(elsewhere).collect();
         let mut open = Vec::new();
-        match select(pin!(try_join_all(elsewhere)), pin!(try_join_all(aboard))).await {
-            Either::Left((elsewhere, aboard)) => {
-                batch.waited(elsewhere?, &mut open);
-                // What it leads by now it loads before it waits on: those aboard may wait for just that.
-                self.load_many(batch, load).await?;
-                batch.waited(aboard.await?, &mut open);
+        while let Some(first) = waits.next().await {
+            batch.waited(first?, &mut open);
+            // What else has ended by now goes into the same load.
+            while let Some(Some(another)) = waits.next().now_or_never() {
+                batch.waited(another?, &mut open);
             }
-            Either::Right((aboard, elsewhere)) => {
-                batch.waited(aboard?, &mut open);
-                batch.waited(elsewhere.await?, &mut open);
-            }
+            // What it leads by now it loads before it waits on: others wait for just that.
+            self.load_many(batch, load).await?;
         }
         Ok(open)
     }
@@ -487,13 +483,11 @@ impl<Id, T, E> Waited<Id, T, E> {
 }
 
 impl<Id: Eq + Hash, T, E> Batch<Id, T, E> {
-    fn waited(&mut self, all: Vec<Waited<Id, T, E>>, open: &mut Vec<(Id, Box<Call<T, E>>)>) {
-        for waited in all {
-            match waited {
-                Waited::Answer(id, answer) => self.answered(id, answer),
-                Waited::Open(id, call) => open.push((id, call)),
-                Waited::Load(loading) => self.loading.push(loading),
-            }
+    fn waited(&mut self, waited: Waited<Id, T, E>, open: &mut Vec<(Id, Box<Call<T, E>>)>) {
+        match waited {
+            Waited::Answer(id, answer) => self.answered(id, answer),
+            Waited::Open(id, call) => open.push((id, call)),
+            Waited::Load(loading) => self.loading.push(loading),
         }
     }
 

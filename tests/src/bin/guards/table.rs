@@ -549,6 +549,13 @@ pub(crate) const GUARDS: &[Guard] = &[
         "leases::a_lease_lasts_as_long_as_its_load",
     ),
     guard(
+        "a batch loads what it leads before it waits on",
+        "cache/batch.rs",
+        "            self.load_many(batch, load).await?;\n        }\n        Ok(open)",
+        "        }\n        Ok(open)",
+        "batches::a_batch_whose_turn_it_is_for_one_key_does_not_wait_for_another_first",
+    ),
+    guard(
         "a lease is worth nothing once its key was evicted",
         "remote/redis/scripts/lease.lua",
         "if at == version then",
