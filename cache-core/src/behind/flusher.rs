@@ -102,6 +102,18 @@ struct Ours {
     committed: Option<Position>,
     due: Tick,
     pause: Duration,
+    /// What there is was left to gather at the last look.
+    gathers: bool,
+}
+
+/// What one attempt to flush a partition came to.
+enum Flush {
+    /// A whole batch: there may be more.
+    Whole,
+    /// All there was.
+    Rest,
+    /// Nothing: what there is gathers for so long.
+    Gathers(Duration),
 }
 
 /// How a look at a partition ended.
@@ -243,19 +255,19 @@ where
         let number = ours.number;
         self.shared.fresh[usize::from(number)].store(0, Ordering::Relaxed);
         match self.flush(&mut ours).await {
-            Ok(is_full) => {
+            Ok(flush) => {
                 ours.pause = FIRST_PAUSE;
+                ours.gathers = matches!(flush, Flush::Gathers(_));
                 let is_hurried = !ours.parked.is_empty();
                 let age = self.shared.tuning.age;
                 let now = self.shared.clock.now();
-                let next = if is_full {
-                    now
-                } else if is_hurried {
-                    now.plus(age.min(FIRST_PAUSE))
-                } else {
-                    now.plus(age)
+                let pause = match flush {
+                    Flush::Whole => Duration::ZERO,
+                    Flush::Gathers(left) => left,
+                    Flush::Rest if is_hurried => age.min(FIRST_PAUSE),
+                    Flush::Rest => age,
                 };
-                Looked::Again(ours, next)
+                Looked::Again(ours, now.plus(pause))
             }
             Err(Stopped::Lost) => Looked::Lost(number),
             Err(Stopped::Sink(error)) => {
@@ -291,8 +303,8 @@ where
         }
     }
 
-    /// Flushes one batch. Whether there was a whole one.
-    async fn flush(&self, ours: &mut Ours) -> Result<bool, Stopped> {
+    /// Flushes one batch, unless it is still to gather.
+    async fn flush(&self, ours: &mut Ours) -> Result<Flush, Stopped> {
         let shared = &self.shared;
         if ours.is_new {
             self.learn(ours).await?;
@@ -303,9 +315,15 @@ where
         let cursor = entries.last().map_or(ours.cursor, |entry| entry.position);
         let changes = entries.len() as u64;
         let millis = shared.clock.remote_micros() / 1_000;
+        if let Some(left) = self.gathers(ours, &entries, is_full, millis) {
+            // It counts towards a batch's worth.
+            shared.fresh[usize::from(ours.number)].fetch_add(changes, Ordering::Relaxed);
+            return Ok(Flush::Gathers(left));
+        }
+        let flush = if is_full { Flush::Whole } else { Flush::Rest };
         let Fold { now, later } = fold::fold(entries, &ours.parked, millis);
         if now.is_empty() && later.is_empty() {
-            return Ok(is_full);
+            return Ok(flush);
         }
         let (mut writes, mut refused) = (Vec::new(), Vec::new());
         for (key, parked) in now.values() {
@@ -343,7 +361,7 @@ where
         }
         self.advance(ours, outcome).await?;
         shared.flushed.changes.fetch_add(changes, Ordering::Relaxed);
-        Ok(is_full)
+        Ok(flush)
     }
 }
 
@@ -395,6 +413,18 @@ where
             }
             after = end;
         }
+    }
+
+    /// For how long what there is gathers still: until its first change is as old as that may be. Once for each batch, for the clocks
+    /// of two may disagree.
+    fn gathers(&self, ours: &Ours, entries: &[JournalEntry], is_full: bool, millis: u64) -> Option<Duration> {
+        let first = entries.first()?.position.millis;
+        let is_due = is_full || ours.gathers || ours.committed.is_some() || !ours.parked.is_empty();
+        if is_due || *self.shared.draining.borrow() {
+            return None;
+        }
+        let left = self.shared.tuning.age.checked_sub(Duration::from_millis(millis.saturating_sub(first)))?;
+        (!left.is_zero()).then_some(left)
     }
 
     /// The write that a key's changes come to; the reason if they cannot be read.
@@ -490,6 +520,7 @@ impl Ours {
             committed: None,
             due: Tick::ZERO,
             pause: FIRST_PAUSE,
+            gathers: false,
         }
     }
 }

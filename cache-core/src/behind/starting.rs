@@ -76,7 +76,8 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
         self
     }
 
-    /// How long changes are gathered before they are written: what changes again meanwhile is written once. Default: 200 ms.
+    /// How long changes are gathered before they are written, from the first of a batch on: what changes again meanwhile is written
+    /// once. Default: 200 ms.
     pub fn gather(mut self, age: Duration) -> Self {
         self.tuning.age = age.max(Duration::from_millis(1));
         self

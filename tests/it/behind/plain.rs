@@ -110,6 +110,26 @@ async fn a_batchs_worth_in_one_partition_leaves_the_others_to_gather() {
 }
 
 #[tokio::test]
+async fn what_changes_again_while_it_gathers_is_written_once() {
+    const GATHER: Duration = Duration::from_secs(2);
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    let behind = starting(&cache, &table).gather(GATHER).start().await.unwrap();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().owned == 4).await;
+    // Time itself: so that the partition is about to be looked at when the change comes.
+    tokio::time::sleep(GATHER.mul_f64(0.9)).await;
+    let since = tokio::time::Instant::now();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    behind.put(key(1), &product(1, 2)).await.unwrap();
+    eventually(Duration::from_secs(20), async || table.product(&key(1)).is_some()).await;
+    assert!(since.elapsed() > GATHER / 2, "looked at, and left to gather: {:?}", since.elapsed());
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 2)));
+    assert_eq!(behind.lag().await.unwrap().writes, 1);
+}
+
+#[tokio::test]
 async fn increments_add_up_and_follow_a_put() {
     let redis = durable().await;
     let cache = node(&redis).await;

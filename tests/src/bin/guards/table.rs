@@ -577,6 +577,13 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if false && entry.is_none_or(|entry| entry.meta.version < version) {",
         "tokens::a_token_of_a_key_shows_what_was_evicted_or_put",
     ),
+    guard(
+        "a batch gathers from its first change on",
+        "behind/flusher.rs",
+        "(!left.is_zero()).then_some(left)",
+        "Some(left).filter(|_| false)",
+        "behind::plain::what_changes_again_while_it_gathers_is_written_once",
+    ),
     unit(
         "what says nothing has room of its own",
         "local/moka.rs",

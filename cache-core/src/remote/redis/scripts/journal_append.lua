@@ -4,21 +4,22 @@
 -- KEYS: journal, state, marks, control
 -- ARGV: room (entries), version proposed, raise, life of a new record (ms), key, letter, body, name of the journal
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
-local proposed, highest = tonumber(ARGV[2]), 0
-local function above(text)
-  -- Of a record that lists what it left softly, the first.
-  text = type(text) == 'string' and string.match(text, '^[^ ]*')
-  if text and #text < 17 and string.match(text, '^[1-9]%d*$') then
-    local number = tonumber(text)
-    if number < 9007199254740991 and number > highest then highest = number end
-  end
-end
-above(redis.call('HGET', KEYS[2], 'last'))
-local old = redis.pcall('GET', KEYS[4])
-above(old)
 local version = ARGV[2]
-if highest >= proposed then
-  version = string.format('%.0f', math.min(highest + tonumber(ARGV[3]), 9007199254740991))
+local last, old = redis.call('HGET', KEYS[2], 'last'), redis.pcall('GET', KEYS[4])
+-- Nearly always: nothing there, or numbers of as many digits, which compare as text.
+local is_above = not last or (#last == #version and last < version)
+is_above = is_above and (not old or (type(old) == 'string' and #old == #version and old < version))
+if not is_above then
+  local highest = 0
+  for _, text in pairs({last or '', type(old) == 'string' and old or ''}) do
+    -- Of a record that lists what it left softly, the first.
+    text = string.match(text, '^[^ ]*')
+    local number = #text < 17 and string.match(text, '^[1-9]%d*$') and tonumber(text)
+    if number and number < 9007199254740991 and number > highest then highest = number end
+  end
+  if highest >= tonumber(version) then
+    version = string.format('%.0f', math.min(highest + tonumber(ARGV[3]), 9007199254740991))
+  end
 end
 local id = redis.call('XADD', KEYS[1], '*', 'k', ARGV[5], 'v', version, 'o', ARGV[6], 'b', ARGV[7])
 redis.call('HSET', KEYS[2], 'last', version)
