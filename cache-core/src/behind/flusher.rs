@@ -423,8 +423,10 @@ where
         if is_due || *self.shared.draining.borrow() {
             return None;
         }
-        let left = self.shared.tuning.age.checked_sub(Duration::from_millis(millis.saturating_sub(first)))?;
-        (!left.is_zero()).then_some(left)
+        let age = self.shared.tuning.age;
+        let left = age.checked_sub(Duration::from_millis(millis.saturating_sub(first)))?;
+        // Where changes never stop, the first of a batch came right after the last look.
+        (left > age / 4).then_some(left)
     }
 
     /// The write that a key's changes come to; the reason if they cannot be read.

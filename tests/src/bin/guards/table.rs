@@ -580,8 +580,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "a batch gathers from its first change on",
         "behind/flusher.rs",
-        "(!left.is_zero()).then_some(left)",
-        "Some(left).filter(|_| false)",
+        "(left > age / 4).then_some(left)",
+        "(left > age * 4).then_some(left)",
         "behind::plain::what_changes_again_while_it_gathers_is_written_once",
     ),
     unit(
