@@ -184,7 +184,9 @@ async fn nobody_waits_for_a_load_that_began_before_an_eviction() {
     origin.write(2);
     assert!(a.evict(&key(7)).await.is_applied());
     let asks = Origin { revision: Arc::clone(&origin.revision), loads: Arc::default() };
-    assert_eq!(asks.through(&node(&redis).await, 7).await, 2, "while the older load is still under way");
+    let late = node(&redis).await;
+    assert_eq!(asks.through(&late, 7).await, 2, "while the older load is still under way");
+    assert_eq!(late.stats().leases_awaited, 0, "whoever asks after the eviction waits for nobody");
     assert_eq!(before.await.unwrap().0, 2, "who waited for it does so no longer");
     gate.open();
     assert_eq!(leader.await.unwrap().0, 1, "who asked before the eviction may be told so");

@@ -19,6 +19,8 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), Problem> {
     let budget = options.budget_ms.map_or(caching::BUDGET, Duration::from_millis);
     let pool = database::open(&folder).await?;
     let cache = caching::build(&options.namespace, options.redis.as_deref(), budget).await?;
+    // Before anybody can be answered.
+    let stop = stop::asked().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}; name another address with --listen", options.listen))?;
@@ -39,7 +41,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), Problem> {
     let mut server = std::pin::pin!(server.into_future());
     tokio::select! {
         ended = &mut server => ended?,
-        () = stop::asked() => {}
+        () = stop => {}
         () = stop::orphaned(), if options.child => {}
     }
     leave.send_replace(());

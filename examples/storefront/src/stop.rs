@@ -1,13 +1,32 @@
 //! When to stop: Ctrl-C, a polite kill, or the end of the parent's pipe.
 
+use std::{future::Future, io};
+
 use tokio::sync::oneshot;
 
-/// Returns on Ctrl-C (SIGINT) or SIGTERM.
-pub(crate) async fn asked() {
-    tokio::select! {
-        () = interrupted() => {}
-        () = terminated() => {}
-    }
+/// Returns on Ctrl-C (SIGINT) or SIGTERM, heard from this call on, whenever it is awaited: until then either would end the process in
+/// the middle of its answers.
+#[cfg(unix)]
+pub(crate) fn asked() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Returns on Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) fn asked() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler the signal's own effect, the end of the process, is what is wanted.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 /// Returns when stdin ends: whoever started this process has gone.
@@ -20,25 +39,4 @@ pub(crate) async fn orphaned() {
         let _ = ended.send(());
     });
     let _ = end.await;
-}
-
-async fn interrupted() {
-    // Without a handler the signal's own effect, the end of the process, is what is wanted.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut stream) => drop(stream.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
 }

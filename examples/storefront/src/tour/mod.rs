@@ -51,9 +51,10 @@ async fn seed(data: &Path) -> Result<(), Problem> {
 
 /// Runs `tour` until it ends, the time is up, or somebody wants to stop. What it started goes with it.
 async fn limited<T>(tour: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let stop = stop::asked().map_err(|error| format!("cannot listen to signals: {error}"))?;
     tokio::select! {
         done = tour => done,
-        () = stop::asked() => Err("interrupted".into()),
+        () = stop => Err("interrupted".into()),
         () = tokio::time::sleep(TOUR_MAX) => Err(format!("the tour did not end within {TOUR_MAX:?}").into()),
     }
 }
