@@ -577,6 +577,13 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if false && entry.is_none_or(|entry| entry.meta.version < version) {",
         "tokens::a_token_of_a_key_shows_what_was_evicted_or_put",
     ),
+    unit(
+        "an answer that a busy process has not seen yet is in time",
+        "budget.rs",
+        "None => overlooked(trip).await,",
+        "None => None,",
+        "budget::tests::answer_that_a_busy_process_has_not_seen_yet_is_in_time",
+    ),
     guard(
         "a batch gathers from its first change on",
         "behind/flusher.rs",
