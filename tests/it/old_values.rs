@@ -1,89 +1,41 @@
 //! Values that have ended to be fresh: served while a new one loads, or when a load fails or is late; never after an eviction.
 //! In one process, and on a Redis.
 
-use std::{
-    future::Future,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::io;
 
 use cache_core::{
     Builder, Cache, CoherenceState, EarlyRefresh, Entry, Outcome, Policy, Request, Tier, TimedOut, hours, millis, secs,
 };
 use tests::fixtures::{RedisServer, eventually};
-use tokio::sync::Notify;
 
 use crate::{
     outage::SOON,
-    support::{PATIENT, Product, built, key, product},
+    support::{Database, PATIENT, Product, built, key, product},
 };
 
-/// A database that can be slow, and can be away.
-#[derive(Clone, Default)]
-struct Database {
-    revision: Arc<AtomicU64>,
-    loads: Arc<AtomicU64>,
-    is_away: Arc<AtomicBool>,
-    is_slow: Arc<AtomicBool>,
-    answers: Arc<Notify>,
+/// What callers see of it.
+trait Seen {
+    async fn entry(&self, cache: &Cache) -> Entry<Product>;
+
+    /// The revision that a call gives, and how it came by it.
+    async fn through(&self, cache: &Cache) -> (u64, Outcome);
+
+    /// Waits until the value that is cached has ended to be fresh.
+    async fn is_stale_in(&self, cache: &Cache);
+
+    async fn sees(&self, cache: &Cache, revision: u64);
 }
 
-impl Database {
-    fn holds(revision: u64) -> Self {
-        let this = Self::default();
-        this.write(revision);
-        this
-    }
-
-    fn write(&self, revision: u64) {
-        self.revision.store(revision, Ordering::SeqCst);
-    }
-
-    fn loads(&self) -> u64 {
-        self.loads.load(Ordering::SeqCst)
-    }
-
-    fn is_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::SeqCst);
-    }
-
-    /// From now on a load takes until it is let go on.
-    fn is_slow(&self) {
-        self.is_slow.store(true, Ordering::SeqCst);
-    }
-
-    fn load(&self) -> impl Future<Output = io::Result<Product>> + Send + use<> {
-        let this = self.clone();
-        async move {
-            this.loads.fetch_add(1, Ordering::SeqCst);
-            let row = product(7, this.revision.load(Ordering::SeqCst));
-            if this.is_slow.load(Ordering::SeqCst) {
-                this.answers.notified().await;
-            }
-            if this.is_away.load(Ordering::SeqCst) { Err(io::Error::other("away")) } else { Ok(row) }
-        }
-    }
-
-    /// Lets all loads go on.
-    fn is_fast(&self) {
-        self.is_slow.store(false, Ordering::SeqCst);
-        self.answers.notify_waiters();
-    }
-
+impl Seen for Database {
     async fn entry(&self, cache: &Cache) -> Entry<Product> {
         cache.entry(key(7)).or_load(|| self.load()).await.unwrap()
     }
 
-    /// The revision that a call gives, and how it came by it.
     async fn through(&self, cache: &Cache) -> (u64, Outcome) {
         let entry = self.entry(cache).await;
         (entry.value().revision, entry.outcome())
     }
 
-    /// Waits until the value that is cached has ended to be fresh.
     async fn is_stale_in(&self, cache: &Cache) {
         eventually(SOON, async || cache.get::<Product>(&key(7)).await.is_none()).await;
     }

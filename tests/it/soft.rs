@@ -1,23 +1,14 @@
 //! Soft evictions: what was evicted softly is old and not gone, on every node and without Redis; what was evicted for good is
 //! gone, whatever was said before and after it.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, io};
 
 use cache_core::{Ack, Cache, Entry, Key, Outcome, Policy, Tier, cache_evict, cacheable, hours, observe, secs};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::sync::Notify;
 
 use crate::{
     outage::SOON,
-    support::{PATIENT, Product, built, healed, product},
+    support::{Database, PATIENT, Product, built, healed, product},
 };
 
 /// What is evicted.
@@ -60,67 +51,32 @@ fn tag() -> Key {
     Key::new("category").arg("books")
 }
 
-/// A database whose answers can be held up, and that can be away.
-#[derive(Clone, Default)]
-struct Database {
-    revision: Arc<AtomicU64>,
-    loads: Arc<AtomicU64>,
-    is_away: Arc<AtomicBool>,
-    is_slow: Arc<AtomicBool>,
-    answers: Arc<Notify>,
+/// What callers of the shelf see.
+trait Shelf {
+    async fn entry(&self, cache: &Cache) -> io::Result<Entry<Product>>;
+
+    /// The revision that a call gives, and how it came by it; nothing if it fails.
+    async fn through(&self, cache: &Cache) -> Option<(u64, Outcome)>;
+
+    /// Waits until a call gives this revision as a hit.
+    async fn sees(&self, cache: &Cache, revision: u64);
+
+    /// Waits until a call gives this revision, and says that it is old.
+    async fn sees_old(&self, cache: &Cache, revision: u64);
+
+    /// Waits until a call has nothing to give: the database is away, and nothing stands in for it.
+    async fn sees_nothing(&self, cache: &Cache);
 }
 
-impl Database {
-    fn holds(revision: u64) -> Self {
-        let this = Self::default();
-        this.write(revision);
-        this
-    }
-
-    fn write(&self, revision: u64) {
-        self.revision.store(revision, Ordering::SeqCst);
-    }
-
-    fn loads(&self) -> u64 {
-        self.loads.load(Ordering::SeqCst)
-    }
-
-    fn is_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::SeqCst);
-    }
-
-    /// From now on a load takes until all are let go on.
-    fn is_slow(&self) {
-        self.is_slow.store(true, Ordering::SeqCst);
-    }
-
-    fn is_fast(&self) {
-        self.is_slow.store(false, Ordering::SeqCst);
-        self.answers.notify_waiters();
-    }
-
-    fn load(&self) -> impl Future<Output = io::Result<Product>> + Send + use<> {
-        let this = self.clone();
-        async move {
-            this.loads.fetch_add(1, Ordering::SeqCst);
-            let row = product(7, this.revision.load(Ordering::SeqCst));
-            if this.is_slow.load(Ordering::SeqCst) {
-                this.answers.notified().await;
-            }
-            if this.is_away.load(Ordering::SeqCst) { Err(io::Error::other("away")) } else { Ok(row) }
-        }
-    }
-
+impl Shelf for Database {
     async fn entry(&self, cache: &Cache) -> io::Result<Entry<Product>> {
         cache.entry(key(7)).tag(tag()).or_load(|| self.load()).await
     }
 
-    /// The revision that a call gives, and how it came by it; nothing if it fails.
     async fn through(&self, cache: &Cache) -> Option<(u64, Outcome)> {
         self.entry(cache).await.ok().map(|entry| (entry.value().revision, entry.outcome()))
     }
 
-    /// Waits until a call gives this revision as a hit.
     async fn sees(&self, cache: &Cache, revision: u64) {
         eventually(SOON, async || match self.through(cache).await {
             Some((found, Outcome::Hit(_))) if found == revision => Ok(()),
@@ -129,7 +85,6 @@ impl Database {
         .await;
     }
 
-    /// Waits until a call gives this revision, and says that it is old.
     async fn sees_old(&self, cache: &Cache, revision: u64) {
         eventually(SOON, async || match self.through(cache).await {
             Some((found, outcome)) if found == revision && outcome.is_stale() => Ok(()),
@@ -138,7 +93,6 @@ impl Database {
         .await;
     }
 
-    /// Waits until a call has nothing to give: the database is away, and nothing stands in for it.
     async fn sees_nothing(&self, cache: &Cache) {
         eventually(SOON, async || self.through(cache).await.map_or(Ok(()), Err)).await;
     }

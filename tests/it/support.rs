@@ -2,9 +2,11 @@
 
 use std::{
     convert::Infallible,
+    future::Future,
+    io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -130,5 +132,58 @@ impl Gate {
         self.reached.notify_one();
         self.open.notified().await;
         row
+    }
+}
+
+/// A database whose answers can be held up, and that can be away.
+#[derive(Clone, Default)]
+pub(crate) struct Database {
+    revision: Arc<AtomicU64>,
+    loads: Arc<AtomicU64>,
+    is_away: Arc<AtomicBool>,
+    is_slow: Arc<AtomicBool>,
+    pub(crate) answers: Arc<Notify>,
+}
+
+impl Database {
+    pub(crate) fn holds(revision: u64) -> Self {
+        let this = Self::default();
+        this.write(revision);
+        this
+    }
+
+    pub(crate) fn write(&self, revision: u64) {
+        self.revision.store(revision, Ordering::SeqCst);
+    }
+
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// From now on a load takes until all are let go on.
+    pub(crate) fn is_slow(&self) {
+        self.is_slow.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn load(&self) -> impl Future<Output = io::Result<Product>> + Send + use<> {
+        let this = self.clone();
+        async move {
+            this.loads.fetch_add(1, Ordering::SeqCst);
+            let row = product(7, this.revision.load(Ordering::SeqCst));
+            if this.is_slow.load(Ordering::SeqCst) {
+                this.answers.notified().await;
+            }
+            if this.is_away.load(Ordering::SeqCst) { Err(io::Error::other("away")) } else { Ok(row) }
+        }
+    }
+
+    /// Lets all loads go on.
+    pub(crate) fn is_fast(&self) {
+        self.is_slow.store(false, Ordering::SeqCst);
+        self.answers.notify_waiters();
     }
 }
