@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -104,6 +104,8 @@ struct Ours {
     pause: Duration,
     /// What there is was left to gather at the last look.
     gathers: bool,
+    /// There is something to read, or nobody knows.
+    has_entries: bool,
 }
 
 /// What one attempt to flush a partition came to.
@@ -122,6 +124,9 @@ enum Looked {
     Again(Box<Ours>, Tick),
     /// It is another's by now, or nobody knows.
     Lost(u16),
+    /// Of those that were idle it is known now whether there is something to read.
+    #[expect(clippy::vec_box, reason = "they go back into their slots")]
+    Asked(Vec<Box<Ours>>),
 }
 
 enum Slot {
@@ -148,16 +153,7 @@ where
         let mut renew_at = start.plus(shared.tuning.owned / RENEWALS);
         loop {
             let now = shared.clock.now();
-            for slot in &mut slots {
-                if lanes.len() >= LANES {
-                    break;
-                }
-                if matches!(slot, Slot::Idle(ours) if ours.due <= now)
-                    && let Slot::Idle(ours) = std::mem::replace(slot, Slot::Busy)
-                {
-                    lanes.push(Arc::clone(&me).look(ours).boxed());
-                }
-            }
+            me.send_due(&mut slots, &mut lanes, now);
             let next = slots.iter().filter_map(|slot| match slot {
                 Slot::Foreign(at) => Some(*at),
                 Slot::Idle(ours) if lanes.len() < LANES => Some(ours.due),
@@ -170,6 +166,14 @@ where
                         ours.due = due;
                         let number = usize::from(ours.number);
                         slots[number] = Slot::Idle(ours);
+                    }
+                    Looked::Asked(all) => {
+                        let now = shared.clock.now();
+                        for mut ours in all {
+                            ours.due = if ours.has_entries { now } else { now.plus(shared.tuning.age) };
+                            let number = usize::from(ours.number);
+                            slots[number] = Slot::Idle(ours);
+                        }
                     }
                     Looked::Lost(number) => {
                         shared.disowned(number);
@@ -195,6 +199,33 @@ where
         while lanes.next().await.is_some() {}
         me.disown_all().await;
         shared.ended.send_replace(true);
+    }
+
+    /// Sends everything that is due into a lane, as long as there are lanes.
+    fn send_due(
+        self: &Arc<Self>,
+        slots: &mut [Slot],
+        lanes: &mut FuturesUnordered<BoxFuture<'static, Looked>>,
+        now: Tick,
+    ) {
+        let mut idle = Vec::new();
+        for slot in slots {
+            if lanes.len() >= LANES {
+                break;
+            }
+            if matches!(slot, Slot::Idle(ours) if ours.due <= now)
+                && let Slot::Idle(ours) = std::mem::replace(slot, Slot::Busy)
+            {
+                if self.is_idle(&ours) {
+                    idle.push(ours);
+                } else {
+                    lanes.push(Arc::clone(self).look(ours).boxed());
+                }
+            }
+        }
+        if !idle.is_empty() {
+            lanes.push(Arc::clone(self).ask_idle(idle).boxed());
+        }
     }
 
     /// Lengthens what is owned.
@@ -250,6 +281,24 @@ where
         let _best_effort = self.shared.ask_all(asks).await;
     }
 
+    /// Whether there is nothing to do for a partition unless somebody else has journaled a change.
+    fn is_idle(&self, ours: &Ours) -> bool {
+        let is_settled = !ours.is_new && !ours.has_entries && ours.committed.is_none() && ours.parked.is_empty();
+        is_settled && self.shared.fresh[usize::from(ours.number)].load(Ordering::Relaxed) == 0
+    }
+
+    /// Asks in one trip whether there is something in partitions that were idle.
+    #[expect(clippy::vec_box, reason = "they go back into their slots")]
+    async fn ask_idle(self: Arc<Self>, mut all: Vec<Box<Ours>>) -> Looked {
+        let asks = all.iter().map(|ours| (ours.number, Ask::HasEntries)).collect();
+        let said = self.shared.ask_all(asks).await.unwrap_or_default();
+        for (index, ours) in all.iter_mut().enumerate() {
+            // Where nobody answers, the look finds out why.
+            ours.has_entries = !matches!(said.get(index), Some(Ok(Said::Has(false))));
+        }
+        Looked::Asked(all)
+    }
+
     /// One look at one partition: reads, folds, writes, advances.
     async fn look(self: Arc<Self>, mut ours: Box<Ours>) -> Looked {
         let number = ours.number;
@@ -258,6 +307,7 @@ where
             Ok(flush) => {
                 ours.pause = FIRST_PAUSE;
                 ours.gathers = matches!(flush, Flush::Gathers(_));
+                ours.has_entries = !matches!(flush, Flush::Rest);
                 let is_hurried = !ours.parked.is_empty();
                 let age = self.shared.tuning.age;
                 let now = self.shared.clock.now();
@@ -523,6 +573,7 @@ impl Ours {
             due: Tick::ZERO,
             pause: FIRST_PAUSE,
             gathers: false,
+            has_entries: true,
         }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) enum Ask {
     Own { millis: u64, above: u64 },
     /// Ends this node's ownership. Answered by [`Said::Done`].
     Disown { fence: u64 },
+    /// Whether there is any entry. Answered by [`Said::Has`].
+    HasEntries,
     /// Entries behind a place, in order: at least one if there is one, no more than so many, about so many bytes. Answered by
     /// [`Said::Entries`].
     Read { after: Position, entries: usize, bytes: usize },
@@ -109,6 +111,7 @@ pub(crate) enum Said {
     Appended(Appended),
     /// Under this fence, flushed up to here; nothing if another node owns it.
     Owned(Option<(u64, Position)>),
+    Has(bool),
     Entries {
         /// The last version that was given in the partition.
         last: u64,

@@ -77,6 +77,7 @@ impl VolatileJournal {
                 let entries = state.entries.range(behind).take(entries).map(|(_, entry)| entry.clone()).collect();
                 Said::Entries { last: state.last, entries }
             }
+            Ask::HasEntries => Said::Has(!state.entries.is_empty()),
             Ask::Parked => {
                 Said::Parked(state.parked.iter().map(|(key, parked)| (key.clone(), parked.clone())).collect())
             }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use cache_core::{Cache, behind::AckLevel};
-use tests::fixtures::eventually;
+use tests::fixtures::{RedisServer, eventually};
 
 use super::{counter, durable, flushed, node, starting, table::Table};
 use crate::support::{Product, key, product};
@@ -127,6 +127,36 @@ async fn what_changes_again_while_it_gathers_is_written_once() {
     flushed(&behind).await;
     assert_eq!(table.product(&key(1)), Some(product(1, 2)));
     assert_eq!(behind.lag().await.unwrap().writes, 1);
+}
+
+/// How often the server was asked so by now.
+async fn calls(redis: &RedisServer, command: &str) -> u64 {
+    let said: String = redis::from_redis_value(redis.cli(&["INFO", "commandstats"]).await).unwrap();
+    let line = said.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_journal_in_which_nothing_happens_is_not_read() {
+    let redis = durable().await;
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let table = Table::new();
+    let behind = starting(&a, &table).start().await.unwrap();
+    let elsewhere = starting(&b, &table).start().await.unwrap();
+    for round in 1..=2 {
+        for id in 0..8 {
+            elsewhere.put(key(id), &product(id, round)).await.unwrap();
+        }
+        // What another process has journaled is found all the same.
+        flushed(&behind).await;
+        assert!((0..8).all(|id| table.product(&key(id)) == Some(product(id, round))));
+        // A look that was under way ends.
+        let lengths = calls(&redis, "xlen").await;
+        eventually(Duration::from_secs(20), async || calls(&redis, "xlen").await > lengths + 16).await;
+        let (reads, lengths) = (calls(&redis, "xrange").await, calls(&redis, "xlen").await);
+        eventually(Duration::from_secs(20), async || calls(&redis, "xlen").await > lengths + 40).await;
+        assert_eq!(calls(&redis, "xrange").await, reads, "whether there is anything is asked of all in one trip");
+    }
 }
 
 #[tokio::test]

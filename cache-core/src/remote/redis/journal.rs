@@ -61,6 +61,7 @@ impl JournalScripts {
                 let mut call = self.read.call(2);
                 call.arg(named('j')).arg(named('s')).arg(after.to_string()).arg(*entries).arg(*bytes).take()
             }
+            Ask::HasEntries => cmd("XLEN").arg(named('j')).take(),
             Ask::Parked => cmd("HGETALL").arg(named('k')).take(),
             Ask::Advance { fence, advance } => {
                 let mut call = self.advance.call(5);
@@ -147,6 +148,10 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
             let last = text(&values.pop()?)?.parse().ok()?;
             Said::Entries { last, entries: entries.into_iter().map(entry).collect::<Option<_>>()? }
         }
+        Ask::HasEntries => match value {
+            Value::Int(entries) => Said::Has(entries > 0),
+            _ => return None,
+        },
         Ask::Parked => {
             let mut all = Vec::new();
             for (key, parked) in pairs(value)? {

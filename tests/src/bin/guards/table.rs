@@ -577,6 +577,13 @@ pub(crate) const GUARDS: &[Guard] = &[
         "if false && entry.is_none_or(|entry| entry.meta.version < version) {",
         "tokens::a_token_of_a_key_shows_what_was_evicted_or_put",
     ),
+    guard(
+        "a journal in which nothing happens is not read",
+        "behind/flusher.rs",
+        "if self.is_idle(&ours) {",
+        "if false && self.is_idle(&ours) {",
+        "behind::plain::a_journal_in_which_nothing_happens_is_not_read",
+    ),
     unit(
         "an answer that a busy process has not seen yet is in time",
         "budget.rs",
