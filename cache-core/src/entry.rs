@@ -20,6 +20,16 @@ use crate::{
     version::Verdict,
 };
 
+/// How long a value that was softly evicted is of use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Afterlife {
+    /// As one that has ended to be fresh by itself.
+    #[default]
+    AsStale,
+    /// Until it would have ended to be fresh by itself: whoever asks has rules of his own for what is old.
+    ToItsEnd,
+}
+
 /// Until when a value may be used, in microseconds of Redis time. The three travel with the value from node to node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
@@ -67,11 +77,20 @@ impl Deadlines {
         }
     }
 
+    /// The same to one who asks with this in mind.
+    pub(crate) fn left_to(self, afterlife: Afterlife, at: u64, now_micros: u64) -> Self {
+        let left = self.left(at, now_micros);
+        match afterlife {
+            Afterlife::AsStale => left,
+            Afterlife::ToItsEnd => Self { stale_until: self.stale_until.max(self.fresh_until), ..left },
+        }
+    }
+
     /// Those of a value of which this is the verdict; nothing if it is gone.
-    pub(crate) fn after(self, verdict: Verdict, now_micros: u64) -> Option<Self> {
+    pub(crate) fn after(self, verdict: Verdict, afterlife: Afterlife, now_micros: u64) -> Option<Self> {
         match verdict {
             Verdict::Current => Some(self),
-            Verdict::Left(at) => Some(self.left(at, now_micros)),
+            Verdict::Left(at) => Some(self.left_to(afterlife, at, now_micros)),
             Verdict::Gone => None,
         }
     }
@@ -391,6 +410,18 @@ mod tests {
         let left = Deadlines::fresh_and_then(1_000, micros(500), micros(50), micros(70)).left(1_400, 1_200);
         assert_eq!(left.fresh_until, 1_200, "a version may be ahead of the time");
         assert!(!left.fresh_at(1_100) && left.fresh_left(1_100).is_zero(), "the server's clock stepped back");
+    }
+
+    #[test]
+    fn softly_evicted_to_its_end_is_old_until_it_would_have_been_however_often() {
+        let micros = Duration::from_micros;
+        let deadlines = Deadlines::fresh_for(1_000, micros(500));
+        let left = deadlines.left_to(Afterlife::ToItsEnd, 1_200, 1_210);
+        for left in [left, left.left_to(Afterlife::ToItsEnd, 1_300, 1_310), left.left_to(Afterlife::ToItsEnd, 900, 910)]
+        {
+            assert!(left.fresh_until <= 1_200 && !left.fresh_at(1_000));
+            assert_eq!(left.life_left(1_310), micros(190));
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) type Identity = Arc<dyn Fn(&request::Parts) -> Option<String> + Send 
 /// All that a layer is told, and nothing of one request.
 #[derive(Clone)]
 pub(crate) struct Config {
+    /// The scope of the answers.
+    pub(crate) scope: Arc<str>,
     /// The head of the keys of answers: of the plain ones, and of those that have more in them than a URL.
     pub(crate) head: Arc<KeyHead>,
     pub(crate) head_with_extras: Arc<KeyHead>,
@@ -62,6 +64,7 @@ impl Config {
     pub(crate) fn new(name: &str) -> Self {
         let head = |arguments: &str| Arc::new(KeyHead::new(&format!("{name}{arguments}")));
         Self {
+            scope: name.into(),
             head: head(":{}:{}"),
             head_with_extras: head(":{}:{}:{}"),
             url_head: Key::new(&format!("{name}-url")),

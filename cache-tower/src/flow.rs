@@ -129,7 +129,7 @@ impl Flow {
     async fn look(&self) -> Looked {
         let (target, headers) = (&self.target, &self.request.headers);
         let exchange = self.shared.exchange(&self.cache, target.key.clone(), &target.tags);
-        let last = exchange.find().await;
+        let last = self.shared.find(&exchange).await;
         let made = last.as_ref().map_or(0, |last| last.made);
         let looked = |exchange, key, found, than, miss| Looked { exchange, key, found, than, miss };
         let Some(last) = last else { return looked(exchange, target.key.clone(), None, made, Forward::UriMiss) };
@@ -142,7 +142,7 @@ impl Flow {
             .and_then(|seen| if seen.spec.is_empty() { None } else { self.shared.variant(target, seen, headers) });
         let Some(key) = variant else { return looked(exchange, target.key.clone(), None, made, Forward::Miss) };
         let exchange = self.shared.exchange(&self.cache, key.clone(), &target.tags);
-        let found = exchange.find().await;
+        let found = self.shared.find(&exchange).await;
         let made = found.as_ref().map_or(0, |found| found.made);
         let found = found.filter(|found| self.shared.serving(&found.value, headers, target.is_own).is_some());
         looked(exchange, key, found, made, Forward::VaryMiss)

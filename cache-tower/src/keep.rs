@@ -117,8 +117,6 @@ impl Keep {
         let life = Life::new(status, &headers, asked.requested, asked.received, &config.rules);
         let life = life.with(asked.told.said(status), status);
         let fresh = life.remaining(asked.received).unwrap_or_default();
-        let windows = [life.control.directives.stale_while_revalidate, life.control.directives.stale_if_error];
-        let stale = windows.into_iter().flatten().max().unwrap_or_default();
         let tags = self.shared.tags_of(asked.uri, asked.headers, &headers, &asked.told.tags)?;
         Some(Stored::new(Kept {
             status,
@@ -128,7 +126,7 @@ impl Keep {
             requested: asked.requested,
             received: asked.received,
             selecting,
-            life: fresh.saturating_add(stale.max(config.keep)).min(LONGEST_LIFE),
+            life: fresh.saturating_add(life.afterlife(config.keep)).min(LONGEST_LIFE),
             tags,
             told: asked.told.clone(),
             prefixes: config.prefixes.mark(),

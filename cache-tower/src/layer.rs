@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     key,
     prefix::{Prefixes, UnknownPrefix},
-    purge::PurgeService,
+    purge::{How, PurgeService},
     query::Query,
     rfc::{conditional::Side, vary::Allowed},
     service::CacheService,
@@ -58,9 +58,10 @@ impl CacheLayer {
     /// The scope of the answers, for [policies](cache_core::Builder::scope) and [`Cache::evict_scope`](cache_core::Cache::evict_scope); and what keeps apart the
     /// answers of several layers over one cache. Default: `http`.
     pub fn scope(self, name: &str) -> Self {
-        let Config { head, head_with_extras, url_head, .. } = Config::new(name);
+        let Config { scope, head, head_with_extras, url_head, .. } = Config::new(name);
         self.change(|config| {
-            (config.head, config.head_with_extras, config.url_head) = (head, head_with_extras, url_head);
+            (config.scope, config.url_head) = (scope, url_head);
+            (config.head, config.head_with_extras) = (head, head_with_extras);
         })
     }
 
@@ -217,7 +218,19 @@ impl CacheLayer {
     ///
     /// [`Ack::Failed`] too where the layer has no cache.
     pub async fn purge(&self, uri: &Uri) -> Ack {
-        self.shared.purge(key::tags_of_url(&self.shared.config, uri, &HeaderMap::new())).await
+        self.shared.purge(key::tags_of_url(&self.shared.config, uri, &HeaderMap::new()), How::ForGood).await
+    }
+
+    /// Makes all answers of a URL stale, on every node, as if they had ended to be fresh now: they are served while they are
+    /// validated in the background, or when the service fails, as far as `stale-while-revalidate`, `stale-if-error` and
+    /// [`stale_when_unreachable`](Self::stale_when_unreachable) have it, and otherwise not before the service has said that they
+    /// still hold. What must not be seen again is [`purge`](Self::purge)d. Tags are evicted softly by
+    /// [`Cache::soft_evict_tag`](cache_core::Cache::soft_evict_tag), all answers by
+    /// [`Cache::soft_evict_scope`](cache_core::Cache::soft_evict_scope).
+    ///
+    /// What Redis does not confirm ([`Ack::Queued`]) is evicted for good. [`Ack::Failed`] too where the layer has no cache.
+    pub async fn soft_purge(&self, uri: &Uri) -> Ack {
+        self.shared.purge(key::tags_of_url(&self.shared.config, uri, &HeaderMap::new()), How::Softly).await
     }
 
     /// Evicts all answers under a prefix that [`purge_prefixes`](Self::purge_prefixes) declares, on every node and of either scheme:
@@ -231,7 +244,19 @@ impl CacheLayer {
     /// If the path is none of the declared prefixes. Nothing was evicted then.
     pub async fn purge_prefix(&self, uri: &Uri) -> Result<Ack, UnknownPrefix> {
         let tags = self.shared.under(uri, &HeaderMap::new(), uri.path())?;
-        Ok(self.shared.purge(tags).await)
+        Ok(self.shared.purge(tags, How::ForGood).await)
+    }
+
+    /// Makes all answers under a prefix stale, as [`soft_purge`](Self::soft_purge) does those of one URL.
+    ///
+    /// [`Ack::Failed`] where the layer has no cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`purge_prefix`](Self::purge_prefix).
+    pub async fn soft_purge_prefix(&self, uri: &Uri) -> Result<Ack, UnknownPrefix> {
+        let tags = self.shared.under(uri, &HeaderMap::new(), uri.path())?;
+        Ok(self.shared.purge(tags, How::Softly).await)
     }
 
     /// A service that purges this layer for whoever `authorize` lets in, to be put behind an address or a path of its own: where
@@ -239,7 +264,9 @@ impl CacheLayer {
     ///
     /// - `PURGE /products/7` evicts a URL, as [`purge`](Self::purge) does;
     /// - `PURGE /products/*` what is under a prefix, as [`purge_prefix`](Self::purge_prefix) does;
-    /// - `PURGE` with `Surrogate-Key` or `Cache-Tag` what has one of these tags, 64 at most, whatever its URL.
+    /// - `PURGE` with `Surrogate-Key` or `Cache-Tag` what has one of these tags, 64 at most, whatever its URL;
+    /// - `PURGE *` all that layers of this scope keep;
+    /// - each of them with `Soft-Purge: 1` or `Fastly-Soft-Purge: 1` makes that stale, as [`soft_purge`](Self::soft_purge) does.
     ///
     /// The answer is a line of text: 200 `applied`, 202 `queued`, 503 `failed`, as the words of [`Ack`]; 400 with what was wrong; 403
     /// where `authorize` says no; 405 for other methods. [`bearer`](crate::bearer) is an `authorize`.

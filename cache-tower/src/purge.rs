@@ -29,7 +29,10 @@ use crate::{
 /// What requests to purge are made with.
 const PURGE: &str = "PURGE";
 
-/// What asks others for a purge that leaves stale answers.
+/// What a request names that is for no path (RFC 9110 section 7.1).
+const EVERYTHING: &str = "*";
+
+/// What asks for a purge that leaves stale answers: `Fastly-Soft-Purge: 1`, and the same by its plain name.
 const SOFT: [HeaderName; 2] = [HeaderName::from_static("fastly-soft-purge"), HeaderName::from_static("soft-purge")];
 
 /// A service that purges a [`CacheLayer`](crate::CacheLayer) for whoever is let in, made by
@@ -40,10 +43,28 @@ pub struct PurgeService {
     authorize: Judge,
 }
 
+/// What becomes of what is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It is gone.
+    ForGood,
+    /// It is stale.
+    Softly,
+}
+
+/// What is to be purged.
+enum Named {
+    /// What has one of these tags.
+    Tags(Vec<Key>),
+    /// All that the layer keeps.
+    All,
+}
+
 /// A purge that was asked for, judged by then.
 pub(crate) struct Order {
     shared: Arc<Shared>,
-    tags: Result<Vec<Key>, Refused>,
+    named: Result<Named, Refused>,
+    how: How,
 }
 
 /// Why a purge that was asked for is not made.
@@ -55,11 +76,23 @@ struct Refused {
 // === impl Shared ===
 
 impl Shared {
-    /// Evicts what has one of these tags, on every node: what all purges come to.
-    pub(crate) async fn purge(&self, tags: Vec<Key>) -> Ack {
-        match &self.cache {
-            Some(cache) if !tags.is_empty() => Change::begin(cache, tags).await.evict(Vec::new()).await,
-            _ => Ack::Failed,
+    /// Evicts what has one of these tags, on every node: what nearly all purges come to.
+    pub(crate) async fn purge(&self, tags: Vec<Key>, how: How) -> Ack {
+        let Some(cache) = self.cache.as_ref().filter(|_| !tags.is_empty()) else { return Ack::Failed };
+        let change = Change::begin(cache, tags).await;
+        let change = match how {
+            How::ForGood => change,
+            How::Softly => change.softly(),
+        };
+        change.evict(Vec::new()).await
+    }
+
+    /// Evicts all that layers of this scope keep, on every node.
+    async fn purge_all(&self, how: How) -> Ack {
+        match (&self.cache, how) {
+            (Some(cache), How::ForGood) => cache.evict_scope(&self.config.scope).await,
+            (Some(cache), How::Softly) => cache.soft_evict_scope(&self.config.scope).await,
+            (None, _) => Ack::Failed,
         }
     }
 
@@ -75,20 +108,22 @@ impl Shared {
 impl Order {
     /// What a request asks for, if it may.
     pub(crate) fn of(shared: &Arc<Shared>, authorize: &Judge, request: &request::Parts, uri: &Uri) -> Self {
-        let tags = if authorize(request) {
-            tags_to_purge(shared, uri, &request.headers)
+        let named = if authorize(request) {
+            named(shared, uri, &request.headers)
         } else {
             Err(Refused { status: StatusCode::FORBIDDEN, says: "this request may not purge".to_owned() })
         };
-        Self { shared: Arc::clone(shared), tags }
+        let is_soft = SOFT.iter().flat_map(|name| request.headers.get_all(name)).any(|value| value != "0");
+        let how = if is_soft { How::Softly } else { How::ForGood };
+        Self { shared: Arc::clone(shared), named, how }
     }
 
     pub(crate) async fn carry_out(self) -> Response<String> {
-        let tags = match self.tags {
-            Ok(tags) => tags,
+        let ack = match self.named {
+            Ok(Named::Tags(tags)) => self.shared.purge(tags, self.how).await,
+            Ok(Named::All) => self.shared.purge_all(self.how).await,
             Err(Refused { status, says }) => return answer(status, &says),
         };
-        let ack = self.shared.purge(tags).await;
         let status = match ack {
             Ack::Applied(_) => StatusCode::OK,
             Ack::Queued => StatusCode::ACCEPTED,
@@ -103,12 +138,8 @@ pub(crate) fn is_purge(method: &Method) -> bool {
     method.as_str() == PURGE
 }
 
-fn tags_to_purge(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Key>, Refused> {
+fn named(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<Named, Refused> {
     let bad = |says: String| Refused { status: StatusCode::BAD_REQUEST, says };
-    if let Some(soft) = SOFT.iter().find(|name| headers.get(*name).is_some_and(|value| value != "0")) {
-        let says = format!("there is no soft purge: without `{soft}`, what is named is evicted");
-        return Err(Refused { status: StatusCode::NOT_IMPLEMENTED, says });
-    }
     let names = tags(headers);
     if names.incomplete {
         let says =
@@ -116,7 +147,10 @@ fn tags_to_purge(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<Vec<
         return Err(bad(says));
     }
     if !names.all.is_empty() {
-        return Ok(names.all.iter().map(|name| tag_of(name)).collect());
+        return Ok(Named::Tags(names.all.iter().map(|name| tag_of(name)).collect()));
+    }
+    if uri.path() == EVERYTHING {
+        return Ok(Named::All);
     }
     let tags = match uri.path().strip_suffix('*') {
         Some(_) if uri.query().is_some() => {
@@ -131,7 +165,7 @@ fn tags_to_purge(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<Vec<
     if tags.is_empty() {
         return Err(bad("it is not clear which host is meant: a purge names one, in `Host` or in its URL".to_owned()));
     }
-    Ok(tags)
+    Ok(Named::Tags(tags))
 }
 
 fn answer(status: StatusCode, says: &str) -> Response<String> {

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use cache_core::{
-    __private::{Exchange, Says},
+    __private::{Exchange, Met, Says},
     Cache, Key,
 };
 use http::{HeaderMap, Uri};
 
 use crate::{
+    clock,
     config::Config,
     key,
     passes::Passes,
-    rfc::invalidate,
-    stored::{LONGEST_LIFE, Stored},
+    rfc::{Timestamp, invalidate},
+    stored::{Found, LONGEST_LIFE, Seen, Stored},
     variants::Variants,
 };
 
@@ -35,7 +36,18 @@ impl Shared {
     /// What is asked of the cache about a key of a URL.
     pub(crate) fn exchange(&self, cache: &Cache, key: Key, tags: &[Key]) -> Exchange<Arc<Stored>> {
         let says = Says { life: |stored: &Arc<Stored>| stored.life(), tags: |stored| stored.keys_of_tags() };
-        Exchange::new(cache.clone(), key, tags.to_vec(), LONGEST_LIFE, says).without_afterlife()
+        Exchange::new(cache.clone(), key, tags.to_vec(), LONGEST_LIFE, says).judging_what_is_old()
+    }
+
+    /// What any tier has. What was softly purged is stale since then, and kept for as long as what is stale is.
+    pub(crate) async fn find(&self, exchange: &Exchange<Arc<Stored>>) -> Option<Found> {
+        let met = exchange.find().await?;
+        let Some(since) = met.left else { return Some(met) };
+        // The cache counts in the time of Redis, which all nodes have in common; answers in that of whoever stored them.
+        let now = clock::now();
+        let value = met.value.purged(Timestamp(now.0.saturating_sub(since)));
+        let is_of_use = |seen: &Seen| seen.life.staleness(now) < seen.life.afterlife(self.config.keep);
+        value.seen(&self.config.rules).is_some_and(is_of_use).then(|| Met { value: Arc::clone(&value), ..met })
     }
 
     /// The tags that an answer is stored under besides those of its URL, `given` ones among them; nothing if they are more than can

@@ -48,6 +48,9 @@ pub(crate) struct Stored {
     pub(crate) prefixes: u64,
     /// Of an answer of which only some bytes are there: those that stand in `body`, one piece after another.
     part: Option<Part>,
+    /// When it was softly purged, by the clock of this process.
+    #[serde(skip)]
+    purged: Option<Timestamp>,
     #[serde(skip)]
     seen: OnceLock<Option<Arc<Seen>>>,
 }
@@ -134,8 +137,14 @@ impl Stored {
             given: wires(&told.tags),
             prefixes,
             part,
+            purged: None,
             seen: OnceLock::new(),
         })
+    }
+
+    /// The same, softly purged at this moment.
+    pub(crate) fn purged(&self, at: Timestamp) -> Arc<Self> {
+        Arc::new(Self { purged: Some(at), seen: OnceLock::new(), ..self.clone() })
     }
 
     /// How long it is of any use.
@@ -172,10 +181,11 @@ impl Stored {
             }
             None => None,
         };
+        let life = Life::new(status, &headers, requested, received, rules).with(self.said.said(), status);
         Some(Seen {
             spec: Spec::of(&headers, &rules.vary).ok()?,
             validators: Validators::of(&headers, &|value| date::parse(value, received)),
-            life: Life::new(status, &headers, requested, received, rules).with(self.said.said(), status),
+            life: self.purged.map_or(life.clone(), |at| life.purged(at)),
             status,
             headers,
             trailers,

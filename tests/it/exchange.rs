@@ -11,16 +11,16 @@ use std::{
 
 use cache_core::{
     __private::{Exchange, Met, Says},
-    Cache, Key, hours, key, millis,
+    Cache, Key, Policy, hours, key, millis,
 };
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::sync::Barrier;
+use tokio::{sync::Barrier, time::Instant};
 
 use crate::{
     outage::SOON,
-    support::{coherent, node},
+    support::{built, coherent, node, settings},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,40 @@ async fn value_says_how_long_it_lives_and_what_it_depends_on() {
         assert_eq!(exchange(&cache).hit().unwrap().value.number, number);
         let _applied = cache.evict_tag(tag).await;
         assert!(exchange(&cache).hit().is_none());
+    }
+}
+
+#[tokio::test]
+async fn softly_evicted_is_found_on_every_node_with_how_long_ago_that_was_and_answers_no_load() {
+    let redis = RedisServer::start().await;
+    let policy = Policy::new().stale(hours(1));
+    let on_redis = || built(settings(redis.url()).ensure_notifications().policy(policy.clone()));
+    let alone = Cache::builder("shop").policy(policy.clone()).build().await.unwrap();
+    let nodes = [alone, on_redis().await, on_redis().await];
+    for (writer, readers) in [(&nodes[0], &nodes[..1]), (&nodes[1], &nodes[1..])] {
+        let pages = Pages::default();
+        let judging = |cache: &Cache| exchange(cache).judging_what_is_old();
+        let first = pages.through(writer, 0).await;
+        for reader in readers {
+            eventually(SOON, async || judging(reader).find().await.is_some_and(|met| met.left.is_none())).await;
+        }
+        let before = Instant::now();
+        assert!(writer.soft_evict_tag(key!("url:{1}")).await.is_applied());
+        for reader in readers {
+            eventually(SOON, async || judging(reader).find().await.is_some_and(|met| met.left.is_some())).await;
+            let met = judging(reader).find().await.unwrap();
+            // By the clock of Redis, of which a node knows about what it says.
+            assert!(met.left.unwrap() <= before.elapsed() + millis(500), "{:?}", met.left);
+            assert_eq!((met.value.number, met.made), (1, first.made));
+            assert!(judging(reader).hit().is_none(), "it is no hit");
+            assert!(exchange(reader).find().await.is_none(), "nor is it there for who does not judge it");
+        }
+        let again = judging(writer).load(0, |_| false, None, pages.clone().next()).await.unwrap();
+        assert_eq!((again.value.number, again.left), (2, None));
+        assert!(writer.evict_tag(key!("url:{1}")).await.is_applied());
+        for reader in readers {
+            eventually(SOON, async || judging(reader).find().await.is_none()).await;
+        }
     }
 }
 

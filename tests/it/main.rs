@@ -18,6 +18,7 @@ mod flights;
 mod grpc;
 mod hostile;
 mod http;
+mod http_soft;
 mod leases;
 mod mechanisms;
 mod model;

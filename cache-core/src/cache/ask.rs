@@ -225,7 +225,7 @@ impl Inner {
         }
         let Some((of_tags, held)) = self.tags_of(&header, watch, believed, budget).await? else { return Ok(None) };
         let now = self.clock.remote_micros();
-        let deadlines = header.deadlines().after(of_key.and(of_tags), now);
+        let deadlines = header.deadlines().after(of_key.and(of_tags), call.rules.afterlife, now);
         let Some(deadlines) = deadlines.filter(|deadlines| !deadlines.life_left(now).is_zero()) else {
             return Ok(None);
         };

@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use crate::{error::TimedOut, flight::SharedError, key::Key, policy::Overrides, value::ValueOps};
+use crate::{entry::Afterlife, error::TimedOut, flight::SharedError, key::Key, policy::Overrides, value::ValueOps};
 
 /// Where a call site stands, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +88,8 @@ pub(crate) struct Rules<T: 'static, E: 'static> {
     pub(crate) passes: Option<fn(&E) -> bool>,
     /// How to say that a load took longer than its hard timeout. There is one wherever the site has such a timeout.
     pub(crate) timed_out: Option<fn(TimedOut) -> E>,
+    /// How long what was softly evicted is found.
+    pub(crate) afterlife: Afterlife,
 }
 
 impl<T, E> Default for Rules<T, E> {
@@ -100,13 +102,14 @@ impl<T, E> Default for Rules<T, E> {
             share_err: None,
             passes: None,
             timed_out: None,
+            afterlife: Afterlife::default(),
         }
     }
 }
 
 impl<T, E> Clone for Rules<T, E> {
     fn clone(&self) -> Self {
-        let Self { unless, ttl_with, result_tags, cache_err, share_err, passes, timed_out } = self;
+        let Self { unless, ttl_with, result_tags, cache_err, share_err, passes, timed_out, afterlife } = self;
         Self {
             unless: unless.clone(),
             ttl_with: ttl_with.clone(),
@@ -115,6 +118,7 @@ impl<T, E> Clone for Rules<T, E> {
             share_err: *share_err,
             passes: *passes,
             timed_out: *timed_out,
+            afterlife: *afterlife,
         }
     }
 }

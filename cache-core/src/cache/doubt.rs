@@ -166,7 +166,7 @@ impl Inner {
     ) -> Option<Arc<Entry>> {
         let value = ValueOps::<T>::view(entry)?.as_ref()?;
         let was = &entry.meta;
-        let deadlines = was.deadlines.left(leaving.at, self.clock.remote_micros());
+        let deadlines = was.deadlines.left_to(call.rules.afterlife, leaving.at, self.clock.remote_micros());
         let mut times = self.times(was.created, was.load_time, deadlines, policy);
         times.kept_until = times.kept_until.min(was.kept_until);
         let meta = EntryMeta::new(&call.key, was.slot, was.partition, leaving.version, times, watch.stamp);

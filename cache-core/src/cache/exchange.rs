@@ -1,19 +1,23 @@
 //! What a layer over whole services asks: values that say themselves how long they live and what they depend on, and loads
 //! that are told what is there already.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
 use super::{
-    Cache, Call, Rules, ShareOps,
+    Cache, Call, Inner, Rules, ShareOps,
     call::Place,
-    load::Answer,
+    context::note,
+    load::{Answer, Found},
+    old::Use,
     write::{After, Write, WritePlan},
 };
 use crate::{
-    entry::Entry,
+    budget::Budget,
+    entry::{Afterlife, Entry},
     key::Key,
     outcome::{Ack, Bypass, Outcome, Tier},
     policy::Overrides,
+    stats::Count,
     value::{CacheValue, ValueOps},
 };
 
@@ -42,6 +46,8 @@ pub struct Met<T> {
     pub made: u64,
     /// What the cache did.
     pub outcome: Outcome,
+    /// How long ago it was softly evicted, if it was.
+    pub left: Option<Duration>,
 }
 
 /// One key of a layer, for one request.
@@ -50,9 +56,18 @@ pub struct Exchange<T: 'static> {
     key: Key,
     tags: Vec<Key>,
     longest: Duration,
-    /// What the layer says of how long a value is of use after its freshness; nothing where the scope's policy decides.
-    afterlife: Option<Duration>,
+    /// Whose rules there are for what is old.
+    old: Old,
     says: Says<T>,
+}
+
+/// Whose rules there are for what has ended to be fresh, or was softly evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Old {
+    /// Those of the scope's policy.
+    ByPolicy,
+    /// The layer's: it is told what was softly evicted, and since when.
+    ByLayer,
 }
 
 impl<T> fmt::Debug for Exchange<T> {
@@ -64,14 +79,14 @@ impl<T> fmt::Debug for Exchange<T> {
 impl<T: CacheValue> Exchange<T> {
     /// What is asked of `cache` about `key`; all of its values depend on `tags`, and none is of use for longer than `longest`.
     pub fn new(cache: Cache, key: Key, tags: Vec<Key>, longest: Duration, says: Says<T>) -> Self {
-        Self { cache, key, tags, longest, afterlife: None, says }
+        Self { cache, key, tags, longest, old: Old::ByPolicy, says }
     }
 
-    /// The same, and what has ended to be fresh, or was softly evicted, is of no use, whatever the scope's policy says: the layer
-    /// has rules of its own for that.
+    /// The same, for a layer that has rules of its own for what is old, whatever the scope's policy says. A value that was softly
+    /// evicted is [found](Self::find) to the end of its life, and says since when it is old; no load is answered with it.
     #[must_use]
-    pub fn without_afterlife(mut self) -> Self {
-        self.afterlife = Some(Duration::ZERO);
+    pub fn judging_what_is_old(mut self) -> Self {
+        self.old = Old::ByLayer;
         self
     }
 
@@ -83,17 +98,33 @@ impl<T: CacheValue> Exchange<T> {
     /// The same, where nothing else is asked yet: it takes the key alone.
     pub fn hit_of(cache: &Cache, key: &Key) -> Option<Met<T>> {
         cache.0.hit(key, |entry, value: &Option<T>| {
-            Some(Met { value: value.clone()?, made: entry.meta.created, outcome: Outcome::Hit(Tier::Local) })
+            Some(Met {
+                value: value.clone()?,
+                made: entry.meta.created,
+                outcome: Outcome::Hit(Tier::Local),
+                left: None,
+            })
         })
     }
 
-    /// What any tier has.
+    /// What any tier has that is fresh, or that this layer judges.
     pub async fn find(&self) -> Option<Met<T>> {
         if let Some(met) = self.hit() {
             return Some(met);
         }
-        let (value, entry) = self.cache.read_many::<T>(std::slice::from_ref(&self.key)).await.pop()??;
-        Some(Met { value: value?, made: entry.meta.created, outcome: Outcome::Hit(Tier::Remote) })
+        let mut call = self.call::<Infallible>(0, |_| false);
+        if self.old == Old::ByLayer {
+            // Its own end is what bounds it.
+            call.overrides.stale = Some(Duration::MAX);
+            call.rules.afterlife = Afterlife::ToItsEnd;
+        }
+        let inner = &self.cache.0;
+        // Boxed: it is all but never there for whoever has a hit.
+        let (entry, outcome) = Box::pin(inner.find(&call)).await?;
+        let value = ValueOps::<T>::view(&entry)?.clone()?;
+        let deadlines = entry.meta.deadlines;
+        let left = Duration::from_micros(inner.clock.remote_micros().saturating_sub(deadlines.fresh_until));
+        Some(Met { value, made: entry.meta.created, outcome, left: deadlines.is_left.then_some(left) })
     }
 
     /// What any tier has that was made later `than` this, else what `load` returns. It runs in a task of its own; who asks for
@@ -121,7 +152,7 @@ impl<T: CacheValue> Exchange<T> {
         let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
         let made = stored.as_ref().map_or(0, |entry: &Arc<Entry>| entry.meta.created);
         let value = result?.expect("a call with `none: false` is answered with a value");
-        Ok(Met { value, made, outcome })
+        Ok(Met { value, made, outcome, left: None })
     }
 
     /// The same in the background, by one node of all; not if that is under way, or failed a short while ago.
@@ -135,6 +166,7 @@ impl<T: CacheValue> Exchange<T> {
 
     fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Box<Call<T, E>> {
         let Says { life, tags } = self.says;
+        let after = (self.old == Old::ByLayer).then_some(Duration::ZERO);
         let rules = Rules {
             ttl_with: Some(Arc::new(life)),
             result_tags: Some(Arc::new(tags)),
@@ -149,16 +181,50 @@ impl<T: CacheValue> Exchange<T> {
             place: Place::new("a layer", file!(), line!()),
             ops: ValueOps::of(),
             none: false,
-            overrides: Overrides {
-                ttl: Some(self.longest),
-                stale: self.afterlife,
-                fail_safe: self.afterlife,
-                ..Overrides::default()
-            },
+            overrides: Overrides { ttl: Some(self.longest), stale: after, fail_safe: after, ..Overrides::default() },
             newer_than,
             rev: 0,
             rules,
         })
+    }
+}
+
+impl Inner {
+    /// What any tier has that is fresh, or was softly evicted and is of use to this call.
+    async fn find<T: CacheValue>(&self, call: &Call<T, Infallible>) -> Option<(Arc<Entry>, Outcome)> {
+        let scope_id = call.key.scope();
+        if let Some(reason) = self.gate() {
+            self.bypass(scope_id, reason, Duration::ZERO);
+            return None;
+        }
+        let scope = self.scopes.state(scope_id, &self.tags);
+        let policy = scope.policy.with(call.overrides);
+        let mut budget = Budget::new(self.budget);
+        let is_judged = |entry: &Entry| entry.meta.deadlines.is_left && call.rules.afterlife == Afterlife::ToItsEnd;
+        let kept = self.kept::<T>(&call.key, &policy, self.clock.now());
+        let found = match kept.filter(|(entry, usage)| *usage == Use::Stale && is_judged(entry)) {
+            Some((entry, usage)) => Some((entry, usage.outcome(Tier::Local))),
+            None => {
+                let watch = self.watch(&call.key, &scope, &call.tags);
+                match self.look(call, &scope, &watch, &mut budget).await {
+                    Ok(Found::Fresh(entry, _, tier)) => Some((entry, Outcome::Hit(tier))),
+                    Ok(Found::Old(entry, tier, usage)) if is_judged(&entry) => Some((entry, usage.outcome(tier))),
+                    Ok(Found::Old(..) | Found::Nothing) => None,
+                    Err(_) => {
+                        self.bypass(scope_id, Bypass::Remote, budget.spent());
+                        None
+                    }
+                }
+            }
+        };
+        let (entry, outcome) = found?;
+        match outcome {
+            Outcome::Hit(Tier::Local) => self.counters.local_hit(),
+            Outcome::Hit(_) => self.counters.add(Count::RemoteHits),
+            _ => self.counters.add(Count::Stale),
+        }
+        note(scope_id, outcome, budget.spent());
+        Some((entry, outcome))
     }
 }
 
@@ -173,6 +239,11 @@ impl Change {
         let mut plan = WritePlan::new(Place::new("a layer", file!(), line!()));
         plan.evict_tags = tags;
         Self(cache.begin_write(plan).await)
+    }
+
+    /// The same, and what has these tags is old then, and not gone.
+    pub fn softly(self) -> Self {
+        Self(self.0.softly())
     }
 
     /// It was made: evicts, and what has `more` tags too.

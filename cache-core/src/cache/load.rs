@@ -50,7 +50,7 @@ enum Looked<T: 'static, E: 'static> {
 }
 
 /// What there is in the tiers.
-enum Found<T, E> {
+pub(super) enum Found<T, E> {
     Fresh(Arc<Entry>, Result<Option<T>, E>, Tier),
     Old(Arc<Entry>, Tier, Use),
     Nothing,
@@ -331,7 +331,7 @@ impl Inner {
     }
 
     /// L1 again, with the server's word where there is a doubt, then L2.
-    async fn look<T: 'static, E: 'static>(
+    pub(super) async fn look<T: 'static, E: 'static>(
         &self,
         call: &Call<T, E>,
         scope: &ScopeState,

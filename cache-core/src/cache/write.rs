@@ -262,6 +262,12 @@ impl Write {
         ack
     }
 
+    /// What it evicts is old then, and not gone.
+    pub(crate) fn softly(mut self) -> Self {
+        self.targets.evicts = Evicts::Softly;
+        self
+    }
+
     /// Nothing changed: nothing is put or evicted.
     pub(crate) fn keep(mut self) {
         self.armed = false;

@@ -25,6 +25,8 @@ pub(crate) struct Life {
     pub(crate) initial_age: Duration,
     /// When its head was there.
     pub(crate) received: Timestamp,
+    /// It was softly purged, and is not fresh whatever the time is: clocks step back.
+    pub(crate) is_purged: bool,
 }
 
 /// How long an answer is fresh, counted from its generation at the origin.
@@ -87,7 +89,16 @@ impl Life {
     ) -> Self {
         let control = Control::of(headers, rules);
         let lifetime = lifetime(&control, status, headers, received, rules);
-        Self { control, lifetime, initial_age: initial_age(headers, requested, received), received }
+        let initial_age = initial_age(headers, requested, received);
+        Self { control, lifetime, initial_age, received, is_purged: false }
+    }
+
+    /// The same, softly purged at this moment: its lifetime ended then, if it had not before. The windows of what is stale are
+    /// counted from there.
+    pub(crate) fn purged(mut self, at: Timestamp) -> Self {
+        self.lifetime.length = self.lifetime.length.min(self.age(at));
+        self.is_purged = true;
+        self
     }
 
     /// The same with what a program says of the answer with this status. `private` and `no-store` stay as they are.
@@ -117,7 +128,8 @@ impl Life {
 
     /// How long it is still fresh, or nothing if it is stale. It is at the moment its age reaches its lifetime.
     pub(crate) fn remaining(&self, now: Timestamp) -> Option<Duration> {
-        self.lifetime.length.checked_sub(self.age(now)).filter(|remaining| !remaining.is_zero())
+        let remaining = self.lifetime.length.checked_sub(self.age(now));
+        remaining.filter(|remaining| !remaining.is_zero() && !self.is_purged)
     }
 
     /// For how long it has been stale; nothing while it is fresh.
@@ -138,6 +150,13 @@ impl Life {
         let within = |window: Option<Duration>| window.is_some_and(|window| self.staleness(now) < window);
         (within(directives.stale_if_error) && may_be_stale(directives, Permission::Origin, rules))
             || (within(request.stale_if_error) && may_be_stale(directives, Permission::Other, rules))
+    }
+
+    /// How long it is of use once it is stale: for the longest of its windows, and to be validated or to stand in for as long as `keep`.
+    pub(crate) fn afterlife(&self, keep: Duration) -> Duration {
+        let directives = &self.control.directives;
+        let windows = [directives.stale_while_revalidate, directives.stale_if_error];
+        windows.into_iter().flatten().max().unwrap_or_default().max(keep)
     }
 
     /// What `Cache-Status` has as `ttl`: seconds, negative once it is stale (RFC 9211 section 2.4).

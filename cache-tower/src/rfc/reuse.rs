@@ -40,6 +40,8 @@ pub(crate) enum Stale {
 pub(crate) enum Validate {
     /// The answer is not fresh.
     Stale,
+    /// It was softly purged.
+    Purged,
     /// `no-cache` in the answer.
     NoCache,
     /// `no-cache`, `max-age=0` or `Pragma` in the request.
@@ -72,7 +74,10 @@ fn judge(life: &Life, request: &RequestDirectives, now: Timestamp, rules: &Rules
     let remaining = life.remaining(now);
     let stale = match remaining {
         Some(_) => None,
-        None => Some(stale(life, request, now, rules).ok_or(Validate::Stale)?),
+        None => {
+            let why = if life.is_purged { Validate::Purged } else { Validate::Stale };
+            Some(stale(life, request, now, rules).ok_or(why)?)
+        }
     };
     if request.no_cache || request.max_age.is_some_and(|it| it.is_zero()) {
         return Err(Validate::RequestNoCache);
@@ -152,6 +157,7 @@ impl Validate {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Stale => "stale",
+            Self::Purged => "soft_purge",
             Self::NoCache => "no_cache",
             Self::RequestNoCache => "request_no_cache",
             Self::RequestMaxAge => "request_max_age",

@@ -145,7 +145,7 @@ impl Forward {
 impl From<Validate> for Forward {
     fn from(why: Validate) -> Self {
         match why {
-            Validate::Stale | Validate::NoCache => Self::Stale,
+            Validate::Stale | Validate::Purged | Validate::NoCache => Self::Stale,
             Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => Self::Request,
         }
     }
@@ -217,6 +217,7 @@ mod tests {
     fn reasons_to_validate_are_reasons_to_forward() {
         let rows = [
             (Validate::Stale, Forward::Stale),
+            (Validate::Purged, Forward::Stale),
             (Validate::NoCache, Forward::Stale),
             (Validate::RequestNoCache, Forward::Request),
             (Validate::RequestMaxAge, Forward::Request),

@@ -18,7 +18,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::script::{Answer, Exchange, Expected, Is, Said, Step, Test, read};
+use crate::script::{Answer, Exchange, Expected, How, Is, Said, Step, Test, What, read};
 
 /// What a row's section asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,16 +151,27 @@ impl World {
                     let checked = checked.unwrap_or_else(|_| Err("no answer comes".to_owned()));
                     checked.map_err(|why| format!("`{}`: {why}", exchange.line))?;
                 }
-                Step::Evict(head, arg) => {
-                    let _alone = self.cache.evict_tag(Key::new(&head).arg(arg.as_str())).await;
-                }
-                Step::Purge(target) => {
-                    let _alone = self.layer.purge(&target.parse().expect("a target")).await;
-                }
+                Step::Evict(what, how) => self.evict(what, how).await,
             }
             settle().await;
         }
         Ok(())
+    }
+
+    async fn evict(&self, what: What, how: How) {
+        let uri = |target: String| target.parse().expect("a target");
+        let is_soft = how == How::Softly;
+        let acknowledged = match what {
+            What::Tag(head, arg) if is_soft => self.cache.soft_evict_tag(Key::new(&head).arg(arg.as_str())).await,
+            What::Tag(head, arg) => self.cache.evict_tag(Key::new(&head).arg(arg.as_str())).await,
+            What::Url(target) if is_soft => self.layer.soft_purge(&uri(target)).await,
+            What::Url(target) => self.layer.purge(&uri(target)).await,
+            What::Prefix(target) if is_soft => self.layer.soft_purge_prefix(&uri(target)).await.expect("declared"),
+            What::Prefix(target) => self.layer.purge_prefix(&uri(target)).await.expect("declared"),
+            What::Scope(name) if is_soft => self.cache.soft_evict_scope(&name).await,
+            What::Scope(name) => self.cache.evict_scope(&name).await,
+        };
+        assert!(acknowledged.is_applied(), "{acknowledged:?}");
     }
 
     async fn exchange(&self, exchange: &Exchange) -> Result<(), String> {

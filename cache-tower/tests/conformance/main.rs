@@ -23,6 +23,7 @@ mod request_directives;
 mod reuse;
 mod script;
 mod security;
+mod soft;
 mod stale;
 mod storing;
 mod targeted;
@@ -55,6 +56,7 @@ const TABLES: &[&[Row]] = &[
     reuse::REUSE,
     security::LEAKS,
     security::POISON,
+    soft::PURGED,
     stale::IF_ERROR,
     stale::UNREACHABLE,
     stale::WHILE_REVALIDATE,

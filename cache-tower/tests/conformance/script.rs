@@ -4,7 +4,8 @@
 //! > GET /a | Accept: text/html         a request; `Host: shop.example` goes with it unless it names one or says `no Host`
 //! < 200 | ETag: "a" | "the body"       what the origin answers if it is asked; without a body it is `body 1`, `body 2`, ..
 //! ? hit | 200 | Age >= 20 | "the body" what is expected
-//! ! evict category books               between requests: evict a tag, or `purge /a`
+//! ! evict category books               between requests: evict a tag, `purge` a URL, `prefix` what is under one, or `scope http`;
+//! ! soft purge http://shop.example/a   and each of them softly
 //! ```
 //!
 //! Dates are relative to now: `{date-10}`, in the obsolete forms `{850-10}` and `{asctime-10}`. `{v}` stands for the value of a row
@@ -17,8 +18,21 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 /// A request and all that belongs to it, or what is done between two.
 pub(crate) enum Step {
     Exchange(Exchange),
-    Evict(String, String),
-    Purge(String),
+    Evict(What, How),
+}
+
+/// What is evicted between two.
+pub(crate) enum What {
+    Tag(String, String),
+    Url(String),
+    Prefix(String),
+    Scope(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    ForGood,
+    Softly,
 }
 
 #[derive(Default)]
@@ -200,12 +214,19 @@ fn test(item: &str) -> Test {
 }
 
 fn action(item: &str) -> Step {
-    let words: Vec<&str> = item.split(' ').collect();
-    match words[..] {
-        ["evict", head, arg] => Step::Evict(head.to_owned(), arg.to_owned()),
-        ["purge", target] => Step::Purge(target.to_owned()),
+    let (how, words) = match item.strip_prefix("soft ") {
+        Some(words) => (How::Softly, words),
+        None => (How::ForGood, item),
+    };
+    let words: Vec<&str> = words.split(' ').collect();
+    let what = match words[..] {
+        ["evict", head, arg] => What::Tag(head.to_owned(), arg.to_owned()),
+        ["purge", target] => What::Url(target.to_owned()),
+        ["prefix", target] => What::Prefix(target.to_owned()),
+        ["scope", name] => What::Scope(name.to_owned()),
         _ => panic!("cannot read the action `{item}`"),
-    }
+    };
+    Step::Evict(what, how)
 }
 
 /// `Name: value`; a value is sent as it is written, but for `\t`.

@@ -138,8 +138,8 @@ async fn purge_by_request_reaches_what_it_names() {
         ("/products*", &[], 400, "whole segments", &[]),
         ("/products/*?page=1", &[], 400, "no query", &[]),
         ("/products/7", &[("host", "other.example")], 400, "which host", &[]),
-        ("/products/7", &[("fastly-soft-purge", "1")], 501, "no soft purge", &[]),
-        ("/products/7", &[("soft-purge", "1")], 501, "no soft purge", &[]),
+        ("*", &[], 200, "applied", &urls),
+        ("/**", &[], 400, "whole segments", &[]),
     ];
     for (uri, fields, status, says, gone) in rows {
         let layer = CacheLayer::new(Cache::in_memory()).purge_prefixes(["/products"]).obey_purges(bearer(TOKEN));
@@ -155,6 +155,64 @@ async fn purge_by_request_reaches_what_it_names() {
                 assert!(text.contains(says) && text.ends_with('\n'), "{uri}: {text}");
             };
             assert_eq!(gone_after(&router, &urls, asks).await, *gone, "{uri}");
+        }
+    }
+}
+
+/// A site whose pages may be served while they are made anew, and what became of one after a purge: `stale` or `gone`; if
+/// nothing did, it is `fresh`.
+async fn became_of(router: &Router, url: &str, purge: impl AsyncFnOnce()) -> &'static str {
+    let before = say(ask(router, url).await).0;
+    assert!(say(ask(router, url).await).1.starts_with("cache;hit"));
+    purge().await;
+    let (text, word) = say(ask(router, url).await);
+    match (text == before, word.contains("stale_while_revalidate")) {
+        (true, true) => "stale",
+        (true, false) => "fresh",
+        (false, _) => "gone",
+    }
+}
+
+#[tokio::test]
+async fn soft_purge_by_request_leaves_stale_pages() {
+    let one: &[(&str, &str)] = &[("soft-purge", "1")];
+    let tagged = [("soft-purge", "1"), ("surrogate-key", "featured")];
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let rows: &[Row<'_>] = &[
+        ("/products/7", one, 200, "stale"),
+        ("/products/7", &[("fastly-soft-purge", "1")], 200, "stale"),
+        ("/products/7", &[("soft-purge", "")], 200, "stale"),
+        ("/products/7", &[("soft-purge", "0"), ("soft-purge", "1")], 200, "stale"),
+        ("/products/7", &[("soft-purge", "0")], 200, "gone"),
+        ("/products/7", &[], 200, "gone"),
+        ("/products/8", one, 200, "fresh"),
+        ("/products/*", one, 200, "stale"),
+        ("*", one, 200, "stale"),
+        ("*", &[], 200, "gone"),
+        ("/nothing", &tagged, 200, "stale"),
+        ("/nothing", &tagged[1..], 200, "gone"),
+        ("/orders/*", one, 400, "fresh"),
+        ("/products/7", &[("soft-purge", "1"), ("authorization", "Bearer another")], 403, "fresh"),
+    ];
+    for (uri, fields, status, became) in rows {
+        let layer = CacheLayer::new(Cache::in_memory()).purge_prefixes(["/products"]).obey_purges(bearer(TOKEN));
+        let counter = Counter::default();
+        let handler = move || {
+            let fields = [("cache-control", "max-age=60, stale-while-revalidate=600"), ("surrogate-key", "featured")];
+            let text = counter.next();
+            async move { (fields, text) }
+        };
+        let router = Router::new().fallback(get(handler)).layer(layer.clone());
+        let service = Router::new().fallback_service(layer.purge_service(bearer(TOKEN)));
+        let authorization = format!("Bearer {TOKEN}");
+        let is_named = fields.iter().any(|(name, _)| *name == "authorization");
+        let common = [("host", "shop.example"), ("authorization", &*authorization)];
+        let fields = [&common[..common.len() - usize::from(is_named)], fields].concat();
+        // At the URL itself, and behind an address of its own.
+        for (at, page) in [(&router, "/products/7"), (&service, "/products/7?page=2")] {
+            let uri = uri.replace("/products/7", page);
+            let asks = async || assert_eq!(purge(at, &uri, &fields).await.0, *status, "{uri}");
+            assert_eq!(became_of(&router, page, asks).await, *became, "{uri} {fields:?}");
         }
     }
 }

@@ -294,6 +294,29 @@ fn windows_are_open_until_their_end_and_where_nothing_forbids_it() {
 }
 
 #[test]
+fn softly_purged_is_as_if_it_had_ended_to_be_fresh_then() {
+    // `Cache-Control`, seconds until it was purged, and until it is asked for; its staleness, `ttl`, and whether the window of
+    // revalidation is open.
+    let rows: &[(&str, &str, u64, u64, u64, i64, bool)] = &[
+        ("9111-4.2 at once", "max-age=60, stale-while-revalidate=5", 0, 0, 0, 0, true),
+        ("9111-4.2 after a while", "max-age=60, stale-while-revalidate=5", 10, 14, 4, -4, true),
+        ("5861-3 the window is over", "max-age=60, stale-while-revalidate=5", 10, 15, 5, -5, false),
+        ("5861-3 that of its own end is no longer", "max-age=10, stale-while-revalidate=5", 14, 16, 6, -6, false),
+        ("5861-3 nor was it opened again", "max-age=10, stale-while-revalidate=5", 30, 30, 20, -20, false),
+        ("9111-4.2 a clock that stepped back", "max-age=60, stale-while-revalidate=5", 20, 10, 0, 10, true),
+        ("9111-5.2.2.2 must-revalidate", "max-age=60, stale-while-revalidate=5, must-revalidate", 1, 2, 1, -1, false),
+    ];
+    for (says, text, purged, later, staleness, ttl, open) in rows {
+        let life = life(&format!("Cache-Control: {text}"), &full()).purged(at(NOON + purged));
+        let now = at(NOON + later);
+        assert_eq!(life.remaining(now), None, "{says}");
+        assert_eq!((life.staleness(now), life.ttl(now)), (secs(*staleness), *ttl), "{says}");
+        assert_eq!(life.is_within_revalidation(now, &full()), *open, "{says}");
+        assert_eq!(life.age(now), secs(*later), "{says}: its age is what it was");
+    }
+}
+
+#[test]
 fn a_request_may_open_the_window_of_errors() {
     let rows = [
         ("5861-4 inside", "max-age=10", 5, 14, true),

@@ -166,8 +166,8 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "an answer of L2 needs its tags where they were",
         "cache/ask.rs",
-        "header.deadlines().after(of_key.and(of_tags), now)",
-        "header.deadlines().after(of_key, now)",
+        "header.deadlines().after(of_key.and(of_tags), call.rules.afterlife, now)",
+        "header.deadlines().after(of_key, call.rules.afterlife, now)",
         "coherence::evict_tag_reaches_every_entry_under_it_and_no_other",
     )
     .simulated(),
@@ -374,7 +374,7 @@ pub(crate) const GUARDS: &[Guard] = &[
     guard(
         "what an answer of L2 left softly is old",
         "cache/ask.rs",
-        "let deadlines = header.deadlines().after(of_key.and(of_tags), now);",
+        "let deadlines = header.deadlines().after(of_key.and(of_tags), call.rules.afterlife, now);",
         "let deadlines = (of_key.and(of_tags) != Verdict::Gone).then(|| header.deadlines());",
         "soft::softly_evicted_is_served_stale_on_both_nodes_while_one_load_replaces_it",
     )
