@@ -38,6 +38,14 @@ pub(crate) struct Departure {
 /// An error on its way to those who waited for its load.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 
+/// What a load says before it lands, to those aboard.
+#[derive(Clone)]
+pub(crate) struct Told {
+    pub(crate) what: Arc<dyn Any + Send + Sync>,
+    /// The tags that only the value could name, as far as they are known.
+    pub(crate) result_tags: Arc<[TagId]>,
+}
+
 /// How a flight ended.
 #[derive(Clone)]
 pub(crate) enum Landing {
@@ -77,6 +85,8 @@ struct Flight {
 struct Status {
     state: State,
     departure: Option<Departure>,
+    /// What whoever leads has said, until it lands.
+    told: Option<Told>,
     aboard: usize,
     /// Whether a load panicked already: it is tried once more.
     panicked: bool,
@@ -127,10 +137,15 @@ pub(crate) enum Turn {
         /// Whether the flight had landed before this caller boarded.
         at_once: bool,
     },
+    /// What the load said shows that whatever it lands is not for this caller.
+    Overtaken { generation: u32 },
 }
 
 /// The duty to land a flight. Dropped before landing, it goes to the next waiter.
 pub(crate) struct Lead(Seat);
+
+/// How the load of a flight speaks to those aboard.
+pub(crate) struct Voice(Arc<Flight>);
 
 // === impl Flights ===
 
@@ -159,7 +174,7 @@ impl Flights {
                 return Seat { flights: Arc::clone(self), key, flight, leads: false };
             }
         }
-        let status = Status { state: State::Led, departure: None, aboard: 1, panicked: false };
+        let status = Status { state: State::Led, departure: None, told: None, aboard: 1, panicked: false };
         let flight = Arc::new(Flight { state: Mutex::new(status), changed: Notify::new(), generation });
         table.insert(key.clone(), Arc::clone(&flight));
         drop(table);
@@ -203,33 +218,42 @@ impl Seat {
     /// Waits until the flight has landed, or this caller is to lead it.
     ///
     /// Dropping the future gives the seat back.
-    pub(crate) async fn turn(mut self) -> Turn {
+    pub(crate) async fn turn(self) -> Turn {
+        self.turn_hearing(|_, _| true).await
+    }
+
+    /// The same; `hear` is called once with what the load says meanwhile, and with the sequence of tag hints that it began at. It
+    /// answers whether this caller waits on.
+    pub(crate) async fn turn_hearing(mut self, hear: impl Fn(Told, Option<u64>) -> bool) -> Turn {
         if self.leads {
             return Turn::Lead(Lead(self));
         }
-        let mut at_once = true;
+        let (mut at_once, mut has_heard) = (true, false);
         loop {
             let flight = Arc::clone(&self.flight);
             let changed = flight.changed.notified();
-            {
+            let told = {
                 let mut status = flight.lock();
+                let departed = status.departure.as_ref().map(|departure| departure.sequence);
                 match &status.state {
                     State::Landed(landing) => {
-                        return Turn::Landed {
-                            landing: landing.clone(),
-                            generation: flight.generation,
-                            departed: status.departure.as_ref().map(|departure| departure.sequence),
-                            at_once,
-                        };
+                        let (landing, generation) = (landing.clone(), flight.generation);
+                        return Turn::Landed { landing, generation, departed, at_once };
                     }
                     State::Vacant => {
                         status.state = State::Led;
-                        status.departure = None;
+                        (status.departure, status.told) = (None, None);
                         drop(status);
                         self.leads = true;
                         return Turn::Lead(Lead(self));
                     }
-                    State::Led => {}
+                    State::Led => status.told.clone().filter(|_| !has_heard).map(|told| (told, departed)),
+                }
+            };
+            if let Some((told, departed)) = told {
+                has_heard = true;
+                if !hear(told, departed) {
+                    return Turn::Overtaken { generation: flight.generation };
                 }
             }
             // Created before the look at the state, so a change since then is not missed.
@@ -281,6 +305,11 @@ impl Lead {
         self.0.flight.lock().departure = Some(departure);
     }
 
+    /// How the load speaks to those aboard, now and later.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice(Arc::clone(&self.0.flight))
+    }
+
     /// Whether nobody else is aboard.
     pub(crate) fn alone(&self) -> bool {
         self.0.flight.lock().aboard == 1
@@ -305,7 +334,10 @@ impl Lead {
     /// Lands. A value can be boarded until the lead is dropped, so that nobody loads again while it is being stored.
     pub(crate) fn land(&self, landing: Landing) {
         let keep = matches!(landing, Landing::Value(..));
-        self.0.flight.lock().state = State::Landed(landing);
+        {
+            let mut status = self.0.flight.lock();
+            (status.state, status.told) = (State::Landed(landing), None);
+        }
         self.0.flight.changed.notify_waiters();
         if !keep {
             self.0.flights.retire(&self.0.key, &self.0.flight);
@@ -313,9 +345,23 @@ impl Lead {
     }
 }
 
+// === impl Voice ===
+
+impl Voice {
+    /// Says something to those aboard, and to who boards from now on.
+    pub(crate) fn tell(&self, told: Told) {
+        let mut status = self.0.lock();
+        if matches!(status.state, State::Led) {
+            status.told = Some(told);
+            drop(status);
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{future::Future, pin::pin, task::Poll};
+    use std::{cell::RefCell, future::Future, pin::pin, task::Poll};
 
     use super::*;
 
@@ -328,7 +374,7 @@ mod tests {
     async fn leads(seat: Seat) -> Lead {
         match seat.turn().await {
             Turn::Lead(lead) => lead,
-            Turn::Landed { .. } => panic!("landed"),
+            Turn::Landed { .. } | Turn::Overtaken { .. } => panic!("landed"),
         }
     }
 
@@ -391,6 +437,41 @@ mod tests {
         again.panicked("boom".into());
         assert!(matches!(second.await, Turn::Landed { landing: Landing::Panicked(_), .. }));
         assert_eq!(flights.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_load_says_is_heard_once_by_all_aboard_and_by_nobody_of_the_next_leader() {
+        let flights = Arc::new(Flights::new());
+        let lead = leads(seat(&flights)).await;
+        let heard = RefCell::new(Vec::new());
+        let hear = |told: Told, _| {
+            heard.borrow_mut().push(*told.what.downcast::<u64>().unwrap());
+            true
+        };
+        let told = |number: u64| Told { what: Arc::new(number), result_tags: Arc::default() };
+        let mut first = Box::pin(seat(&flights).turn_hearing(hear));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        assert!(heard.borrow().is_empty());
+        let voice = lead.voice();
+        voice.tell(told(7));
+        let mut second = Box::pin(seat(&flights).turn_hearing(hear));
+        for _ in 0..2 {
+            assert!(futures_util::poll!(&mut first).is_pending());
+            assert!(futures_util::poll!(&mut second).is_pending());
+            voice.tell(told(7));
+        }
+        assert_eq!(*heard.borrow(), [7, 7]);
+        let turn = seat(&flights).turn_hearing(|_, _| false).await;
+        assert!(matches!(turn, Turn::Overtaken { generation: 0 }), "for whom it is not");
+        drop(lead);
+        let Poll::Ready(Turn::Lead(next)) = futures_util::poll!(&mut first) else { panic!("nobody took over") };
+        let mut third = Box::pin(seat(&flights).turn_hearing(hear));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        assert_eq!(heard.borrow().len(), 2, "the load that said it is gone");
+        next.land(Landing::Failed(None));
+        voice.tell(told(8));
+        assert!(matches!(third.await, Turn::Landed { .. }));
+        assert_eq!(heard.borrow().len(), 2, "it has landed");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{AGE, CONTENT_LENGTH, RANGE},
+    header::{AGE, CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE},
     request,
 };
 use http_body::Body;
@@ -74,6 +74,27 @@ pub(crate) fn of_stored<B: Body>(
     };
     tell(config, response.headers_mut(), handled, Some(seen.life.ttl(now)), detail);
     Ok(response)
+}
+
+/// Whether a request is for all of an answer, whatever it is.
+pub(crate) fn is_for_a_whole(request: &request::Parts) -> bool {
+    let conditions = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
+    request.method == Method::GET && !conditions.iter().any(|name| request.headers.contains_key(name))
+}
+
+/// The answer to a request for a whole, out of one whose body is still coming.
+pub(crate) fn of_live<B: Body>(
+    config: &Config,
+    seen: &Seen,
+    body: CacheBody<B>,
+    now: Timestamp,
+    handled: Handled,
+    detail: Option<&'static str>,
+) -> Response<CacheBody<B>> {
+    let mut response = with(seen.status, seen.headers.clone(), body);
+    response.headers_mut().insert(AGE, HeaderValue::from(age_seconds(seen.life.age(now))));
+    tell(config, response.headers_mut(), handled, Some(seen.life.ttl(now)), detail);
+    response
 }
 
 /// Whether it is a hit of all that is stored, whose fields say what those of the one before it said.

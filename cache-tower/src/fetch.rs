@@ -3,18 +3,22 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use cache_core::__private::ShareOps;
+use bytes::Bytes;
+use cache_core::__private::{ShareOps, Teller};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
 use crate::{
-    body::{CacheBody, Recorded, Recorder},
+    body::CacheBody,
     caching::{Caching, Told},
     clock,
     keep::{Asked, Keep, Lasts, Refusal, as_stored, is_complete, join},
-    key, part,
+    key,
+    live::Live,
+    part,
+    record::{Recorded, Recorder, Recording, UNREAD},
     rfc::{
         Life, Rules, Timestamp,
         conditional::{self, HeadEffect, Update, Validation, Validators, Verdict, Wants, Whose},
@@ -85,6 +89,8 @@ pub(crate) struct Fetch {
     pub(crate) how: How,
     /// Whether what comes back is stored. If not, nobody waits for its body.
     pub(crate) stores: bool,
+    /// By what those who wait hear of an answer whose body is still coming.
+    pub(crate) teller: Teller,
 }
 
 /// How old what is stored is, if it may stand in.
@@ -118,7 +124,8 @@ impl Fetch {
     ) -> Result<Arc<Stored>, Unstored>
     where
         S: Service<Request<B>, Response = Response<R>>,
-        R: Body,
+        R: Body + Send + 'static,
+        R::Error: Send,
     {
         let Some((mut service, request)) = slot.take() else { return Err(Unstored::Passed) };
         let (mut parts, body) = request.into_parts();
@@ -300,14 +307,18 @@ impl Fetch {
     }
 
     /// A whole answer: recorded if it may be stored.
-    pub(crate) async fn answered<R: Body, E>(
+    pub(crate) async fn answered<R, E>(
         &self,
         asked: &Asked<'_>,
         old: Old<'_>,
         client: oneshot::Sender<Head<R, E>>,
         head: response::Parts,
         body: R,
-    ) -> Result<Arc<Stored>, Unstored> {
+    ) -> Result<Arc<Stored>, Unstored>
+    where
+        R: Body + Send + 'static,
+        R::Error: Send,
+    {
         let config = &self.keep.shared.config;
         let storable = match self.keep.may_store(asked, &head, &body) {
             Ok(storable) => storable,
@@ -343,9 +354,13 @@ impl Fetch {
             return Box::pin(self.part(asked, old, client, storable, head, body)).await;
         }
         let (status, headers) = (head.status, as_stored(&head.headers, &storable.omits, asked.received));
-        let (recorder, following) = Recorder::new(asked.max_body(config), body.size_hint());
-        let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
-        match recorder.record(body).await {
+        let (recorder, first) = Recorder::new(asked.max_body(config), self.unread());
+        let recording = recorder.recording(conditional::content_length(&head.headers).or(body.size_hint().exact()));
+        let first = CacheBody::recorded(first, body.size_hint());
+        let _gone = client.send(Head::Recorded(Response::from_parts(head, first)));
+        // Of a body that is there at once nobody need hear before all of it is stored.
+        let slow = || self.tell(asked, status, &headers, recording);
+        match recorder.record(body, slow).await {
             Recorded::Whole { chunks, trailers } if is_complete(&headers, &chunks) => {
                 self.keep.kept(asked, status, headers, join(chunks), trailers, None).ok_or(Unstored::Passed)
             }
@@ -355,6 +370,23 @@ impl Fetch {
             }
             Recorded::Whole { .. } | Recorded::Failed => Err(Unstored::Passed),
         }
+    }
+
+    /// Those who wait hear of an answer that may be stored, and whose body takes its time.
+    fn tell<R>(&self, asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap, recording: Option<Recording<R>>)
+    where
+        R: Body + Send + 'static,
+        R::Error: Send,
+    {
+        let Some(body) = recording.filter(|_| self.teller.is_heard()) else { return };
+        let Some(head) = self.keep.kept(asked, status, headers.clone(), Bytes::new(), None, None) else { return };
+        let tags = head.keys_of_tags();
+        self.teller.tell(Arc::new(Live { head, body }), &tags);
+    }
+
+    /// For how long a body is recorded that nobody reads: there may be who waits for its end.
+    fn unread(&self) -> Duration {
+        self.keep.shared.config.collapse.max(UNREAD)
     }
 
     /// The bytes that the client asked for: they go to it, and are put to those that are there.
@@ -379,9 +411,10 @@ impl Fetch {
             }
         };
         let headers = as_stored(&head.headers, &storable.omits, asked.received);
-        let (recorder, following) = Recorder::new(asked.max_body(&self.keep.shared.config), body.size_hint());
-        let _gone = client.send(Head::Recorded(Response::from_parts(head, following)));
-        self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)
+        let (recorder, first) = Recorder::new(asked.max_body(&self.keep.shared.config), self.unread());
+        let first = CacheBody::recorded(first, body.size_hint());
+        let _gone = client.send(Head::Recorded(Response::from_parts(head, first)));
+        self.put(asked, old, piece, &headers, recorder.record(body, || {}).await).ok_or(Unstored::Passed)
     }
 
     /// The bytes that were missing, on behalf of what is there. If they may not be stored they are put together for the client.
@@ -399,8 +432,8 @@ impl Fetch {
         };
         let omits = storable.as_ref().map_or(&[][..], |storable| &storable.omits);
         let headers = as_stored(&head.headers, omits, asked.received);
-        let (recorder, _nobody) = Recorder::new(asked.max_body(&self.keep.shared.config), body.size_hint());
-        let put = self.put(asked, old, piece, &headers, recorder.record(body).await).ok_or(Unstored::Passed)?;
+        let (recorder, _waits) = Recorder::new(asked.max_body(&self.keep.shared.config), self.unread());
+        let put = self.put(asked, old, piece, &headers, recorder.record(body, || {}).await).ok_or(Unstored::Passed)?;
         let Err(refusal) = storable else { return Ok(put) };
         if refusal.lasts == Lasts::ForAll {
             self.evict().await;

@@ -1,10 +1,13 @@
 //! A request that was no hit in this process: what Redis has, what is stale, who asks the origin, and who waits for that.
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc};
 
-use cache_core::{__private::Exchange, Cache, Key};
+use cache_core::{
+    __private::{Exchange, Talk, Teller},
+    Cache, Key,
+};
 use http::{Method, Request, Response, StatusCode, request};
-use http_body::Body;
+use http_body::{Body, SizeHint};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
@@ -16,6 +19,7 @@ use crate::{
     fetch::{Fetch, Head, How, Unstored},
     keep::Keep,
     key::Target,
+    live::{self, Live},
     rfc::{
         directives::RequestDirectives,
         range::{self, Gap, Partial},
@@ -101,8 +105,9 @@ impl Flow {
                 Step::Answer(response) => return Ok(response),
                 Step::Refresh(response) => {
                     let (nobody, _) = oneshot::channel();
-                    let fetch = self.fetch(&looked, How::Validates, true).run(slot, nobody);
-                    looked.exchange.refresh(looked.than, Unstored::passes, fetch);
+                    let teller = Teller::default();
+                    let fetch = self.fetch(&looked, How::Validates, true, teller.clone()).run(slot, nobody);
+                    looked.exchange.refresh(looked.than, Unstored::passes, teller, fetch);
                     return Ok(response);
                 }
                 Step::Alone(wanted) => late = Some((looked, wanted)),
@@ -223,7 +228,7 @@ impl Flow {
         key.local_hash() ^ u128::from(is_of_somebody(&self.request.headers))
     }
 
-    fn fetch(&self, looked: &Looked, how: How, stores: bool) -> Fetch {
+    fn fetch(&self, looked: &Looked, how: How, stores: bool, teller: Teller) -> Fetch {
         let keep = Keep {
             shared: Arc::clone(&self.shared),
             key: looked.key.clone(),
@@ -237,6 +242,7 @@ impl Flow {
             old: looked.found.as_ref().map(|found| Arc::clone(&found.value)),
             how,
             stores,
+            teller,
         }
     }
 
@@ -254,10 +260,22 @@ impl Flow {
         let Wanted { why, how, detail } = wanted;
         let (told, head) = oneshot::channel();
         // Boxed: it would be moved whole, from here into the load and on into its task.
-        let fetch = Box::pin(self.fetch(looked, how, true).run(slot.clone(), told));
-        let loading = looked.exchange.load(looked.than, Unstored::passes, Some(Unstored::share()), fetch);
-        let loaded = match slot.wait(head, loading, self.shared.config.collapse).await {
+        let teller = Teller::default();
+        let fetch = Box::pin(self.fetch(looked, how, true, teller.clone()).run(slot.clone(), told));
+        let (hears, live) = live::hearing::<R>();
+        let (share, talk) = (Some(Unstored::share()), Talk { teller, hears });
+        let loading = looked.exchange.load_talking(looked.than, Unstored::passes, share, talk, fetch);
+        let overheard = async {
+            let followed = live.await.ok().and_then(|live| self.follow(&live, wanted));
+            match followed {
+                Some(followed) => followed,
+                // It waits for what is stored in the end.
+                None => pending().await,
+            }
+        };
+        let loaded = match slot.wait(head, overheard, loading, self.shared.config.collapse).await {
             Came::Told(head) => return Waited::Answer(self.told(head, wanted)),
+            Came::Overheard(followed) => return followed,
             Came::Late => return Waited::Alone,
             Came::Loaded(loaded) => loaded,
         };
@@ -277,6 +295,19 @@ impl Flow {
             }
             Err(Unstored::Passed | Unstored::Failed) => Waited::Again,
         }
+    }
+
+    /// What a request that waits makes of an answer to another whose body is still coming; nothing if it is to wait on.
+    fn follow<R: Body, E>(&self, live: &Live<R>, wanted: Wanted) -> Option<Waited<R, E>> {
+        let seen = self.shared.serving(&live.head, &self.request.headers, self.target.is_own)?;
+        if !self.is_reusable(&live.head) {
+            return Some(Waited::Alone);
+        }
+        let reader = answer::is_for_a_whole(&self.request).then(|| live.body.follow()).flatten()?;
+        let body = CacheBody::recorded(reader, SizeHint::with_exact(live.body.length()));
+        let handled = Handled::Forwarded { why: wanted.why, status: None, stored: true, collapsed: true };
+        let response = answer::of_live(&self.shared.config, seen, body, clock::now(), handled, wanted.detail);
+        Some(Waited::Answer(Ok(response)))
     }
 
     /// The answer out of what was stored for another, or by a validation.
@@ -336,7 +367,8 @@ impl Flow {
     ) -> Option<Result<Response<CacheBody<R>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<R>>,
-        R: Body,
+        R: Body + Send + 'static,
+        R::Error: Send,
     {
         if !slot.is_there() {
             return None;
@@ -345,7 +377,7 @@ impl Flow {
         // What completes another answer is of no use without it.
         let how = if matches!(how, How::Completes(_)) { How::Anew } else { how };
         let (told, mut head) = oneshot::channel();
-        let loaded = Box::pin(self.fetch(looked, how, false).run(slot.clone(), told)).await;
+        let loaded = Box::pin(self.fetch(looked, how, false, Teller::default()).run(slot.clone(), told)).await;
         if let Ok(head) = head.try_recv() {
             return Some(self.told(head, wanted));
         }

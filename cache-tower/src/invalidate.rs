@@ -1,9 +1,15 @@
 //! What a request that changes something makes untrue is evicted before its answer goes to the client; and where that answer is
 //! what a GET would have, it is stored as such.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+};
 
-use cache_core::{__private::Change, Cache};
+use cache_core::{
+    __private::{Change, Teller},
+    Cache,
+};
 use http::{HeaderMap, Method, Response, StatusCode, Uri, request};
 use http_body::Body;
 use tokio::sync::oneshot;
@@ -106,7 +112,8 @@ impl Posted {
             is_own: target.is_own,
             url: target.key.local_hash(),
         };
-        let fetch = Fetch { keep, others: Vec::new(), old: None, how: How::Anew, stores: true };
+        let fetch =
+            Fetch { keep, others: Vec::new(), old: None, how: How::Anew, stores: true, teller: Teller::default() };
         let (head, body) = response.into_parts();
         let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, told: &told, requested, received };
         if fetch.keep.may_store(&asked, &head, &body).is_err() {
@@ -126,7 +133,7 @@ impl Posted {
         };
         let loading = exchange.load(0, Unstored::passes, None, load);
         if let Came::Told(Head::Passed(mut response, _) | Head::Recorded(mut response)) =
-            slot.wait(head, loading, shared.config.collapse).await
+            slot.wait(head, pending::<()>(), loading, shared.config.collapse).await
         {
             let handled = Handled::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
             answer::tell(&shared.config, response.headers_mut(), handled, None, None);

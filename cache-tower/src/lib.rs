@@ -85,11 +85,13 @@ mod invalidate;
 mod keep;
 mod key;
 mod layer;
+mod live;
 mod part;
 mod passes;
 mod prefix;
 mod purge;
 mod query;
+mod record;
 mod rfc;
 mod service;
 mod shared;
@@ -98,7 +100,7 @@ mod stored;
 mod variants;
 
 pub use crate::{
-    body::CacheBody,
+    body::{BodyError, CacheBody},
     caching::Caching,
     future::ResponseFuture,
     layer::CacheLayer,

@@ -2,6 +2,7 @@
 //! has, and answers that are not to be stored hold nobody up.
 
 use std::{
+    any::Any,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,13 +11,16 @@ use std::{
 };
 
 use cache_core::{
-    __private::{Exchange, Met, Says},
+    __private::{Exchange, Met, Says, Talk, Teller},
     Cache, Key, Policy, hours, key, millis,
 };
-use futures_util::future::join_all;
+use futures_util::{future::join_all, poll};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::{sync::Barrier, time::Instant};
+use tokio::{
+    sync::{Barrier, Notify},
+    time::Instant,
+};
 
 use crate::{
     outage::SOON,
@@ -121,6 +125,46 @@ async fn softly_evicted_is_found_on_every_node_with_how_long_ago_that_was_and_an
 }
 
 #[tokio::test]
+async fn what_a_load_says_is_heard_by_who_waits_for_it_and_not_once_a_tag_of_it_was_evicted() {
+    let (cache, pages) = (Cache::in_memory(), Pages::default());
+    let (gate, teller) = (Arc::new(Notify::new()), Teller::default());
+    let load = {
+        let (pages, gate, teller) = (pages.clone(), Arc::clone(&gate), teller.clone());
+        async move {
+            teller.tell(Arc::new("soon"), &[key!("page-tag:{1}")]);
+            gate.notified().await;
+            pages.next().await
+        }
+    };
+    let heard = Arc::new(AtomicU64::new(0));
+    let talk = |teller: Teller| {
+        let heard = Arc::clone(&heard);
+        let hears = move |what: Arc<dyn Any + Send + Sync>| {
+            assert_eq!(*what.downcast::<&str>().unwrap(), "soon");
+            heard.fetch_add(1, Ordering::SeqCst);
+        };
+        Talk { teller, hears: Box::new(hears) }
+    };
+    let exchange = exchange(&cache);
+    let by = |teller| exchange.load_talking(0, |_: &u64| false, None, talk(teller), pages.clone().next());
+    assert!(!teller.is_heard());
+    let mut first = Box::pin(exchange.load_talking(0, |_: &u64| false, None, talk(teller.clone()), load));
+    let mut waiter = Box::pin(by(Teller::default()));
+    assert!(poll!(&mut first).is_pending());
+    eventually(SOON, async || teller.is_heard()).await;
+    while heard.load(Ordering::SeqCst) == 0 {
+        assert!(poll!(&mut waiter).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(cache.evict_tag(key!("page-tag:{1}")).await.is_applied());
+    // Not the value that he would not be given in the end: he does not wait for that either.
+    assert_eq!(by(Teller::default()).await.unwrap().value.number, 1);
+    gate.notify_one();
+    assert_eq!((first.await.unwrap().value.number, waiter.await.unwrap().value.number), (2, 2));
+    assert_eq!(heard.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn answers_that_are_not_to_be_stored_are_got_side_by_side() {
     let cache = Cache::in_memory();
     // All of them are under way at once, or this never ends.
@@ -156,7 +200,7 @@ async fn refresh_is_made_once_however_many_ask_for_it() {
     let (cache, pages) = (Cache::in_memory(), Pages::default());
     let first = pages.through(&cache, 0).await;
     for _ in 0..20 {
-        exchange(&cache).refresh(first.made, |_| false, pages.clone().next());
+        exchange(&cache).refresh(first.made, |_| false, Teller::default(), pages.clone().next());
     }
     eventually(SOON, async || exchange(&cache).hit().is_some_and(|met| met.value.number == 2)).await;
     tokio::time::sleep(millis(20)).await; // time itself: a second refresh would be under way by now

@@ -2,10 +2,10 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -14,10 +14,11 @@ use std::{
 use bytes::Bytes;
 use cache_core::{Cache, Key, key, mins};
 use cache_tower::{CacheLayer, Caching};
+use futures_util::stream::poll_fn;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tests::fixtures::{RedisServer, eventually};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{
@@ -221,6 +222,45 @@ async fn slow_page_is_asked_for_once_by_all_nodes() {
         assert_eq!(request.await.unwrap(), "/slow 1");
     }
     assert_eq!(pages.calls(), 1);
+}
+
+#[tokio::test]
+async fn page_that_is_still_coming_is_read_along_on_its_node_and_awaited_on_the_other() {
+    let redis = RedisServer::start().await;
+    let (a, b) = two(&redis).await;
+    let (calls, (pieces, receiver)) = (Arc::new(AtomicU64::new(0)), mpsc::channel::<Bytes>(4));
+    let receiver = Arc::new(Mutex::new(Some(receiver)));
+    let origin = {
+        let calls = Arc::clone(&calls);
+        tower::service_fn(move |_: Request<Full<Bytes>>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let mut pieces = receiver.lock().unwrap().take().expect("asked once");
+            let pieces = poll_fn(move |cx| pieces.poll_recv(cx).map(|piece| piece.map(Ok::<_, Infallible>)));
+            let answer =
+                Response::builder().header("cache-control", "public, max-age=3600").header("content-length", "6");
+            ready(Ok::<_, Infallible>(answer.body(axum::body::Body::from_stream(pieces)).unwrap()))
+        })
+    };
+    let ask = |node: &Cache| {
+        let request = Request::get("/slow").header("host", "shop.example").body(Full::default()).unwrap();
+        CacheLayer::new(node).layer(origin.clone()).oneshot(request)
+    };
+    let mut first = ask(&a).await.unwrap().into_body();
+    pieces.send(Bytes::from("abc")).await.unwrap();
+    let mut second = ask(&a).await.unwrap().into_body();
+    for body in [&mut first, &mut second] {
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+    }
+    let other = tokio::spawn(ask(&b));
+    eventually(SOON, async || b.stats().leases_awaited == 1).await;
+    // Whoever was sent goes away.
+    drop(first);
+    assert!(!other.is_finished());
+    pieces.send(Bytes::from("def")).await.unwrap();
+    drop(pieces);
+    assert_eq!(second.collect().await.unwrap().to_bytes(), "def");
+    assert_eq!(other.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes(), "abcdef");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

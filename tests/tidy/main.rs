@@ -32,8 +32,8 @@ const MACHINERY: &[&str] =
 /// The modules of `cache-tower/src`, in the same order.
 const TOWER_ROWS: Rows = &[
     ("vocabulary", &["rfc", "clock", "query", "slot", "caching", "prefix"]),
-    ("model", &["config", "key", "stored", "body", "part", "passes", "variants", "shared"]),
-    ("machinery", &["answer", "keep", "future", "fetch", "invalidate", "purge", "flow"]),
+    ("model", &["config", "key", "stored", "record", "body", "part", "passes", "variants", "shared"]),
+    ("machinery", &["answer", "keep", "live", "future", "fetch", "invalidate", "purge", "flow"]),
     ("faces", &["service", "layer", "grpc", "lib"]),
 ];
 

@@ -39,7 +39,7 @@ pub use self::{
     write::Writing,
 };
 pub use crate::{
-    cache::{Change, Exchange, Judge, Met, Says, ShareOps},
+    cache::{Change, Exchange, Hears, Judge, Met, Says, ShareOps, Talk, Teller},
     installed::installed,
     key::{KeptPart, KeyPart, KeyWriter},
 };

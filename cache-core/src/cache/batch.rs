@@ -441,7 +441,7 @@ impl Inner {
                 std::panic::resume_unwind(Box::new(message.to_string()))
             }
             // Given up, or of before a change.
-            Turn::Lead(_) | Turn::Landed { .. } => Ok(Waited::Open(id, call)),
+            Turn::Lead(_) | Turn::Landed { .. } | Turn::Overtaken { .. } => Ok(Waited::Open(id, call)),
         }
     }
 

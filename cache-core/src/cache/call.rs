@@ -1,8 +1,21 @@
 //! What one call asks of the cache.
 
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use crate::{entry::Afterlife, error::TimedOut, flight::SharedError, key::Key, policy::Overrides, value::ValueOps};
+use super::ask::with_heads;
+use crate::{
+    entry::Afterlife,
+    error::TimedOut,
+    flight::{Lead, SharedError, Told, Voice},
+    key::Key,
+    policy::Overrides,
+    value::ValueOps,
+};
 
 /// Where a call site stands, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +82,40 @@ pub(crate) type LifeOf<T> = Arc<dyn Fn(&T) -> Duration + Send + Sync>;
 /// The tags that a value names.
 pub(crate) type TagsOf<T> = Arc<dyn Fn(&T) -> Vec<Key> + Send + Sync>;
 
+/// What hears what a load says before it has landed.
+pub type Hears = Box<dyn Fn(Arc<dyn Any + Send + Sync>) + Send + Sync>;
+
+/// How a load speaks to those who wait for it in this process, once it runs. It need not have been asked for by whoever made this.
+#[derive(Clone, Default)]
+pub struct Teller(Arc<OnceLock<Voice>>);
+
+impl Teller {
+    /// Whether the load runs for others than its own caller, or may come to.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Says something about the value to come, which has these tags besides those of its key; nothing if nobody can hear it.
+    pub fn tell(&self, what: Arc<dyn Any + Send + Sync>, result_tags: &[Key]) {
+        if let Some(voice) = self.0.get() {
+            voice.tell(Told { what, result_tags: with_heads(result_tags).collect() });
+        }
+    }
+
+    /// The load begins.
+    pub(super) fn begin(&self, lead: &Lead) {
+        // It is one load's, and that begins once.
+        let _once = self.0.set(lead.voice());
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").finish_non_exhaustive()
+    }
+}
+
 /// Which errors are cached, and what can be done with them.
 pub(crate) type Chosen<E> = (fn(&E) -> bool, &'static ValueOps<E>);
 
@@ -90,6 +137,10 @@ pub(crate) struct Rules<T: 'static, E: 'static> {
     pub(crate) timed_out: Option<fn(TimedOut) -> E>,
     /// How long what was softly evicted is found.
     pub(crate) afterlife: Afterlife,
+    /// By what the load speaks to those who wait for it.
+    pub(crate) teller: Option<Teller>,
+    /// What hears what another load says, while this call waits for that.
+    pub(crate) hears: Option<Hears>,
 }
 
 impl<T, E> Default for Rules<T, E> {
@@ -103,13 +154,15 @@ impl<T, E> Default for Rules<T, E> {
             passes: None,
             timed_out: None,
             afterlife: Afterlife::default(),
+            teller: None,
+            hears: None,
         }
     }
 }
 
 impl<T, E> Clone for Rules<T, E> {
     fn clone(&self) -> Self {
-        let Self { unless, ttl_with, result_tags, cache_err, share_err, passes, timed_out, afterlife } = self;
+        let Self { unless, ttl_with, result_tags, cache_err, share_err, passes, timed_out, afterlife, .. } = self;
         Self {
             unless: unless.clone(),
             ttl_with: ttl_with.clone(),
@@ -119,6 +172,9 @@ impl<T, E> Clone for Rules<T, E> {
             passes: *passes,
             timed_out: *timed_out,
             afterlife: *afterlife,
+            // What is said is said while one load runs.
+            teller: None,
+            hears: None,
         }
     }
 }

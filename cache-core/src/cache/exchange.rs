@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
 use super::{
     Cache, Call, Inner, Rules, ShareOps,
-    call::Place,
+    call::{Hears, Place, Teller},
     context::note,
     load::{Answer, Found},
     old::Use,
@@ -48,6 +48,20 @@ pub struct Met<T> {
     pub outcome: Outcome,
     /// How long ago it was softly evicted, if it was.
     pub left: Option<Duration>,
+}
+
+/// What is said while loads run.
+pub struct Talk {
+    /// By what the load speaks, if this call comes to run it.
+    pub teller: Teller,
+    /// What hears the load that this call waits for otherwise; at most once.
+    pub hears: Hears,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk").finish_non_exhaustive()
+    }
 }
 
 /// One key of a layer, for one request.
@@ -147,6 +161,36 @@ impl<T: CacheValue> Exchange<T> {
     {
         let mut call = self.call(than, passes);
         call.rules.share_err = share;
+        self.answered(call, load).await
+    }
+
+    /// The same; and the load speaks before it has returned to those who wait for it in this process.
+    ///
+    /// # Errors
+    ///
+    /// The load's.
+    pub async fn load_talking<E, F>(
+        &self,
+        than: u64,
+        passes: fn(&E) -> bool,
+        share: Option<ShareOps<E>>,
+        talk: Talk,
+        load: F,
+    ) -> Result<Met<T>, E>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let mut call = self.call(than, passes);
+        (call.rules.share_err, call.rules.teller, call.rules.hears) = (share, Some(talk.teller), Some(talk.hears));
+        self.answered(call, load).await
+    }
+
+    async fn answered<E, F>(&self, call: Box<Call<T, E>>, load: F) -> Result<Met<T>, E>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
         let Answer { result, outcome, entry } =
             self.cache.answer_owned(call, async move { load.await.map(Some) }).await;
         let stored = entry.filter(|_| !matches!(outcome, Outcome::Bypass(Bypass::Remote)));
@@ -156,12 +200,14 @@ impl<T: CacheValue> Exchange<T> {
     }
 
     /// The same in the background, by one node of all; not if that is under way, or failed a short while ago.
-    pub fn refresh<E, F>(&self, than: u64, passes: fn(&E) -> bool, load: F)
+    pub fn refresh<E, F>(&self, than: u64, passes: fn(&E) -> bool, teller: Teller, load: F)
     where
         E: Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        self.cache.0.refresh(self.call(than, passes), than, async move { load.await.map(Some) });
+        let mut call = self.call(than, passes);
+        call.rules.teller = Some(teller);
+        self.cache.0.refresh(call, than, async move { load.await.map(Some) });
     }
 
     fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Box<Call<T, E>> {

@@ -22,7 +22,7 @@ use crate::{
     cell::Seen,
     entry::Entry,
     error::Error,
-    flight::{Departure, Landed, Landing, Lead, Turn},
+    flight::{Departure, Landed, Landing, Lead, Told, Turn},
     key::Key,
     outcome::{Bypass, Outcome, Tier},
     policy::Resolved,
@@ -182,7 +182,14 @@ impl Inner {
                 // Its load stays in the caller; one of them is enough.
                 return Ready::Answer(answer);
             }
-            match seat.turn().await {
+            let hear = |told: Told, departed| {
+                let stood = self.stood_until(boarded_at, departed, &told.result_tags);
+                if let Some(hears) = call.rules.hears.as_ref().filter(|_| stood) {
+                    hears(told.what);
+                }
+                stood
+            };
+            match seat.turn_hearing(hear).await {
                 Turn::Lead(lead) => return Ready::Lead(Box::new(Ticket::new(call, scope, budget)), lead),
                 Turn::Landed { landing: Landing::Value(landed), generation: flown, departed, at_once } => {
                     if !is_new(&landed.entry) || !self.stood_until(boarded_at, departed, &landed.result_tags) {
@@ -197,6 +204,7 @@ impl Inner {
                     let outcome = found.unwrap_or(Outcome::Joined);
                     return Ready::Answer(self.answer(&call, result, outcome, Some(landed.entry), &budget));
                 }
+                Turn::Overtaken { generation: flown } => generation = flown + 1,
                 Turn::Landed { landing: Landing::Failed(shared), .. } => {
                     let Some(error) = call.rules.take(shared) else {
                         // Side by side with the other waiters, never one behind another.
@@ -446,6 +454,9 @@ impl Inner {
         F: Future<Output = Result<Option<T>, E>>,
     {
         self.counters.add(Count::Loads);
+        if let (Some(teller), Some(lead)) = (&returned.ticket.call.rules.teller, &returned.ticket.lead) {
+            teller.begin(lead);
+        }
         let load = AssertUnwindSafe(load).catch_unwind();
         let leases = returned.lease.iter().collect();
         let (result, took) = self.run_load(&returned.ticket.scope, leases, load).await;

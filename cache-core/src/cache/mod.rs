@@ -36,9 +36,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use self::{
     by_hand::{Entry, Request},
-    call::{Judge, ShareOps},
+    call::{Hears, Judge, ShareOps, Teller},
     context::observe,
-    exchange::{Change, Exchange, Met, Says},
+    exchange::{Change, Exchange, Met, Says, Talk},
     expired::Expired,
     requests::Requests,
     unit::Unit,

@@ -1,6 +1,6 @@
 //! One call: what is there of it, who asks the service, and who waits for that.
 
-use std::sync::Arc;
+use std::{convert::Infallible, future::pending, sync::Arc};
 
 use cache_core::{
     __private::{Exchange, Met},
@@ -97,8 +97,9 @@ impl Flow {
         let (told, head) = oneshot::channel();
         let load = Load { shared: Arc::clone(&self.shared), method: Arc::clone(&self.method), hash };
         let loading = exchange.load(than, Unstored::passes, None, load.run(slot.clone(), told));
-        let loaded = match slot.wait(head, loading, self.shared.config.collapse).await {
+        let loaded = match slot.wait(head, pending::<Infallible>(), loading, self.shared.config.collapse).await {
             Came::Told(head) => return self.told(head),
+            Came::Overheard(never) => match never {},
             Came::Late => return self.alone(&slot, Some("collapse")).await,
             Came::Loaded(loaded) => loaded,
         };

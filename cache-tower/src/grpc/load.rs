@@ -16,8 +16,9 @@ use super::{
     stored::StoredCall,
 };
 use crate::{
-    body::{CacheBody, Recorded, Recorder},
+    body::CacheBody,
     clock,
+    record::{Recorded, Recorder, UNREAD},
     slot::Slot,
 };
 
@@ -95,15 +96,16 @@ impl Load {
             return self.stored(kept);
         }
         let (head, body) = response.into_parts();
-        let (recorder, following) = Recorder::new(config.max_answer, body.size_hint());
-        let _gone = client.send(Head::Answer(Response::from_parts(head, following), None));
+        let (recorder, first) = Recorder::new(config.max_answer, config.collapse.max(UNREAD));
+        let first = CacheBody::recorded(first, body.size_hint());
+        let _gone = client.send(Head::Answer(Response::from_parts(head, first), None));
         let mut frames = Frames::default();
         let wanted = |chunk: &[u8]| {
             let is_one = frames.read(chunk) != Held::Other;
             // No need to hold what will be too large.
             is_one && frames.length().is_none_or(|length| length <= config.max_answer as u64)
         };
-        let kept = match recorder.record_while(body, wanted).await {
+        let kept = match recorder.record_while(body, wanted, || {}).await {
             Recorded::Whole { chunks, trailers } => self.kept(&headers, join(chunks), trailers.as_ref()),
             Recorded::Oversized | Recorded::Failed => None,
         };

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::time::sleep;
 
 use super::frame::{Frames, Held};
-use crate::body::as_bytes;
+use crate::record::as_bytes;
 
 /// How long a request may take to be there with its end. One that takes longer may be waiting for an answer to what it has said.
 const READING: Duration = Duration::from_secs(1);

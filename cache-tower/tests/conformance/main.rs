@@ -9,6 +9,7 @@ mod cache_status;
 mod collapse;
 mod conditional;
 mod flows;
+mod following;
 mod freshness;
 mod groups;
 mod harness;

@@ -158,7 +158,9 @@ async fn trailers_and_bodies() {
 }
 
 /// An origin whose answers are held by the test: each is streamed piece by piece.
-fn held(headers: &'static [(&'static str, &'static str)]) -> (Handmade, mpsc::Receiver<mpsc::Sender<Piece>>) {
+pub(crate) fn held(
+    headers: &'static [(&'static str, &'static str)],
+) -> (Handmade, mpsc::Receiver<mpsc::Sender<Piece>>) {
     let (send, receive) = mpsc::channel(16);
     let origin = Handmade::new(move |_, _| {
         let (pieces, answer) = streamed(headers);

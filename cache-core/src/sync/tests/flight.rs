@@ -57,6 +57,7 @@ impl Airport {
     fn call(&self) {
         match block_on(self.board().turn()) {
             Turn::Lead(lead) => self.load(lead),
+            Turn::Overtaken { .. } => unreachable!("no load says anything here"),
             Turn::Landed { landing, .. } => {
                 let panics = self.panics.load(Ordering::Relaxed);
                 assert!(
@@ -146,6 +147,7 @@ fn what_panics_twice_panics_for_all_who_waited() {
                     lead.panicked("again".into());
                 }
                 Turn::Landed { landing, .. } => assert!(matches!(landing, Landing::Panicked(_))),
+                Turn::Overtaken { .. } => unreachable!("no load says anything here"),
             })
         });
         let callers: Vec<_> = callers.collect();
@@ -198,6 +200,7 @@ impl Parted {
         match block_on(seat.turn()) {
             Turn::Lead(lead) => self.load(&lead),
             Turn::Landed { departed, .. } => self.loaded.lock().unwrap()[&departed.unwrap()],
+            Turn::Overtaken { .. } => unreachable!("no load says anything here"),
         }
     }
 
