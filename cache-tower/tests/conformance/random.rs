@@ -2,8 +2,10 @@
 //! what it may be. The seed is in the message: `SEED` below repeats one.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -11,12 +13,13 @@ use cache_core::Cache;
 use cache_tower::CacheLayer;
 use fastrand::Rng;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 
 use crate::{
-    flows::{Answer, Handmade, answer, request},
+    flows::{Answer, Handmade, Piece, answer, request},
     harness::{BoxError, DEADLINE, settle},
 };
 
@@ -71,12 +74,56 @@ fn origin(truth: &Arc<Mutex<Truth>>, seed: u64) -> Handmade {
     let truth = Arc::clone(truth);
     let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
     Handmade::new(move |_, request| {
-        let answer = answered(&truth.lock().expect("no panic"), &mut rng.lock().expect("no panic"), &request);
+        let mut rng = rng.lock().expect("no panic");
+        let answer = answered(&truth.lock().expect("no panic"), &mut rng, &request);
+        let (is_slow, breaks) = (rng.bool(), rng.u8(..) < 12);
         async move {
             tokio::task::yield_now().await;
-            answer
+            let (head, body) = answer?.into_parts();
+            let slow = Slow::new(&body.collect().await?.to_bytes(), if is_slow { NAPS } else { 0 }, breaks);
+            Ok(Response::from_parts(head, slow.boxed_unsync()))
         }
     })
+}
+
+/// How often a slow body is looked at for each piece.
+const NAPS: u8 = 5;
+
+/// A body in pieces, each of which takes its time; it may break before the last.
+struct Slow {
+    pieces: VecDeque<Piece>,
+    each: u8,
+    naps: u8,
+}
+
+impl Slow {
+    fn new(bytes: &Bytes, each: u8, breaks: bool) -> Self {
+        let mut pieces: VecDeque<Piece> =
+            bytes.chunks(7).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+        if let Some(last) = pieces.back_mut().filter(|_| breaks) {
+            *last = Err("it breaks".into());
+        }
+        Self { pieces, each, naps: each }
+    }
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Piece>> {
+        if self.naps > 0 {
+            self.naps -= 1;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.naps = self.each;
+        Poll::Ready(self.pieces.pop_front())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
 }
 
 fn answered(truth: &Truth, rng: &mut Rng, request: &Request<String>) -> Result<Answer, BoxError> {
@@ -180,6 +227,10 @@ fn wrong(truth: &Truth, request: &Request<()>, response: &Response<Bytes>) -> Op
     if response.status() == 504 {
         return (asks("cache-control") != Some("only-if-cached")).then(|| "a 504 that nobody asked for".to_owned());
     }
+    if response.status() == 502 {
+        // What was to complete a part broke off: its client is told that there is no answer.
+        return None;
+    }
     if !(0..=current).any(is_of) {
         return Some("it is of no version".to_owned());
     }
@@ -224,7 +275,8 @@ async fn run(seed: u64) -> Vec<String> {
     let truth = Arc::new(Mutex::new(Truth::default()));
     let mut rng = Rng::with_seed(seed);
     let origin = origin(&truth, rng.u64(..));
-    let service = CacheLayer::proxy(Cache::in_memory()).stale_when_unreachable(false).layer(origin);
+    let layer = CacheLayer::proxy(Cache::in_memory()).stale_when_unreachable(false);
+    let service = layer.layer(origin);
     for round in 0..ROUNDS {
         match rng.u8(0..10) {
             0 => {
@@ -235,21 +287,35 @@ async fn run(seed: u64) -> Vec<String> {
                     *version += 1;
                     *version
                 };
-                // Some changes come through the cache, and some do not.
-                if rng.bool() && service.clone().oneshot(request("POST", path, &[])).await.is_ok() {
+                // Some changes come through the cache, of some it is told, and of some it is not.
+                let is_known = match rng.u8(0..4) {
+                    0 => service.clone().oneshot(request("POST", path, &[])).await.is_ok(),
+                    1 => layer
+                        .soft_purge(&format!("http://shop.example{path}").parse().expect("a URL"))
+                        .await
+                        .is_applied(),
+                    _ => false,
+                };
+                if is_known {
                     truth.lock().expect("no panic").floors.insert(path.to_owned(), version);
                 }
             }
             _ => {
                 let mut clients = JoinSet::new();
-                for _ in 0..rng.usize(1..5) {
+                // One after another, so that some come while a body does.
+                for _ in 0..rng.usize(1..6) {
+                    for _ in 0..rng.usize(0..8) {
+                        tokio::task::yield_now().await;
+                    }
                     let request = asked(&mut rng, &truth.lock().expect("no panic"));
                     let (service, truth, found) = (service.clone(), Arc::clone(&truth), Arc::clone(&found));
                     clients.spawn(async move {
                         let copy = Request::from_parts(request.clone().into_parts().0, ());
                         let Ok(response) = service.oneshot(request).await else { return };
                         let (parts, body) = response.into_parts();
-                        let body = body.collect().await.expect("a body").to_bytes();
+                        // Whoever is told that it broke has no part for the whole.
+                        let Ok(body) = body.collect().await else { return };
+                        let body = body.to_bytes();
                         let response = Response::from_parts(parts, body);
                         let why = wrong(&truth.lock().expect("no panic"), &copy, &response);
                         if let Some(why) = why {
