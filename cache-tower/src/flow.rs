@@ -111,7 +111,7 @@ impl Flow {
                     return Ok(response);
                 }
                 Step::Alone(wanted) => late = Some((looked, wanted)),
-                Step::Fetch(wanted) => match self.wait(&slot, &looked, wanted).await {
+                Step::Fetch(wanted) => match Box::pin(self.wait(&slot, &looked, wanted)).await {
                     Waited::Answer(answer) => return answer,
                     Waited::Again => continue,
                     Waited::Alone => late = Some((looked, wanted)),
@@ -123,7 +123,7 @@ impl Flow {
             Some(late) => late,
             None => (self.look().await, Wanted { why: Forward::Miss, how: How::Anew, detail: Some("collapse") }),
         };
-        match self.alone(&slot, &looked, wanted).await {
+        match Box::pin(self.alone(&slot, &looked, wanted)).await {
             Some(answer) => answer,
             // Its request went to the origin, and what came back is for nobody.
             None => Ok(self.nothing(StatusCode::BAD_GATEWAY, "mismatched")),
@@ -264,7 +264,8 @@ impl Flow {
         let fetch = Box::pin(self.fetch(looked, how, true, teller.clone()).run(slot.clone(), told));
         let (hears, live) = live::hearing::<R>();
         let (share, talk) = (Some(Unstored::share()), Talk { teller, hears });
-        let loading = looked.exchange.load_talking(looked.than, Unstored::passes, share, talk, fetch);
+        // Boxed too: it stands several times in the futures around it otherwise, and each of these is moved whole.
+        let loading = Box::pin(looked.exchange.load_talking(looked.than, Unstored::passes, share, talk, fetch));
         let overheard = async {
             let followed = live.await.ok().and_then(|live| self.follow(&live, wanted));
             match followed {
