@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{AckLevel, append, flusher::Shared};
+use super::{AckLevel, append, shared::Shared};
 use crate::{
     cache::{Cache, Inner},
     journal::Change,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{WhenFull, flusher::Shared};
+use super::{WhenFull, shared::Shared};
 use crate::{
     cache::Cache,
     error::{Error, ErrorKind},

@@ -1,32 +1,27 @@
 //! The flusher: owns partitions of a journal, reads them in order, and hands batches to the sink.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::{
-    sync::{Notify, watch},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Tuning,
     fold::{self, Fold},
     outcome::Outcome,
-    sink::{Batch, Increment, Operation, Partition, Sink, SinkError, Write, Written},
+    shared::Shared,
+    sink::{Batch, Increment, Operation, Sink, SinkError, Write, Written},
 };
 use crate::{
     cache::{Cache, Evicts, Inner},
-    clock::{Clock, Tick},
-    error::{Error, ErrorKind},
-    journal::{Advance, Ask, Change, Journal, JournalEntry, JournalOp, Parked, Position, Said, envelope},
+    clock::Tick,
+    error::Error,
+    journal::{Advance, Ask, Change, JournalEntry, Parked, Position, Said, envelope},
     key::Key,
     value::CacheValue,
     wire::Packing,
@@ -43,44 +38,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// Keys that one partition may have to be tried again. Beyond it, it waits: whatever refuses so many is broken.
 const MAX_PARKED: usize = 10_000;
-
-/// What the flusher of this process has done.
-#[derive(Debug, Default)]
-pub(crate) struct Flushed {
-    /// Changes that left the journal.
-    pub(crate) changes: AtomicU64,
-    /// Writes that the sink was given for them.
-    pub(crate) writes: AtomicU64,
-    /// Batches.
-    pub(crate) batches: AtomicU64,
-    /// Times that the sink failed as a whole.
-    pub(crate) failures: AtomicU64,
-}
-
-/// What the handle and the flusher share.
-pub(crate) struct Shared {
-    pub(crate) namespace: Arc<str>,
-    pub(crate) scope: Arc<str>,
-    pub(crate) clock: Clock,
-    pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) partitions: u16,
-    pub(crate) tuning: Tuning,
-    pub(crate) flushed: Flushed,
-    /// Some partition has a batch's worth to flush.
-    pub(crate) wake: Notify,
-    /// What this process appended to each partition since that was last looked at.
-    pub(crate) fresh: Box<[AtomicU64]>,
-    /// Nothing new is taken; flush what there is without waiting for more.
-    pub(crate) draining: watch::Sender<bool>,
-    /// The flusher has asked for every partition once: what it owns is known.
-    pub(crate) asked: watch::Sender<bool>,
-    /// The flusher is to end.
-    pub(crate) stop: CancellationToken,
-    /// The flusher has ended.
-    pub(crate) ended: watch::Sender<bool>,
-    /// Partitions that this process owns, each with its fence.
-    pub(crate) owned: std::sync::Mutex<HashMap<u16, u64>>,
-}
 
 pub(crate) struct Flusher<T, S> {
     pub(crate) shared: Arc<Shared>,
@@ -189,8 +146,8 @@ where
                     me.ask_for_foreign(&mut slots).await;
                     shared.asked.send_replace(true);
                 }
-                () = shared.wake.notified() => shared.make_due(&mut slots),
-                Ok(()) = draining.changed() => shared.make_due(&mut slots),
+                () = shared.wake.notified() => make_due(&shared, &mut slots),
+                Ok(()) = draining.changed() => make_due(&shared, &mut slots),
                 () = closing.cancelled() => break,
                 () = shared.stop.cancelled() => break,
             }
@@ -578,56 +535,16 @@ impl Ours {
     }
 }
 
-// === impl Shared ===
-
-impl Shared {
-    fn partition(&self, number: u16) -> Partition {
-        Partition::of(&self.namespace, &self.scope, number)
-    }
-
-    /// Asks each of these partitions, in one trip.
-    pub(crate) async fn ask_all(&self, asks: Vec<(u16, Ask)>) -> Result<Vec<Result<Said, Error>>, Error> {
-        let op = |(partition, ask)| JournalOp { journal: Arc::clone(&self.scope), partition, ask };
-        self.journal.ask(asks.into_iter().map(op).collect()).await
-    }
-
-    pub(crate) async fn ask(&self, partition: u16, ask: Ask) -> Result<Said, Error> {
-        let mut said = self.ask_all(vec![(partition, ask)]).await?;
-        said.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Remote, "journal", "no answer")))
-    }
-
-    pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, HashMap<u16, u64>> {
-        self.owned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Counts a change that was appended to a partition.
-    pub(crate) fn appended(&self, partition: u16) {
-        let before = self.fresh[usize::from(partition)].fetch_add(1, Ordering::Relaxed);
-        if before + 1 == self.tuning.batch as u64 {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
-    /// flushed with few changes is written once more for the next ones.
-    fn make_due(&self, slots: &mut [Slot]) {
-        let (is_draining, batch) = (*self.draining.borrow(), self.tuning.batch as u64);
-        for (slot, fresh) in slots.iter_mut().zip(&self.fresh) {
-            if let Slot::Idle(ours) = slot {
-                // One that waits for the sink goes on waiting.
-                if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
-                    ours.due = Tick::ZERO;
-                }
+/// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
+/// flushed with few changes is written once more for the next ones.
+fn make_due(shared: &Shared, slots: &mut [Slot]) {
+    let (is_draining, batch) = (*shared.draining.borrow(), shared.tuning.batch as u64);
+    for (slot, fresh) in slots.iter_mut().zip(&shared.fresh) {
+        if let Slot::Idle(ours) = slot {
+            // One that waits for the sink goes on waiting.
+            if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
+                ours.due = Tick::ZERO;
             }
         }
-    }
-
-    /// Asks for a partition for as long as one is owned.
-    fn own_ask(&self, above: u64) -> Ask {
-        Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }
-    }
-
-    fn disowned(&self, number: u16) {
-        self.lock_owned().remove(&number);
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{AckLevel, accepting::Accepting, append, flusher::Shared};
+use super::{AckLevel, accepting::Accepting, append, shared::Shared};
 use crate::{
     cache::Cache,
     error::{Error, ErrorKind},

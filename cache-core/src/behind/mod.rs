@@ -41,6 +41,7 @@ mod letters;
 mod outcome;
 mod remote;
 mod server;
+mod shared;
 mod sink;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sql;

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AckLevel, Tuning, WhenFull,
-    flusher::{Flushed, Flusher, Shared},
+    flusher::Flusher,
     handle::WriteBehind,
     remote::RemoteJournal,
     server,
+    shared::{Flushed, Shared},
     sink::Sink,
 };
 use crate::{

@@ -48,6 +48,7 @@ async fn asked_for<F: Future<Output = Outcome>>(call: impl Fn() -> F) -> usize {
     let mut waited = 0;
     while tokio::time::Instant::now() < end {
         waited += usize::from(call().await != Outcome::Hit(Tier::Local));
+        // Time itself: as a service is called again and again.
         tokio::time::sleep(millis(10)).await;
     }
     waited

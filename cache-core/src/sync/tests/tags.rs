@@ -97,7 +97,7 @@ fn read_and_name(node: &Node) {
         overrides: Overrides::default(),
         newer_than: 0,
         rev: 0,
-        rules: Rules { result_tags: Some(Box::new(|_| vec![books()])), ..Rules::default() },
+        rules: Rules { result_tags: Some(Arc::new(|_| vec![books()])), ..Rules::default() },
     });
     node.origin.ask(|| {
         let load = async { Ok::<_, Infallible>(Some(node.origin.load())) };

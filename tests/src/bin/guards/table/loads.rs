@@ -1,0 +1,133 @@
+//! What keeps work small and bounded: leases, flights, batches, journals; and what is read from outside.
+
+use super::{Guard, guard, unit};
+
+pub(super) const GUARDS: &[Guard] = &[
+    guard(
+        "a breaker leaves a server alone that does not answer",
+        "breaker.rs",
+        "if calls >= LEAST_CALLS && failures.count_ones() * 2 >= calls {",
+        "if false {",
+        "recovery::a_slow_server_is_left_alone_after_a_while_and_asked_again",
+    ),
+    unit(
+        "an answer that a busy process has not seen yet is looked for when the time is up",
+        "budget.rs",
+        "None => overlooked(trip).await,",
+        "None => None,",
+        "budget::tests::answer_that_a_busy_process_has_not_seen_yet_is_in_time",
+    ),
+    guard(
+        "one node of all loads ahead of the readers",
+        "cache/claim.rs",
+        "Leased::Theirs(left) | Leased::HeldOff(left) => Ok(Claim::Elsewhere(left)),",
+        "Leased::Theirs(_) | Leased::HeldOff(_) => Ok(Claim::Load(Some(captured), None)),",
+        "warm::one_node_of_all_loads_and_the_others_take_it",
+    ),
+    unit(
+        "a sealed payload opens under its key alone",
+        "wire/seal.rs",
+        "key.wire().as_bytes()].concat()",
+        "b\"\"].concat()",
+        "wire::tests::packed::sealed::payload_of_another_key_or_namespace_does_not_open",
+    ),
+    guard(
+        "a sealed payload opens in its envelope alone",
+        "wire/seal.rs",
+        "[before, self.namespace",
+        "[&before[..0], self.namespace",
+        "hostile::packed::forged_checksum_does_not_help_where_payloads_are_encrypted",
+    ),
+    guard(
+        "who encrypts reads nothing else",
+        "wire/seal.rs",
+        "check(!self.is_on() || sealed, WireError::Plain)",
+        "Ok(())",
+        "hostile::packed::seal_cannot_be_taken_off",
+    ),
+    unit(
+        "a frame unfolds to no more than is allowed",
+        "wire/compress.rs",
+        ".min(MAX_PAYLOAD_BYTES)",
+        "",
+        "wire::tests::packed::compressed::bomb_is_refused_before_it_goes_off",
+    ),
+    guard(
+        "whoever gets a lease looks once more at what is stored",
+        "cache/claim.rs",
+        "let Some(found) = found else { return Ok(Asked::Nothing(captured, leased, ours)) };",
+        "let Some(found) = found.filter(|_| false) else { return Ok(Asked::Nothing(captured, leased, ours)) };",
+        "leases::whoever_gets_a_lease_that_has_just_ended_finds_what_it_stored",
+    ),
+    guard(
+        "who has an old value waits with the others after a load that failed",
+        "cache/claim.rs",
+        "&& ticket.old.is_none();",
+        ";",
+        "leases::after_a_load_that_failed_no_node_with_an_old_value_loads",
+    ),
+    guard(
+        "one late answer ends no wait for another node's load",
+        "cache/claim.rs",
+        "Err(_) if !is_own_turn && !std::mem::replace(&mut is_unanswered, true) => {",
+        "Err(_) if !is_own_turn && false && !std::mem::replace(&mut is_unanswered, true) => {",
+        "leases::one_late_answer_of_redis_ends_no_wait_for_another_nodes_load",
+    ),
+    guard(
+        "a lease lasts as long as its load",
+        "cache/claim.rs",
+        "Err(_) => leases.iter().for_each(|lease| lease.renew()),",
+        "Err(_) => {}",
+        "leases::a_lease_lasts_as_long_as_its_load",
+    ),
+    guard(
+        "a batch loads what it leads before it waits on",
+        "cache/batch.rs",
+        "            self.load_many(batch, load).await?;\n        }\n        Ok(open)",
+        "        }\n        Ok(open)",
+        "batches::a_batch_whose_turn_it_is_for_one_key_does_not_wait_for_another_first",
+    ),
+    guard(
+        "a lease is worth nothing once its key was evicted",
+        "remote/redis/scripts/lease.lua",
+        "if at == version then",
+        "if at then",
+        "leases::nobody_waits_for_a_load_that_began_before_an_eviction",
+    ),
+    guard(
+        "an old value is held against its marks",
+        "cache/old.rs",
+        "self.held::<T>(key, now).filter(|entry| self.stands_now(key, entry, now))?;",
+        "self.held::<T>(key, now)?;",
+        "old_values::what_another_node_evicted_is_served_by_nobody",
+    )
+    .simulated(),
+    guard(
+        "a token is heeded",
+        "cache/probe.rs",
+        "if entry.is_none_or(|entry| entry.meta.version < version) {",
+        "if false && entry.is_none_or(|entry| entry.meta.version < version) {",
+        "tokens::a_token_of_a_key_shows_what_was_evicted_or_put",
+    ),
+    guard(
+        "a journal in which nothing happens is not read",
+        "behind/flusher.rs",
+        "if self.is_idle(&ours) {",
+        "if false && self.is_idle(&ours) {",
+        "behind::plain::a_journal_in_which_nothing_happens_is_not_read",
+    ),
+    guard(
+        "a batch gathers from its first change on",
+        "behind/flusher.rs",
+        "(left > age / 4).then_some(left)",
+        "(left > age * 4).then_some(left)",
+        "behind::plain::what_changes_again_while_it_gathers_is_written_once",
+    ),
+    unit(
+        "what says nothing has room of its own",
+        "local/moka.rs",
+        "Change::Replace(entry) if entry.meta.is_negative => {",
+        "Change::Replace(entry) if false && entry.meta.is_negative => {",
+        "local::moka::tests::keys_that_are_made_up_push_no_value_out",
+    ),
+];
