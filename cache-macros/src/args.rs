@@ -49,6 +49,8 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Keyed<Path>>,
     pub(crate) autocommit: Option<Keyed<()>>,
     pub(crate) inline: Option<Keyed<()>>,
+    pub(crate) unit: Option<Keyed<Expr>>,
+    pub(crate) behind: Option<Keyed<Expr>>,
     pub(crate) batch: Option<Keyed<Each>>,
     /// A `batch` where there is none: templates may name its element.
     pub(crate) refused_batch: bool,
@@ -72,6 +74,7 @@ pub(crate) struct Each {
 const READ: &[Kind] = &[Kind::Cacheable];
 const STORE: &[Kind] = &[Kind::Cacheable, Kind::Put];
 const WRITE: &[Kind] = &[Kind::Put, Kind::Evict];
+const PUT: &[Kind] = &[Kind::Put];
 const EVICT: &[Kind] = &[Kind::Evict];
 const ALL: &[Kind] = &[Kind::Cacheable, Kind::Put, Kind::Evict];
 
@@ -98,6 +101,8 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("rev", STORE),
     ("phase", WRITE),
     ("on_error", WRITE),
+    ("unit", WRITE),
+    ("behind", PUT),
     ("autocommit", WRITE),
     ("inline", ALL),
     ("cache", ALL),
@@ -105,7 +110,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
 ];
 
 /// Options of the design that are still to come.
-const LATER: &[&str] = &["version", "unit", "behind"];
+const LATER: &[&str] = &["version"];
 
 // === impl Kind ===
 
@@ -187,6 +192,8 @@ impl Args {
             "on_error" => set(&mut self.on_error, name, input, word),
             "cache" => set(&mut self.cache, name, input, value),
             "crate" => set(&mut self.krate, name, input, path),
+            "unit" => set(&mut self.unit, name, input, |input| expression(input, "unit = unit")),
+            "behind" => set(&mut self.behind, name, input, |input| expression(input, "behind = self.journal")),
             "autocommit" => set(&mut self.autocommit, name, input, flag),
             "inline" => set(&mut self.inline, name, input, flag),
             "batch" => set(&mut self.batch, name, input, each),
@@ -294,7 +301,11 @@ fn equals(input: ParseStream<'_>, example: &str) -> syn::Result<()> {
 }
 
 fn value(input: ParseStream<'_>) -> syn::Result<Expr> {
-    equals(input, "name = value")?;
+    expression(input, "name = value")
+}
+
+fn expression(input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
+    equals(input, example)?;
     input.parse()
 }
 

@@ -4,6 +4,7 @@
 //! with the body, which stands in the expansion once.
 
 mod batch;
+mod behind;
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -23,6 +24,7 @@ pub(crate) fn function(spec: &Spec) -> TokenStream {
         Work::Read(read) if read.batch.is_some() => batch::function(spec, &names, read),
         Work::Read(read) => read_function(spec, &names, read),
         Work::Write(write) => write_function(spec, &names, write),
+        Work::Behind(behind) => behind::function(spec, &names, behind),
     };
     let (attributes, visibility) = (&item.attributes, &item.visibility);
     let mut signature = item.signature.clone();
@@ -59,7 +61,7 @@ fn is_bound_again(spec: &Spec, argument: &Ident) -> bool {
     };
     let is_batch = match &spec.work {
         Work::Read(read) => read.batch.as_ref().is_some_and(|batch| batch.all == *argument),
-        Work::Write(_) => false,
+        Work::Write(_) | Work::Behind(_) => false,
     };
     is_lent || is_batch
 }
@@ -229,10 +231,14 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     };
     let softly = write.softly.then(|| quote!(.softly()));
     let keep = write.keep_on_error.then(|| quote!(.keep_on_error()));
+    let unit = write.unit.as_ref().map(|unit| {
+        let unit = quote_spanned!(first_span(unit)=> &(#unit));
+        quote!(.unit(#unit))
+    });
     let reached = reached(
         spec,
         names,
-        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #softly #keep)),
+        &quote!(#private::Ok(#private::Writing::new(&#site, #cache, #kind) #options #phase #softly #keep #unit)),
     );
     let run = run(spec, names, "write");
     quote! {

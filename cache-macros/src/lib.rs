@@ -326,10 +326,112 @@ pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `unless = ..` | an expression over `it`; `true` evicts instead of storing |
 /// | `phase = after` | or `both`: evict before the body, too, so that nobody reads the old value meanwhile |
 /// | `on_error = evict` | or `keep`: a body that fails changes nothing |
-/// | `autocommit` | an argument `&mut ..` is no open transaction. Without it such an argument is an error: what is put or evicted before the commit can be loaded again from the old row |
+/// | `unit = ..` | the unit of work that it is a part of: see *Inside of a transaction* |
+/// | `behind = ..` | the journal that has the value written: see *Behind* |
+/// | `autocommit` | an argument `&mut ..` is no open transaction. Without it, or `unit`, such an argument is an error: what is put or evicted before the commit can be loaded again from the old row |
 /// | `inline`, `cache`, `crate` | as at [`cacheable`] |
 ///
 /// More attributes on one function are taken from the first to the last, the last around all others.
+///
+/// # Inside of a transaction
+///
+/// What a transaction has written is true when it is committed, and not before. So its functions are given the unit of work that ends
+/// with it (`Cache::unit`), by `unit = ..`: an expression of type `Unit`, `&mut Unit`, or an `Option` of it, over the arguments.
+/// A put stores nothing then. Its key is evicted on entry, what only the result names after the body, and all of it once more
+/// when the unit is committed or dropped, as the old row may have been loaded meanwhile.
+///
+/// ```
+/// # use cache_core::{Cache, Unit, cache_evict, cache_put};
+/// # type DbError = std::io::Error;
+/// # #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)] struct Product { id: u64, category: String }
+/// # struct Sql; impl Sql { async fn commit(self) -> Result<(), DbError> { Ok(()) } }
+/// # #[derive(Clone)] struct Products { cache: Cache }
+/// struct Transaction {
+///     sql: Sql,                                               // sqlx::Transaction<'static, Postgres>, say
+///     unit: Unit,
+/// }
+///
+/// impl Products {
+///     #[cache_put(key = "product:{p.id}", unit = transaction.unit)]
+///     async fn save(&self, p: Product, transaction: &mut Transaction) -> Result<Product, DbError> {
+///         // .. UPDATE product SET .. RETURNING *, with transaction.sql
+///         Ok(p)
+///     }
+///
+///     #[cache_evict(key = "listing:{it.category}", unit = transaction.unit)]
+///     async fn insert(&self, p: Product, transaction: &mut Transaction) -> Result<Product, DbError> {
+///         // .. INSERT INTO product .., with transaction.sql
+///         Ok(p)
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), DbError> {
+/// # let products = Products { cache: Cache::in_memory() };
+/// # let (old, new) = (Product { id: 7, category: "books".to_owned() }, Product { id: 8, category: "books".to_owned() });
+/// let mut transaction = Transaction { sql: Sql, unit: products.cache.unit() };
+/// products.save(old, &mut transaction).await?;
+/// products.insert(new, &mut transaction).await?;
+/// let Transaction { sql, unit } = transaction;
+/// sql.commit().await?;
+/// assert!(unit.committed().await.is_applied());
+/// # Ok(()) }
+/// ```
+///
+/// With an `Option<&mut Unit>` one function serves both: of `None` it puts, as without the option. A call that fails or is dropped half-way
+/// leaves to the unit whatever it may have changed. When it evicts is settled, so `phase` and `on_error` are refused beside it, and
+/// so is `soft`.
+///
+/// # Behind
+///
+/// With `behind = ..` the body writes no row: it builds the value, and the journal that the expression names has a sink write it, later
+/// and in batches (`Cache::write_behind`). The call is answered when the journal has the value, as safe as its level says;
+/// readers on every node see it from then on.
+///
+/// ```
+/// use cache_core::{Error, behind::WriteBehind, cache_put};
+/// # use cache_core::{Cache, behind::{Batch, Sink, SinkError, Written}};
+/// # struct Nowhere;
+/// # impl Sink<Cart> for Nowhere {
+/// #     async fn write(&self, batch: &Batch<Cart>) -> Result<Vec<Written>, SinkError> {
+/// #         Ok(vec![Written::Applied; batch.writes.len()])
+/// #     }
+/// # }
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct Cart { user: u64, items: Vec<u64> }
+///
+/// #[derive(Debug)]
+/// enum CartError {
+///     Full,
+///     NotJournaled(Error),
+/// }
+///
+/// impl From<Error> for CartError {
+///     fn from(error: Error) -> Self {
+///         CartError::NotJournaled(error)
+///     }
+/// }
+///
+/// # #[derive(Clone)]
+/// struct Carts { journal: WriteBehind<Cart> }
+///
+/// impl Carts {
+///     #[cache_put(key = "cart:{it.user}", behind = self.journal)]
+///     async fn add(&self, mut cart: Cart, item: u64) -> Result<Cart, CartError> {
+///         if cart.items.len() >= 100 {
+///             return Err(CartError::Full);                    // nothing is written
+///         }
+///         cart.items.push(item);
+///         Ok(cart)
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let journal = Cache::in_memory().write_behind("cart", Nowhere).start_volatile().await.unwrap();
+/// # assert_eq!(Carts { journal }.add(Cart { user: 7, items: vec![] }, 3).await.unwrap().items, [3]);
+/// # }
+/// ```
+///
+/// The function returns a `Result<T, E>` (or of an `Entry<T>`) whose error is `From<Error>`: no room, no answer, a value that cannot be
+/// journaled. After such an error nobody may know whether the value was journaled; to call again is harmless. The key may be over `it`.
+/// Everything about an entry is said by the function that reads the key, and is refused here: `tags`, `ttl`, `l1`, `negative`, `rev`.
+/// So are `when`, `unless`, `phase`, `on_error`, `cache` and `unit`, which have no meaning beside a journal.
 #[proc_macro_attribute]
 pub fn cache_put(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute(Kind::Put, options, item)
@@ -376,6 +478,7 @@ pub fn cache_put(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `phase = after` | or `before`, or `both` |
 /// | `on_error = evict` | or `keep`: a body that fails evicts nothing |
+/// | `unit = ..` | the unit of work that it is a part of, as at [`cache_put`] |
 /// | `autocommit` | as at [`cache_put`] |
 /// | `inline`, `cache`, `crate` | as at [`cacheable`] |
 #[proc_macro_attribute]

@@ -61,6 +61,7 @@ pub(crate) enum CacheFrom {
 pub(crate) enum Work {
     Read(Box<Read>),
     Write(Box<Write>),
+    Behind(Box<Behind>),
 }
 
 /// `#[cacheable]`.
@@ -98,6 +99,16 @@ pub(crate) struct Write {
     /// What it evicts is old then, and not gone.
     pub(crate) softly: bool,
     pub(crate) keep_on_error: bool,
+    /// The transaction that it is a part of.
+    pub(crate) unit: Option<Expr>,
+}
+
+/// `#[cache_put(behind = ..)]`.
+pub(crate) struct Behind {
+    pub(crate) key: KeySpec,
+    pub(crate) handle: Expr,
+    /// The name of the option, where an error that can't say what the journal said is reported.
+    pub(crate) name: Ident,
 }
 
 pub(crate) struct Put {

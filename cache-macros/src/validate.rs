@@ -3,6 +3,7 @@
 //! [`spec`] answers all that `expand` asks, or reports each mistake once, at the user's own token.
 
 mod batch;
+mod writers;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -62,7 +63,12 @@ pub(crate) fn spec(
         Kind::Cacheable => check.read(&mut args).map(|read| Work::Read(Box::new(read))),
         Kind::Put | Kind::Evict => {
             check.no_open_transaction(&args);
-            check.write(&mut args).map(|write| Work::Write(Box::new(write)))
+            check.refuse_beside_unit(&args);
+            check.refuse_beside_behind(&args);
+            match args.behind.take() {
+                Some(behind) => check.behind(&mut args, behind).map(|behind| Work::Behind(Box::new(behind))),
+                None => check.write(&mut args).map(|write| Work::Write(Box::new(write))),
+            }
         }
     };
     let cache = match args.cache {
@@ -232,8 +238,9 @@ impl Check<'_> {
         let phase = self.phase(args.phase.take());
         let keep_on_error = self.keep_on_error(args.on_error.take());
         let softly = args.softly.take().is_some();
+        let unit = value(args.unit.take());
         let mut write =
-            Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, softly, keep_on_error };
+            Write { put: None, evict: Vec::new(), evict_tags: Vec::new(), scopes, phase, softly, keep_on_error, unit };
         if self.kind == Kind::Evict {
             if !args.has("key") && !args.has("tags") && !args.has("scope") {
                 self.diagnostics.here(
@@ -249,12 +256,7 @@ impl Check<'_> {
             self.nothing_known_before(&write);
             return Some(write);
         }
-        if !args.has("key") {
-            self.diagnostics.here(
-                Span::call_site(),
-                "a put needs `key = ..`, the entry that it writes: the same template as that of the function that reads it",
-            );
-        }
+        self.needs_a_key(args);
         let put = Put { key: key?, tags, overrides, unless: value(args.unless.take()), rev: value(args.rev.take()) };
         write.put = Some(put);
         Some(write)
@@ -483,24 +485,6 @@ impl Check<'_> {
         for binding in self.parameters.iter().flat_map(|parameter| &parameter.bindings) {
             if binding == "it" {
                 self.diagnostics.at(binding, "in this attribute `it` is the result; give the argument another name");
-            }
-        }
-    }
-}
-
-impl Check<'_> {
-    /// A write inside a transaction must not speak before the commit.
-    fn no_open_transaction(&mut self, args: &Args) {
-        if args.autocommit.is_some() {
-            return;
-        }
-        for parameter in self.parameters {
-            if item::has_mut_reference(&parameter.ty) {
-                self.diagnostics.at(
-                    &parameter.ty,
-                    "this may be a transaction that is still open when the call returns: evicted before its commit, the old row could be \
-                     loaded again and kept; put the attribute on the function that commits, or add `autocommit` if this one does",
-                );
             }
         }
     }

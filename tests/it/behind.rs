@@ -1,6 +1,7 @@
 //! Write-behind: what is journaled is seen by readers, and ends up in the sink, once and in order.
 
 mod broken;
+mod by_attribute;
 mod cluster;
 mod counted;
 mod owners;

@@ -3,6 +3,7 @@
 mod by_hand;
 mod dropped;
 mod late_ears;
+mod members;
 mod options;
 mod races;
 mod streams;

@@ -2,12 +2,14 @@
 //!
 //! `site` is what a call site keeps, `kind` tells `Result`, `Option` and `Entry` by type, `own` tells whether a body can run in a task
 //! of its own, `share` whether an error can be shared, `hard` whether it can say that a load took too long; `call` is what `#[cacheable]` hands its
-//! body to, `Exchange` what `cache-tower` asks, `batch` what it does with many keys, `write` what `#[cache_put]` and `#[cache_evict]` do.
+//! body to, `Exchange` what `cache-tower` asks, `batch` what it does with many keys, `write` what `#[cache_put]` and `#[cache_evict]` do, `behind` what the
+//! former does with a journal.
 //!
 //! Several of them choose by type with a ladder: a trait for each rung, implemented for one reference less than the rung
 //! above it. A method call takes the first that fits, so the most special one wins, without specialization.
 
 mod batch;
+mod behind;
 mod call;
 mod hard;
 mod kind;
@@ -30,6 +32,7 @@ pub use std::{
 
 pub use self::{
     batch::{ViaOptions, ViaValues, batch},
+    behind::{Behind, journals, says_not_journaled},
     call::{Plan, probe, probe_warm, reach, reach_installed, shared, stand_aside},
     hard::timed_out,
     kind::{EntryMaybe, Fallible, Kind, Maybe, MaybeEntry, One, OneEntry, Returned, Sure, error_ops, rungs, value_ops},
@@ -39,7 +42,7 @@ pub use self::{
     write::Writing,
 };
 pub use crate::{
-    cache::{Change, Exchange, Hears, Judge, Met, Says, ShareOps, Talk, Teller},
+    cache::{AsUnit, Change, Exchange, Hears, Judge, Met, Says, ShareOps, Talk, Teller},
     installed::installed,
     key::{KeptPart, KeyPart, KeyWriter},
 };

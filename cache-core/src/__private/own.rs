@@ -6,6 +6,8 @@
 use std::{borrow::Borrow, future::Future, marker::PhantomData, pin::Pin};
 
 use super::{
+    behind,
+    behind::Behind,
     call,
     call::{Plan, Reached},
     kind::Kind,
@@ -199,6 +201,16 @@ impl Task {
     {
         Box::pin(write::write_owned(plan, body))
     }
+
+    /// Has what the body returns journaled.
+    pub fn behind<K, F>(self, plan: Behind<K>, body: F) -> Sent<K::Returned>
+    where
+        K: Kind + 'static,
+        K::Returned: Send + 'static,
+        F: Future<Output = K::Returned> + Send + 'static, // else add `inline` to the attribute: the body stays in its caller
+    {
+        Box::pin(behind::behind_owned(plan, body))
+    }
 }
 
 impl<O> Own<O> {
@@ -273,6 +285,15 @@ impl Inline {
         F: Future<Output = K::Returned>,
     {
         Box::pin(write::write_inline(plan, body))
+    }
+
+    /// Has what the body returns journaled.
+    pub fn behind<K, F>(self, plan: Behind<K>, body: F) -> Boxed<impl Future<Output = K::Returned>>
+    where
+        K: Kind,
+        F: Future<Output = K::Returned>,
+    {
+        Box::pin(behind::behind_inline(plan, body))
     }
 }
 

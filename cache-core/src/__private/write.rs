@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use super::{call::Reached, kind::Kind, site::Site};
 use crate::{
-    cache::{After, Cache, Evicts, Judge, Phase, Write, WritePlan},
+    cache::{After, AsUnit, Cache, Evicts, Judge, Member, Phase, Unit, Write, WritePlan},
     key::{Key, ScopeId},
     outcome::{Ack, Outcome},
     value::ValueOps,
@@ -25,6 +25,7 @@ pub struct Writing<K: Kind> {
     plan: WritePlan,
     after: AfterBody<K::Value>,
     keep_on_error: bool,
+    unit: Option<Member>,
 }
 
 /// What is left to do when the body has returned.
@@ -54,7 +55,14 @@ impl<K: Kind> Writing<K> {
                 evict_tags: Vec::new(),
             },
             keep_on_error: false,
+            unit: None,
         }
+    }
+
+    /// Inside of a transaction, if there is one: nothing is stored, and what is evicted is evicted once more at the end of the unit.
+    pub fn unit(mut self, unit: &impl AsUnit) -> Self {
+        self.unit = unit.as_unit().map(Unit::member);
+        self
     }
 
     /// What the body returns becomes the entry under `key`, whose template is the first of `site`.
@@ -187,7 +195,10 @@ impl<K: Kind> Writing<K> {
     }
 
     async fn around(self, body: impl Future<Output = K::Returned>) -> K::Returned {
-        let Self { cache, plan, after, keep_on_error } = self;
+        let Self { cache, plan, after, keep_on_error, unit } = self;
+        if let Some(unit) = unit {
+            return Self::inside(unit, plan, after, body).await;
+        }
         // Dropped from here on, by a caller that goes away or by a panic, it evicts what is known.
         let write = cache.begin_write(plan).await;
         let returned = body.await;
@@ -204,18 +215,38 @@ impl<K: Kind> Writing<K> {
         let ack = end.await;
         K::tell(returned, outcome(ack))
     }
+
+    /// The same inside of a transaction. A body that fails, or that is dropped, has been named as far as it is known.
+    async fn inside(
+        unit: Member,
+        plan: WritePlan,
+        after: AfterBody<K::Value>,
+        body: impl Future<Output = K::Returned>,
+    ) -> K::Returned {
+        let within = unit.begin(plan).await;
+        let returned = body.await;
+        let Some((evict, tags)) =
+            K::view(&returned).map(|value| (named(after.evict, value), named(after.evict_tags, value)))
+        else {
+            return returned;
+        };
+        let ack = within.end(evict, tags).await;
+        K::tell(returned, Outcome::Evict(ack))
+    }
+}
+
+/// What is named over a value; of *nothing*, nothing is.
+fn named<T>(later: Vec<Later<T>>, value: Option<&T>) -> Vec<Key> {
+    let Some(value) = value else { return Vec::new() };
+    later.into_iter().flat_map(|keys| keys(value)).collect()
 }
 
 impl<T> AfterBody<T> {
     fn end(self, write: Write, value: Option<&T>) -> (Ending, fn(Ack) -> Outcome) {
-        let named = |later: Vec<Later<T>>| match value {
-            Some(value) => later.into_iter().flat_map(|keys| keys(value)).collect(),
-            None => Vec::new(),
-        };
         let after = After {
-            put_tags: named(self.result_tags.into_iter().collect()),
-            evict: named(self.evict),
-            evict_tags: named(self.evict_tags),
+            put_tags: named(self.result_tags.into_iter().collect(), value),
+            evict: named(self.evict, value),
+            evict_tags: named(self.evict_tags, value),
             rev: self.rev,
         };
         match self.put.filter(|_| !self.unless.is_some_and(|unless| unless(value))) {

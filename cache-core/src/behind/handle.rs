@@ -80,6 +80,12 @@ impl<T> fmt::Debug for WriteBehind<T> {
     }
 }
 
+impl<T> WriteBehind<T> {
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+}
+
 impl<T: CacheValue> WriteBehind<T> {
     pub(super) fn new(cache: Cache, shared: Arc<Shared>) -> Self {
         let accepting = Arc::new(Accepting::start(&cache, &shared));
@@ -95,9 +101,23 @@ impl<T: CacheValue> WriteBehind<T> {
     /// Where it was not journaled, or nobody can say (a timeout): a key of another scope, a value that cannot be encoded, no room
     /// ([`ErrorKind::Full`]), a Redis that does not answer or has no memory left. To put it again is harmless.
     pub fn put(&self, key: Key, value: &T) -> impl Future<Output = Result<Journaled, Error>> + Send + use<'_, T> {
-        let max_bytes = self.cache.0.max_bytes(key.scope());
-        let sealed = envelope::seal(ValueOps::<T>::of(), &key, self.cache.0.packing(), value, max_bytes);
+        let sealed = self.sealed(&key, value);
         async move { self.write(key, Change::Put(sealed?)).await }
+    }
+
+    /// The same for a future that outlives the caller.
+    pub(crate) fn into_put(
+        self,
+        key: Key,
+        value: &T,
+    ) -> impl Future<Output = Result<Journaled, Error>> + Send + use<T> {
+        let sealed = self.sealed(&key, value);
+        async move { self.write(key, Change::Put(sealed?)).await }
+    }
+
+    fn sealed(&self, key: &Key, value: &T) -> Result<Vec<u8>, Error> {
+        let max_bytes = self.cache.0.max_bytes(key.scope());
+        envelope::seal(ValueOps::<T>::of(), key, self.cache.0.packing(), value, max_bytes)
     }
 
     /// There is no row of `key`.

@@ -41,11 +41,12 @@ pub use self::{
     exchange::{Change, Exchange, Met, Says, Talk},
     expired::Expired,
     requests::Requests,
-    unit::Unit,
+    unit::{AsUnit, Unit},
 };
 pub(crate) use self::{
     call::{Call, Place, Rules},
     context::{Context, stand_in, with_stand_in},
+    unit::Member,
     write::{After, Evicts, Phase, Write, WritePlan},
 };
 use self::{scopes::Scopes, warm::WarmUps};

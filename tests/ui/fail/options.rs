@@ -32,13 +32,23 @@ async fn version(id: u64) -> u64 {
     id
 }
 
-#[cache_evict(key = "product:{id}", unit = transaction)]
-async fn unit(id: u64) -> u64 {
+#[cacheable(key = "product:{id}", unit = transaction)]
+async fn unit_of_a_reader(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(key = "product:{id}", unit)]
+async fn unit_without_a_value(id: u64) -> u64 {
     id
 }
 
 #[cache_put(key = "product:{id}", behind)]
-async fn behind(id: u64) -> u64 {
+async fn behind_what(id: u64) -> u64 {
+    id
+}
+
+#[cache_evict(key = "product:{id}", behind = journal)]
+async fn evict_behind(id: u64) -> u64 {
     id
 }
 
