@@ -10,6 +10,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     cell::{Seen, TagCell},
@@ -184,6 +185,32 @@ pub(crate) struct EntryMeta {
     depends: OnceLock<Depends>,
     /// When it was softly evicted where there is no server that knows, in microseconds; 0 where it was not.
     left_at: AtomicU64,
+    /// The row that was put, where rows have versions.
+    row: OnceLock<Box<PutRow>>,
+}
+
+/// Puts of rows that the last one of them remembers.
+pub(crate) const PUTS_LISTED: usize = 8;
+
+/// A row that a writer put, where rows have versions, and the marks of its key's stripe that nothing but such puts came after. Where
+/// there is a server, that keeps the same with its record.
+#[derive(Debug)]
+pub(crate) struct PutRow {
+    pub(crate) version: u64,
+    since: SmallVec<[u64; PUTS_LISTED]>,
+}
+
+impl PutRow {
+    /// One that was put when the stripe was `before`, in the place of another.
+    pub(crate) fn after(version: u64, before: u64, other: Option<&Self>) -> Self {
+        let others = other.map(|other| other.since.as_slice()).unwrap_or_default();
+        Self { version, since: [before].into_iter().chain(others.iter().copied()).take(PUTS_LISTED).collect() }
+    }
+
+    /// Whether nothing but puts of rows came since the stripe was so.
+    pub(crate) fn follows(&self, stripe: u64) -> bool {
+        self.since.contains(&stripe)
+    }
 }
 
 impl EntryMeta {
@@ -205,6 +232,7 @@ impl EntryMeta {
             epoch: AtomicU64::new(stamp.epoch),
             stood_at: AtomicU64::new(Moves::NEVER),
             left_at: AtomicU64::new(0),
+            row: OnceLock::new(),
         }
     }
 
@@ -225,6 +253,7 @@ impl EntryMeta {
             epoch: AtomicU64::new(0),
             stood_at: AtomicU64::new(Moves::NEVER),
             left_at: AtomicU64::new(0),
+            row: OnceLock::new(),
             ..*first
         }
     }
@@ -257,6 +286,16 @@ impl EntryMeta {
         }
     }
 
+    /// The row that was put, where rows have versions.
+    pub(crate) fn row(&self) -> Option<&PutRow> {
+        self.row.get().map(Box::as_ref)
+    }
+
+    /// Says which row it is. Once, before anybody else sees the entry.
+    pub(crate) fn put_row(&self, row: PutRow) {
+        let _first = self.row.set(Box::new(row));
+    }
+
     /// Says what the value depends on. Only the first word counts.
     pub(crate) fn hold(&self, held: Vec<Held>) {
         // Two words would come from two loads, and an entry has one.
@@ -274,6 +313,15 @@ impl EntryMeta {
             Some(Depends::On(held)) => Some(held),
             _ => None,
         }
+    }
+
+    /// A hash of the tags that the value depends on, and of their generations.
+    pub(crate) fn hash_of_tags(&self) -> u64 {
+        let held = self.held().unwrap_or_default();
+        let mut all: Vec<_> =
+            held.iter().map(|(cell, generation)| format!("{}={generation}", cell.tag().wire())).collect();
+        all.sort_unstable();
+        xxh3_64(all.join("\n").as_bytes())
     }
 
     /// Whether the value was loaded while no server could be asked.

@@ -37,6 +37,17 @@ pub(crate) struct Put {
     /// The payload's type and bytes, for a tier that stores payloads.
     pub(crate) sealed: Option<(Fingerprint, Vec<u8>)>,
     pub(crate) life: Duration,
+    /// The version of the row that the payload is: then the newer of two rows stays, if nothing but such puts came since the writer
+    /// looked.
+    pub(crate) row: Option<Row>,
+}
+
+/// A row that has a version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) version: u64,
+    /// A hash of the tags that it was put under, and of their generations.
+    pub(crate) tags: u64,
 }
 
 /// The most that a version is raised by where a newer one cannot be made from the time: some number of chance, so that what a
@@ -56,7 +67,8 @@ pub(crate) enum Op {
     /// Stores a payload iff the control record is at `version`, and ends the lease that its load had. Silent, but for those who
     /// wait for the lease. Answered by [`Reply::Yes`].
     Fill { key: Key, fingerprint: Fingerprint, version: u64, payload: Vec<u8>, life: Duration, leased: bool },
-    /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`].
+    /// Moves a record to a new version, `proposed` or above, and tells everybody. Answered by [`Reply::Bumped`], and where a row
+    /// with a version is put also by [`Reply::Ahead`]. If a newer row is there, nothing is moved.
     Bump { record: Record, proposed: u64, put: Option<Put> },
     /// The same, and what was stored under the version that the record leaves is old, not gone. Answered by [`Reply::Bumped`].
     Leave { record: Record, proposed: u64 },
@@ -134,6 +146,8 @@ pub(crate) enum Reply {
         version: u64,
         stored: bool,
     },
+    /// The put is to be made again with a version above this one: nothing was done.
+    Ahead(u64),
     /// The server refused this one operation.
     Failed(Error),
 }

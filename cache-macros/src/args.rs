@@ -2,7 +2,7 @@
 //!
 //! This file knows words and where they stand; it knows nothing of functions, and of what options mean together.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
@@ -22,7 +22,8 @@ pub(crate) enum Kind {
 /// The options of one attribute.
 #[derive(Default)]
 pub(crate) struct Args {
-    pub(crate) key: Option<Keyed<LitStr>>,
+    /// Several, of a writer.
+    pub(crate) key: Option<Keyed<Vec<LitStr>>>,
     pub(crate) skip: Option<Keyed<Vec<Ident>>>,
     pub(crate) tags: Option<Keyed<Vec<LitStr>>>,
     pub(crate) scope: Option<Keyed<Option<LitStr>>>,
@@ -49,6 +50,7 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Keyed<Path>>,
     pub(crate) autocommit: Option<Keyed<()>>,
     pub(crate) inline: Option<Keyed<()>>,
+    pub(crate) version: Option<Keyed<Expr>>,
     pub(crate) unit: Option<Keyed<Expr>>,
     pub(crate) behind: Option<Keyed<Expr>>,
     pub(crate) batch: Option<Keyed<Each>>,
@@ -101,6 +103,7 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("rev", STORE),
     ("phase", WRITE),
     ("on_error", WRITE),
+    ("version", PUT),
     ("unit", WRITE),
     ("behind", PUT),
     ("autocommit", WRITE),
@@ -108,9 +111,6 @@ const OPTIONS: &[(&str, &[Kind])] = &[
     ("cache", ALL),
     ("crate", ALL),
 ];
-
-/// Options of the design that are still to come.
-const LATER: &[&str] = &["version"];
 
 // === impl Kind ===
 
@@ -169,7 +169,7 @@ impl Args {
         check_name(kind, &name)?;
         self.given.push(name.to_string());
         match name.to_string().as_str() {
-            "key" => set(&mut self.key, name, input, |input| template(input, "key = \"product:{id}\"")),
+            "key" => set(&mut self.key, name, input, |input| keys(kind, input)),
             "skip" => set(&mut self.skip, name, input, skipped),
             "tags" => set(&mut self.tags, name, input, templates),
             "scope" => set(&mut self.scope, name, input, scope),
@@ -192,6 +192,7 @@ impl Args {
             "on_error" => set(&mut self.on_error, name, input, word),
             "cache" => set(&mut self.cache, name, input, value),
             "crate" => set(&mut self.krate, name, input, path),
+            "version" => set(&mut self.version, name, input, |input| expression(input, "version = it.version")),
             "unit" => set(&mut self.unit, name, input, |input| expression(input, "unit = unit")),
             "behind" => set(&mut self.behind, name, input, |input| expression(input, "behind = self.journal")),
             "autocommit" => set(&mut self.autocommit, name, input, flag),
@@ -220,11 +221,6 @@ fn check_name(kind: Kind, name: &Ident) -> syn::Result<()> {
             let where_it_is = places.iter().map(|place| place.written()).collect::<Vec<_>>().join(" and ");
             let have = if places.len() == 1 { "has" } else { "have" };
             format!("{attribute} has no option `{text}`; {where_it_is} {have} it")
-        }
-        None if LATER.contains(&text.as_str()) => {
-            format!(
-                "`{text}` does not work yet, and an option without effect would be worse than none; take it out for now"
-            )
         }
         None => {
             let known: Vec<_> =
@@ -339,20 +335,45 @@ fn literal(input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
     }
 }
 
+/// One template, or those of all entries that a writer writes.
+fn keys(kind: Kind, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    const EXAMPLE: &str = "key = \"product:{id}\"";
+    const SEVERAL: &str = "key = [\"product:{p.id}\", \"product_by_slug:{p.slug}\"]";
+    equals(input, EXAMPLE)?;
+    if !input.peek(token::Bracket) {
+        return literal(input, EXAMPLE).map(|key| vec![key]);
+    }
+    let (span, keys) = list(input, |input| literal(input, SEVERAL))?;
+    if kind == Kind::Cacheable {
+        return Err(syn::Error::new(
+            span,
+            "a call is answered from one entry, so `#[cacheable]` has one key; a put or an eviction may have several",
+        ));
+    }
+    if keys.is_empty() {
+        return Err(syn::Error::new(span, "this names no entry; name one"));
+    }
+    Ok(keys)
+}
+
 fn templates(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
     const EXAMPLE: &str = "tags = [\"category:{it.category}\"]";
     equals(input, EXAMPLE)?;
     if !input.peek(token::Bracket) {
         return Err(input.error(format!("expected a list in brackets: `{EXAMPLE}`")));
     }
-    let content;
-    let bracket = syn::bracketed!(content in input);
-    let read = |input: ParseStream<'_>| literal(input, EXAMPLE);
-    let tags: Vec<_> = Punctuated::<_, Token![,]>::parse_terminated_with(&content, read)?.into_iter().collect();
+    let (span, tags) = list(input, |input| literal(input, EXAMPLE))?;
     if tags.is_empty() {
-        return Err(syn::Error::new(bracket.span.join(), "this names no tag; leave `tags` out, or name one"));
+        return Err(syn::Error::new(span, "this names no tag; leave `tags` out, or name one"));
     }
     Ok(tags)
+}
+
+fn list(input: ParseStream<'_>, read: fn(ParseStream<'_>) -> syn::Result<LitStr>) -> syn::Result<(Span, Vec<LitStr>)> {
+    let content;
+    let bracket = syn::bracketed!(content in input);
+    let all = Punctuated::<_, Token![,]>::parse_terminated_with(&content, read)?;
+    Ok((bracket.span.join(), all.into_iter().collect()))
 }
 
 fn skipped(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
@@ -434,11 +455,14 @@ mod tests {
                rev = 3, cache = self.inner.cache, crate = ::x::y, inline,"#,
         )
         .unwrap();
-        assert_eq!(args.key.unwrap().value.value(), "a:{b}");
+        assert_eq!(args.key.unwrap().value[0].value(), "a:{b}");
         assert_eq!(args.skip.unwrap().value.len(), 2);
         assert_eq!(args.tags.unwrap().value.len(), 2);
         assert!(args.ttl.is_some() && args.l1.is_some() && args.when.is_some() && args.ttl_with.is_some());
         assert!(args.rev.is_some() && args.cache.is_some() && args.krate.is_some() && args.inline.is_some());
+        let args = parse(Kind::Put, r#"key = ["a:{b}", "c"], version = it.v, unit = t.unit, behind = self.j"#).unwrap();
+        assert!(args.key.unwrap().value.len() == 2 && args.version.is_some());
+        assert!(args.unit.is_some() && args.behind.is_some());
         let args = parse(Kind::Evict, r#"scope, phase = "both", on_error = keep"#).unwrap();
         assert!(args.scope.is_some_and(|scope| scope.value.is_none()));
         assert_eq!(args.phase.unwrap().value, "both");
@@ -458,9 +482,11 @@ mod tests {
         );
         refused(Kind::Put, "stale = \"1h\"", "`#[cache_put]` has no option `stale`; `#[cacheable]` has it");
         refused(Kind::Put, "skip(id)", "need not name every argument");
-        for later in LATER {
-            refused(Kind::Put, &format!("{later} = 3"), "does not work yet");
-        }
+        refused(Kind::Evict, "version = 3", "`#[cache_put]` has it");
+        refused(Kind::Put, "unit", "write `unit = unit`");
+        refused(Kind::Put, "behind", "write `behind = self.journal`");
+        refused(Kind::Cacheable, "key = [\"a\", \"b\"]", "has one key");
+        refused(Kind::Put, "key = []", "names no entry");
         refused(Kind::Put, "batch(id in ids)", "`Cache::put_many`");
         for batch in
             ["batch", "batch = ids", "batch(ids)", "batch(id of ids)", "batch((a, b) in ids)", "batch(id in ids, 3)"]

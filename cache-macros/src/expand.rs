@@ -200,24 +200,24 @@ fn error_options(names: &Locals, read: &Read) -> TokenStream {
 
 fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
     let Locals { private, site, kind, cache, plan, .. } = names;
-    let stored = write.put.as_ref().map_or(0, |put| put.tags.len());
-    // The tags of the entry come first: they are what its template declares.
+    let (stored, first_tag) = write.put.as_ref().map_or((0, 0), |put| (put.tags.len(), put.keys.len()));
+    // The entries come first, and then their tags: they are what their templates declare.
     let all: Vec<&KeySpec> = write
         .put
         .iter()
-        .flat_map(|put| std::iter::once(&put.key).chain(&put.tags))
+        .flat_map(|put| put.keys.iter().chain(&put.tags))
         .chain(&write.evict)
         .chain(&write.evict_tags)
         .collect();
     let templates: Vec<_> = all.iter().map(|key| key.template.normalised()).collect();
-    let first_tag = if write.put.is_some() { 1 } else { templates.len() };
-    let statics = site_static(spec, names, false, &templates, first_tag);
+    let first_of_the_tags = if write.put.is_some() { first_tag } else { templates.len() };
+    let statics = site_static(spec, names, false, &templates, first_of_the_tags);
     let kind_of = kind_of(spec, names);
     let mut options = TokenStream::new();
     let mut next = 0;
     if let Some(put) = &write.put {
         options.extend(put_options(spec, names, put));
-        next = 1 + stored;
+        next = first_tag + stored;
     }
     options.extend(evictions(names, &write.evict, next, "evict"));
     options.extend(evictions(names, &write.evict_tags, next + write.evict.len(), "evict_tag"));
@@ -252,24 +252,30 @@ fn write_function(spec: &Spec, names: &Locals, write: &Write) -> TokenStream {
 
 fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
     let Locals { private, site, kind, .. } = names;
-    let ops = ops(spec, names);
     let mut out = TokenStream::new();
-    if put.key.needs_result() {
-        // Nothing could be acquired before the body: an insert only evicts.
-        let closure = result_closure(names, [(&put.key, 0)]);
-        let head = put.key.template.head();
-        out.extend(quote!(.insert(#ops, #head, #closure)));
+    for (index, key) in put.keys.iter().enumerate() {
+        let ops = ops(spec, names);
+        if key.needs_result() {
+            // Nothing could be acquired before the body: an insert only evicts.
+            let closure = result_closure(names, [(key, index)]);
+            let head = key.template.head();
+            out.extend(quote!(.insert(#ops, #head, #closure)));
+        } else {
+            let key = build(names, key, index, &mut Vec::new());
+            out.extend(quote!(.put(&#site, #ops, #key)));
+        }
+    }
+    if put.keys.iter().all(KeySpec::needs_result) {
         return out;
     }
-    let key = build(names, &put.key, 0, &mut Vec::new());
-    out.extend(quote!(.put(&#site, #ops, #key)));
+    let first = put.keys.len();
     let (before, after): (Vec<_>, Vec<_>) = put.tags.iter().enumerate().partition(|(_, tag)| !tag.needs_result());
     if !before.is_empty() {
-        let tags = before.iter().map(|(index, tag)| build(names, tag, index + 1, &mut Vec::new()));
+        let tags = before.iter().map(|(index, tag)| build(names, tag, first + index, &mut Vec::new()));
         out.extend(quote!(.tags(#private::Vec::from([#(#tags),*]))));
     }
     if !after.is_empty() {
-        let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, index + 1)));
+        let closure = result_closure(names, after.iter().map(|(index, tag)| (*tag, first + index)));
         out.extend(quote!(.result_tags(#closure)));
     }
     out.extend(overrides(names, &put.overrides));
@@ -279,6 +285,10 @@ fn put_options(spec: &Spec, names: &Locals, put: &Put) -> TokenStream {
     }
     if let Some(rev) = &put.rev {
         out.extend(quote!(.rev(#rev)));
+    }
+    if let Some(version) = &put.version {
+        let closure = over_it(version);
+        out.extend(quote!(.version(#closure)));
     }
     out
 }

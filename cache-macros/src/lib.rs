@@ -18,6 +18,8 @@ mod rename;
 mod running;
 mod spec;
 mod template;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use args::{Args, Kind};
@@ -311,7 +313,7 @@ pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// The value is stored only if nobody evicted or put the key since the body began; else the key is evicted, and the next
-/// reader loads. So of two writers neither can leave the older row behind. A body that fails evicts: the row may have
+/// reader loads. So of two writers neither can leave the older row behind; with `version` the newer row stays. A body that fails evicts: the row may have
 /// changed. A caller that goes away loses neither (see *Where the body runs* at [`cacheable`]; where the body runs in the
 /// caller, what is known is evicted when it is dropped).
 ///
@@ -320,12 +322,14 @@ pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | option | what it says |
 /// |---|---|
 /// | `key = ".."` | the template of the entry, as its reader has it. Over `it` (an insert whose id the database gives), the entry is evicted, not stored: nothing could be noted about it before the body |
+/// | `key = ["..", ".."]` | those of several entries with one value, by id and by slug; all have the same tags |
 /// | `tags = ["..", ..]` | the tags of the entry, as its reader has them |
 /// | `ttl`, `l1`, `negative`, `rev` | as at [`cacheable`] |
 /// | `when = ..` | an expression over the arguments; `false` leaves the cache out of the call |
 /// | `unless = ..` | an expression over `it`; `true` evicts instead of storing |
 /// | `phase = after` | or `both`: evict before the body, too, so that nobody reads the old value meanwhile |
 /// | `on_error = evict` | or `keep`: a body that fails changes nothing |
+/// | `version = ..` | an expression over `it`, a `u64`: the version of the row, raised by the database with every write of it, also when it was deleted and made anew. Of two writers that overlap, on any nodes, the newer row is stored then, unless somebody evicted meanwhile |
 /// | `unit = ..` | the unit of work that it is a part of: see *Inside of a transaction* |
 /// | `behind = ..` | the journal that has the value written: see *Behind* |
 /// | `autocommit` | an argument `&mut ..` is no open transaction. Without it, or `unit`, such an argument is an error: what is put or evicted before the commit can be loaded again from the old row |
@@ -471,7 +475,7 @@ pub fn cache_put(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | what it says |
 /// |---|---|
-/// | `key = ".."` | the template of the entry, over the arguments and `it` |
+/// | `key = ".."` | the template of the entry, over the arguments and `it`; of several, `key = ["..", ".."]` |
 /// | `tags = ["..", ..]` | templates of the tags, over the arguments and `it`; of a `None`, those over `it` are left out |
 /// | `scope = ".."` | the scope, with all below it; `scope` alone is that of `key`, instead of the one entry |
 /// | `soft` | what is evicted is old, and not gone: served while a new one loads, or when that fails, as its policy says; by `Cache::soft_evict` |
@@ -570,112 +574,4 @@ fn not_a_function(kind: Kind, item: &proc_macro2::TokenStream, error: &syn::Erro
         item.clone().into_iter().any(|token| matches!(word(&token).as_str(), "impl" | "trait" | "mod"));
     let message = if holds_functions { "put it on each function that it is for".to_owned() } else { error.to_string() };
     syn::Error::new(error.span(), format!("{} goes on an `async fn`: {message}", kind.written()))
-}
-
-#[cfg(test)]
-mod tests {
-    use proc_macro2::TokenStream;
-
-    use super::*;
-
-    fn tokens(text: &str) -> TokenStream {
-        text.parse().unwrap()
-    }
-
-    /// The expansion as text, with its spaces taken out.
-    fn expand(kind: Kind, options: &str, function: &str) -> String {
-        expanded(kind, tokens(options), &tokens(function)).to_string().replace(' ', "")
-    }
-
-    fn count(text: &str, part: &str) -> usize {
-        text.matches(&part.replace(' ', "")).count()
-    }
-
-    #[test]
-    fn the_body_stands_in_an_expansion_once() {
-        for running in ["", ", inline"] {
-            let options = format!("key = \"a:{{id}}\"{running}");
-            let text = expand(Kind::Cacheable, &options, "async fn f(&self, id: u64) -> u64 { the_body(id).await }");
-            assert_eq!(count(&text, "the_body"), 1, "{text}");
-        }
-        let function = "async fn f(mut ids: Vec<u64>) -> HashMap<u64, u64> { the_body(ids).await }";
-        let text = expand(Kind::Cacheable, "batch(id in ids), key = \"a:{id}\"", function);
-        assert!(count(&text, "the_body") == 1 && count(&text, "mut ids") == 1, "{text}");
-        for kind in [Kind::Put, Kind::Evict] {
-            let text = expand(kind, "key = \"a:{it}\"", "async fn f(id: u64) -> u64 { the_body(id).await }");
-            assert_eq!(count(&text, "the_body"), 1, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_stands_on_a_function_stays_on_it() {
-        let function = "#[doc = \"Says.\"] #[must_use] #[inline(never)] #[cfg(all())] pub(in crate::a) async unsafe fn f<'a, T: 'static>
-            (&self, mut a: &str, mut n: u64, #[allow(unused)] t: T) -> u64 where T: Send { 1 }";
-        let text = expand(Kind::Cacheable, "key = \"a:{a}:{n}:{t}\"", function);
-        let head = "#[doc=\"Says.\"]#[must_use]#[inline(never)]#[cfg(all())]pub(incrate::a)asyncunsafefnf<'a,T:'static>\
-                    (&self,a:&str,mutn:u64,#[allow(unused)]t:T)->u64whereT:Send{";
-        assert!(text.starts_with(head), "{text}");
-        assert_eq!(count(&text, "let mut a: &str ="), 1, "what is bound again is `mut` there: {text}");
-    }
-
-    #[test]
-    fn a_mistake_leaves_the_function_as_it_was() {
-        let function = "#[must_use] async fn f(id: u64, mut other: u64) -> u64 { half typed. }";
-        for (kind, options) in [(Kind::Cacheable, "key = \"a:{id}\""), (Kind::Put, ""), (Kind::Evict, "nonsense = 1")] {
-            let text = expand(kind, options, function);
-            assert!(count(&text, "compile_error!") >= 1, "{text}");
-            assert!(text.ends_with(&function.replace(' ', "")), "{text}");
-        }
-    }
-
-    #[test]
-    fn all_mistakes_are_told_at_once() {
-        let text = expand(
-            Kind::Cacheable,
-            "key = \"a:{idd}\", ttl = \"x\", version = 3, tags = [\"b\", \"b\"]",
-            "fn f(id: u64) -> &str { \"\" }",
-        );
-        assert_eq!(count(&text, "compile_error!"), 5, "{text}");
-    }
-
-    #[test]
-    fn only_what_the_spelling_allows_is_asked_about() {
-        let asked = |function: &str| {
-            let text = expand(Kind::Cacheable, "", function);
-            count(&text, "__cache_how()")
-        };
-        for function in [
-            "async fn f(a: u64) -> u64 {}",
-            "async fn f(&self, a: &str, b: Option<&[u8]>) -> u64 {}",
-            "async fn f<T: 'static>(self: Arc<Self>, a: T) -> u64 {}",
-            "async fn f<T>(a: Vec<T>) -> u64 where T: Clone + 'static {}",
-        ] {
-            assert_eq!(asked(function), 1, "{function}");
-        }
-        for function in [
-            "async fn f(&mut self) -> u64 {}",
-            "async fn f<T>(a: T) -> u64 {}",
-            "async fn f<T>(&self) -> u64 {}",
-            "async fn f(a: &mut u8) -> u64 {}",
-            "async fn f(a: impl Copy) -> u64 {}",
-            "async fn f(a: Cow<'_, str>) -> u64 {}",
-            "async fn f(Page { a, .. }: &Page) -> u64 {}",
-        ] {
-            assert_eq!(asked(function), 0, "{function}");
-        }
-    }
-
-    #[test]
-    fn a_literal_head_is_prepared_and_arguments_follow_in_order() {
-        let text = expand(
-            Kind::Evict,
-            "key = \"a:b:{id}:c:{it.x}\", tags = [\"t:{it.0}:{self.u.v()}\"], scope = \"s:t\"",
-            "async fn f(&self, id: u64) -> u64 {}",
-        );
-        assert_eq!(count(&text, "\"a:b:{}:c:{}\",\"t:{}:{}\""), 1, "{text}");
-        assert_eq!(count(&text, ".literal(\"c\").arg(&it.x).finish()"), 1, "{text}");
-        assert_eq!(count(&text, ".arg(&it.0).arg(&__cache_part1_0).finish()"), 1, "{text}");
-        assert_eq!(count(&text, "KeptPart::of(&self.u.v())"), 1, "{text}");
-        assert_eq!(count(&text, ".evict_scope(\"s:t\")"), 1, "{text}");
-    }
 }

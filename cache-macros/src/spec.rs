@@ -90,7 +90,7 @@ pub(crate) struct Batch {
 
 /// `#[cache_put]` and `#[cache_evict]`.
 pub(crate) struct Write {
-    /// The entry that the result becomes.
+    /// The entries that the result becomes.
     pub(crate) put: Option<Put>,
     pub(crate) evict: Vec<KeySpec>,
     pub(crate) evict_tags: Vec<KeySpec>,
@@ -112,11 +112,14 @@ pub(crate) struct Behind {
 }
 
 pub(crate) struct Put {
-    pub(crate) key: KeySpec,
+    /// At least one.
+    pub(crate) keys: Vec<KeySpec>,
     pub(crate) tags: Vec<KeySpec>,
     pub(crate) overrides: Overrides,
     pub(crate) unless: Option<Expr>,
     pub(crate) rev: Option<Expr>,
+    /// The version of the row, over the result.
+    pub(crate) version: Option<Expr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

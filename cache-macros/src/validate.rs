@@ -15,7 +15,7 @@ use crate::diagnostics::{Diagnostics, did_you_mean, spelled};
 use crate::item::{self, Generic, Item, Parameter};
 use crate::names::Names;
 use crate::running::{self, Function};
-use crate::spec::{Batch, CacheFrom, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
+use crate::spec::{Batch, CacheFrom, KeySpec, Naming, Overrides, Phase, Put, Read, Running, Spec, Work, Write};
 use crate::template::{self, Of, Template};
 use crate::{duration, krate};
 
@@ -56,7 +56,7 @@ pub(crate) fn spec(
         running::of(&function, &args, &mut check.diagnostics)
     };
     check.when_before_the_result(&args);
-    check.unless_after_the_arguments(&args);
+    check.result_after_the_arguments(&args);
     let work = match kind {
         // Without a parameter to take elements from, all else would be said of names that are not there.
         _ if is_batch && check.batch.is_none() => None,
@@ -232,9 +232,9 @@ impl Check<'_> {
 
     fn write(&mut self, args: &mut Args) -> Option<Write> {
         let tags = self.tags(args.tags.take());
-        let key = args.key.take().and_then(|key| self.template(&key.value, Of::Key, true));
+        let keys = self.keys(args.key.take());
         let overrides = self.overrides(args);
-        let scopes = self.scopes(args, key.as_ref().map(|key| &key.template));
+        let scopes = self.scopes(args, &keys);
         let phase = self.phase(args.phase.take());
         let keep_on_error = self.keep_on_error(args.on_error.take());
         let softly = args.softly.take().is_some();
@@ -251,14 +251,19 @@ impl Check<'_> {
             }
             // With `scope` alone, the key only says which.
             let only_scope = args.scope.as_ref().is_some_and(|scope| scope.value.is_none());
-            write.evict.extend(key.filter(|_| !only_scope));
+            write.evict.extend(keys.into_iter().filter(|_| !only_scope));
             write.evict_tags = tags;
             self.nothing_known_before(&write);
             return Some(write);
         }
         self.needs_a_key(args);
-        let put = Put { key: key?, tags, overrides, unless: value(args.unless.take()), rev: value(args.rev.take()) };
-        write.put = Some(put);
+        if keys.is_empty() {
+            return None;
+        }
+        self.version_of_what_is_stored(args, &keys);
+        let (unless, rev, version) = (args.unless.take(), args.rev.take(), args.version.take());
+        write.put =
+            Some(Put { keys, tags, overrides, unless: value(unless), rev: value(rev), version: value(version) });
         Some(write)
     }
 
@@ -323,7 +328,7 @@ impl Check<'_> {
         word == "keep"
     }
 
-    fn scopes(&mut self, args: &Args, key: Option<&Template>) -> Vec<String> {
+    fn scopes(&mut self, args: &Args, keys: &[KeySpec]) -> Vec<String> {
         let Some(scope) = &args.scope else { return Vec::new() };
         match &scope.value {
             Some(named) => {
@@ -343,7 +348,7 @@ impl Check<'_> {
                 }
                 vec![text]
             }
-            None if args.has("key") => key.map(Template::head).into_iter().collect(),
+            None if args.has("key") => keys.iter().map(|key| key.template.head()).collect(),
             None => {
                 let message =
                     "`scope` alone means the scope of `key`, and there is no `key`; write `scope = \"product\"`";
@@ -353,7 +358,21 @@ impl Check<'_> {
         }
     }
 
-    fn tags(&mut self, tags: Option<Keyed<Vec<LitStr>>>) -> Vec<crate::spec::KeySpec> {
+    /// The entries that a writer names, each once.
+    fn keys(&mut self, keys: Option<Keyed<Vec<LitStr>>>) -> Vec<KeySpec> {
+        let keys = keys.map(|keys| keys.value).unwrap_or_default();
+        let mut out = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            if keys[..index].iter().any(|other| other.value() == key.value()) {
+                self.diagnostics.at(key, format!("the key `{}` is named twice; keep one", key.value()));
+            } else {
+                out.extend(self.template(key, Of::Key, true));
+            }
+        }
+        out
+    }
+
+    fn tags(&mut self, tags: Option<Keyed<Vec<LitStr>>>) -> Vec<KeySpec> {
         let Some(Keyed { name, value: tags }) = tags else { return Vec::new() };
         if tags.len() > TAGS_MAX {
             let message = format!(
@@ -376,7 +395,7 @@ impl Check<'_> {
         out
     }
 
-    fn template(&mut self, literal: &LitStr, of: Of, result_known: bool) -> Option<crate::spec::KeySpec> {
+    fn template(&mut self, literal: &LitStr, of: Of, result_known: bool) -> Option<KeySpec> {
         let resolved =
             Template::parse(literal, of).and_then(|template| self.names.resolve(&self.krate, template, result_known));
         resolved.map_err(|error| self.diagnostics.add(error)).ok()
@@ -391,14 +410,14 @@ impl Check<'_> {
         let skipped = args.skip.take().map(|skip| skip.value).unwrap_or_default();
         self.check_skipped(&skipped, args.has("key"));
         let skips = |ident: &Ident| skipped.iter().any(|skipped| skipped == ident);
-        let Some(key) = args.key.take() else {
+        let Some(key) = args.key.take().and_then(|key| key.value.into_iter().next()) else {
             if args.has("key") {
                 return None;
             }
             let all = self.parameters.iter().flat_map(|parameter| &parameter.bindings);
             return Some(Naming::Private(all.filter(|binding| !skips(binding)).cloned().collect()));
         };
-        let key = self.template(&key.value, Of::Key, false)?;
+        let key = self.template(&key, Of::Key, false)?;
         let whole =
             |ident: &Ident| key.template.arguments().any(|argument| argument.is_whole() && *ident == argument.root);
         let part = |ident: &Ident| key.template.arguments().find(|argument| *ident == argument.root);
@@ -466,17 +485,23 @@ impl Check<'_> {
         self.when_before_the_elements(&when.value);
     }
 
-    fn unless_after_the_arguments(&mut self, args: &Args) {
-        let Some(unless) = &args.unless else { return };
-        let arguments = self.parameters.iter().flat_map(|parameter| &parameter.bindings);
-        let named = arguments.chain(self.batch.map(|batch| &batch.element)).find_map(|binding| {
-            let name = binding.to_string();
-            first_value(&unless.value, &name).filter(|_| name != "it")
-        });
-        if let Some(named) = named.or_else(|| first_value(&unless.value, "self")) {
-            let message = format!(
-                "`unless` goes with the load, which may outlive this call, so it sees the result only, as `it`; for `{named}` there is `when`"
-            );
+    fn result_after_the_arguments(&mut self, args: &Args) {
+        let arguments: Vec<&Ident> = self.parameters.iter().flat_map(|parameter| &parameter.bindings).collect();
+        for Keyed { name, value } in args.unless.iter().chain(&args.version) {
+            let named = arguments.iter().copied().chain(self.batch.map(|batch| &batch.element)).find_map(|binding| {
+                let binding = binding.to_string();
+                first_value(value, &binding).filter(|_| binding != "it")
+            });
+            let Some(named) = named.or_else(|| first_value(value, "self")) else { continue };
+            let message = if name == "unless" {
+                format!(
+                    "`unless` goes with the load, which may outlive this call, so it sees the result only, as `it`; for `{named}` there is `when`"
+                )
+            } else {
+                format!(
+                    "`version` is the version of the row that the body returned, so it sees the result only, as `it`; return `{named}` with it"
+                )
+            };
             self.diagnostics.at(named, message);
         }
     }

@@ -6,5 +6,7 @@ mod late_ears;
 mod members;
 mod options;
 mod races;
+mod several;
 mod streams;
 mod units;
+mod versions;

@@ -13,6 +13,9 @@ use crate::{
 /// Keys over a value.
 type Later<T> = Box<dyn FnOnce(&T) -> Vec<Key> + Send>;
 
+/// The version of the row that a value is.
+type RowVersion<T> = Box<dyn FnOnce(&T) -> u64 + Send>;
+
 /// Ends a write by a put. Erased where the type is known to be one that can be cached, so that the rest asks nothing of it.
 type PutEnd<T> = Box<dyn FnOnce(Write, Option<&T>, After) -> Ending + Send>;
 
@@ -33,6 +36,7 @@ struct AfterBody<T> {
     put: Option<PutEnd<T>>,
     unless: Option<Judge<T>>,
     rev: u32,
+    row: Option<RowVersion<T>>,
     result_tags: Option<Later<T>>,
     evict: Vec<Later<T>>,
     evict_tags: Vec<Later<T>>,
@@ -50,6 +54,7 @@ impl<K: Kind> Writing<K> {
                 put: None,
                 unless: None,
                 rev: 0,
+                row: None,
                 result_tags: None,
                 evict: Vec::new(),
                 evict_tags: Vec::new(),
@@ -70,7 +75,7 @@ impl<K: Kind> Writing<K> {
     where
         K::Value: Send + 'static,
     {
-        self.plan.put = Some(key);
+        self.plan.puts.push(key);
         self.plan.shape_tags = site.shape_tags();
         self.after.put = Some(Box::new(move |write, value, after| {
             let value = value.map(ops.clone);
@@ -131,6 +136,12 @@ impl<K: Kind> Writing<K> {
     /// The revision of the value's layout.
     pub fn rev(mut self, rev: u32) -> Self {
         self.after.rev = rev;
+        self
+    }
+
+    /// The version of the row: of two, the newer one is kept.
+    pub fn version(mut self, version: impl FnOnce(&K::Value) -> u64 + Send + 'static) -> Self {
+        self.after.row = Some(Box::new(version));
         self
     }
 
@@ -248,6 +259,7 @@ impl<T> AfterBody<T> {
             evict: named(self.evict, value),
             evict_tags: named(self.evict_tags, value),
             rev: self.rev,
+            row: value.and_then(|value| self.row.map(|row| row(value))),
         };
         match self.put.filter(|_| !self.unless.is_some_and(|unless| unless(value))) {
             Some(put) => (put(write, value, after), Outcome::Put),

@@ -329,22 +329,8 @@ impl Inner {
         Ok(Some((verdict, moved.unwrap_or(held))))
     }
 
-    /// Captures, in one trip, the version of the key and the generations that the load to come will belong to. What has no
-    /// record gets one.
-    pub(super) async fn capture(
-        &self,
-        key: &Key,
-        watch: &Watch,
-        life: Duration,
-        budget: &mut Budget,
-    ) -> Result<Captured, Error> {
-        let mut ops = Vec::new();
-        let question = self.capture_question(key, watch, life, Vec::new(), &mut ops);
-        let mut replies = self.ask(budget, ops).await?.into_iter();
-        question.captured(&mut replies).map(|(captured, _)| captured)
-    }
-
-    /// What a capture asks, and in the same trip something `more`: its operations, and what their answers will be about.
+    /// What a capture asks: the version of the key and the generations that the load or the put to come will belong to; what has no
+    /// record gets one. And in the same trip something `more`: its operations, and what their answers will be about.
     pub(super) fn capture_question<'w>(
         &self,
         key: &Key,

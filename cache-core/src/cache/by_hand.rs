@@ -84,6 +84,7 @@ pub struct Request<'c> {
     tags: Vec<Key>,
     overrides: Overrides,
     at_least: Vec<Token>,
+    row: Option<u64>,
     place: Place,
 }
 
@@ -92,7 +93,15 @@ impl Cache {
     #[track_caller]
     pub fn entry(&self, key: Key) -> Request<'_> {
         let place = Place::of_caller("entry");
-        Request { cache: self, key, tags: Vec::new(), overrides: Overrides::default(), at_least: Vec::new(), place }
+        Request {
+            cache: self,
+            key,
+            tags: Vec::new(),
+            overrides: Overrides::default(),
+            at_least: Vec::new(),
+            row: None,
+            place,
+        }
     }
 
     /// The cached value, or what `load` returns, which is then stored. Concurrent callers of one missing key cause one load.
@@ -256,6 +265,27 @@ impl<'c> Request<'c> {
         self
     }
 
+    /// The version of the row that is put: a number that the database raises with each write of it. Of two writers the one with the newer
+    /// row is kept, whoever puts last; without it both are evicted, and the next reader loads. Nothing to reads.
+    ///
+    /// It must grow with every write of the row, also after it was deleted and made anew: a sequence or a time of the database, not a
+    /// counter that begins again.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, key};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (cache, id) = (Cache::in_memory(), 7_u64);
+    /// // Two writers, of which the one with the older row is late:
+    /// let _ack = cache.entry(key!("price:{id}")).row_version(42).put(1_000_u64).await;
+    /// let _ack = cache.entry(key!("price:{id}")).row_version(41).put(1_200_u64).await;
+    /// assert_eq!(cache.get(&key!("price:{id}")).await, Some(1_000_u64));
+    /// # }
+    /// ```
+    pub fn row_version(mut self, version: u64) -> Self {
+        self.row = Some(version);
+        self
+    }
+
     /// The cached value, or what `load` returns, which runs in a task of its own.
     ///
     /// # Errors
@@ -409,10 +439,12 @@ impl<'c> Request<'c> {
     /// Stores a new truth: every node's next read sees it, or loads.
     ///
     /// What is put is what this caller knows. Where two may change one row at the same time, the one who wrote the older row may
-    /// be the one who puts last: use [`write`](Self::write), which looks at the key before the row is written.
+    /// be the one who puts last: say which [version](Self::row_version) the row has, or use [`write`](Self::write), which looks at the key
+    /// before the row is written.
     pub async fn put<T: CacheValue>(self, value: T) -> Ack {
-        let cache = self.cache;
-        cache.begin_write(self.plan()).await.put(ValueOps::<T>::of(), Some(value), After::default()).await
+        let (cache, row) = (self.cache, self.row);
+        let after = After { row, ..After::default() };
+        cache.begin_write(self.plan()).await.put(ValueOps::<T>::of(), Some(value), after).await
     }
 
     /// Runs `body`, which writes the row and returns it, and puts what it returned: what `#[cache_put]` does. The key is looked
@@ -432,11 +464,37 @@ impl<'c> Request<'c> {
         B: FnOnce() -> F,
         F: Future<Output = Result<T, E>>,
     {
+        let row = self.row;
+        self.write_versioned(body, |_| row).await
+    }
+
+    /// As [`write`](Self::write), of a row that has a version: what `#[cache_put(version = ..)]` does. Of two concurrent writers, on any
+    /// nodes, the newer row is kept; see [`row_version`](Self::row_version).
+    ///
+    /// # Errors
+    ///
+    /// The body's own, untouched.
+    pub async fn write_newest<T, E, F, B>(self, body: B, version: impl FnOnce(&T) -> u64) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        B: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.write_versioned(body, |value| Some(version(value))).await
+    }
+
+    async fn write_versioned<T, E, F, B>(self, body: B, version: impl FnOnce(&T) -> Option<u64>) -> Result<Entry<T>, E>
+    where
+        T: CacheValue,
+        B: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
         let cache = self.cache;
         let write = cache.begin_write(self.plan()).await;
         match body().await {
             Ok(value) => {
-                let ack = write.put(ValueOps::<T>::of(), Some(value.clone()), After::default()).await;
+                let after = After { row: version(&value), ..After::default() };
+                let ack = write.put(ValueOps::<T>::of(), Some(value.clone()), after).await;
                 Ok(with_entry(cache, value, Outcome::Put(ack), None))
             }
             Err(error) => {
@@ -450,7 +508,7 @@ impl<'c> Request<'c> {
     fn plan(self) -> WritePlan {
         let mut plan = WritePlan::new(self.place);
         plan.shape_tags = shapes(&self.tags);
-        plan.put = Some(self.key);
+        plan.puts = vec![self.key];
         plan.put_tags = self.tags;
         plan.overrides = self.overrides;
         plan

@@ -18,6 +18,7 @@ mod many;
 mod old;
 mod pending;
 mod probe;
+mod put;
 mod refresh;
 mod requests;
 mod returned;

@@ -206,7 +206,7 @@ impl Member {
         let scopes = |scopes: Vec<ScopeId>| scopes.into_iter().map(TagId::Scope);
         let tags = plan.evict_tags.into_iter().map(TagId::Tag).chain(scopes(plan.evict_scopes));
         let mut within = Within {
-            keys: plan.put.into_iter().chain(plan.evict).collect(),
+            keys: plan.puts.into_iter().chain(plan.evict).collect(),
             tags: tags.collect(),
             unknown: scopes(plan.heads_of_unknown).collect(),
             ack: Ack::Applied(0),

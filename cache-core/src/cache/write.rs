@@ -1,26 +1,19 @@
 //! Puts and evictions: what is done before the body of a writer, after it, and when it never comes back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{
-    Cache, Inner, Place,
-    ask::{Captured, Watch},
-    context::note,
-    store::encode_value,
-    templates,
-};
+use super::{Cache, Inner, Place, context::note, put::PutState};
 use crate::{
     budget::Budget,
-    entry::{Deadlines, Entry, EntryMeta, Held, Spot, Stamp},
+    entry::Entry,
     error::Error,
     key::{Key, ScopeId},
-    outcome::{Ack, Bypass, OnL2Error, Outcome},
-    policy::{Overrides, Resolved},
+    outcome::{Ack, OnL2Error, Outcome},
+    policy::Overrides,
     stats::Count,
     tag::TagId,
-    tier::{Change, Op, Put, RAISE, Record, Reply},
+    tier::{Change, Op, Record, Reply},
     value::ValueOps,
-    wire::PayloadKind,
 };
 
 /// When a writer evicts.
@@ -48,8 +41,8 @@ pub(crate) enum Evicts {
 /// What a writer is going to change, as far as it is known before the body.
 #[derive(Clone, Debug)]
 pub(crate) struct WritePlan {
-    /// The key whose new value the body returns.
-    pub(crate) put: Option<Key>,
+    /// The keys whose new value the body returns.
+    pub(crate) puts: Vec<Key>,
     /// The tags of that value, as far as they are known.
     pub(crate) put_tags: Vec<Key>,
     /// The shapes of all tag templates that the put declares, sorted.
@@ -77,7 +70,7 @@ impl WritePlan {
     #[must_use]
     pub(crate) fn new(place: Place) -> Self {
         Self {
-            put: None,
+            puts: Vec::new(),
             put_tags: Vec::new(),
             shape_tags: Vec::new(),
             evict: Vec::new(),
@@ -103,18 +96,20 @@ pub(crate) struct After {
     pub(crate) evict_tags: Vec<Key>,
     /// The site's revision of the value's layout.
     pub(crate) rev: u32,
+    /// The version of the row that was written.
+    pub(crate) row: Option<u64>,
 }
 
 /// Records to move, and the marks of this process that go with them.
 #[derive(Clone, Debug, Default)]
-struct Targets {
-    keys: Vec<Key>,
+pub(super) struct Targets {
+    pub(super) keys: Vec<Key>,
     tags: Vec<TagId>,
     evicts: Evicts,
 }
 
 impl Targets {
-    fn records(&self) -> impl Iterator<Item = Record> {
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
         let keys = self.keys.iter().cloned().map(Record::Control);
         keys.chain(self.tags.iter().cloned().map(Record::Tag))
     }
@@ -129,18 +124,10 @@ pub(crate) struct Write {
     targets: Targets,
     /// What it may have changed besides, while there is no result to say so.
     unknown: Vec<TagId>,
-    put: Option<PutState>,
+    puts: Vec<PutState>,
     budget: Budget,
     scope: ScopeId,
     armed: bool,
-}
-
-/// What was captured for a put before its body.
-struct PutState {
-    key: Key,
-    watch: Watch,
-    captured: Captured,
-    policy: Resolved,
 }
 
 impl std::fmt::Debug for Write {
@@ -153,7 +140,7 @@ impl Cache {
     /// Before the body of a writer.
     pub(crate) async fn begin_write(&self, plan: WritePlan) -> Write {
         let inner = &self.0;
-        let evicted = plan.evict.iter().chain(&plan.put);
+        let evicted = plan.evict.iter().chain(&plan.puts);
         let scope =
             evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
         let scopes = plan.evict_scopes.iter().copied().map(TagId::Scope);
@@ -164,7 +151,7 @@ impl Cache {
                 evicts: plan.evicts,
             },
             unknown: Vec::new(),
-            put: None,
+            puts: Vec::new(),
             budget: Budget::new(inner.budget),
             scope: scope.or_else(|| plan.heads_of_unknown.first().copied()).unwrap_or(ScopeId::ROOT),
             armed: true,
@@ -185,9 +172,9 @@ impl Cache {
             }
         }
         write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::Scope).collect();
-        if let Some(key) = plan.put.clone() {
+        if !plan.puts.is_empty() {
             // Boxed: the caller's own future carries it otherwise, and so on up.
-            write.put = Box::pin(inner.begin_put(key, &plan, &mut write.budget)).await;
+            write.puts = Box::pin(inner.begin_puts(&plan, &mut write.budget)).await;
         }
         write
     }
@@ -199,7 +186,7 @@ impl Cache {
             inner: Arc::clone(&self.0),
             targets: Targets { keys, tags, evicts },
             unknown: Vec::new(),
-            put: None,
+            puts: Vec::new(),
             budget: Budget::new(self.0.budget),
             scope,
             armed: true,
@@ -229,12 +216,12 @@ impl Write {
         if !self.armed {
             return Ack::Queued;
         }
-        let ack = match self.put.take() {
-            Some(put) => {
-                let (inner, targets) = (Arc::clone(&self.inner), self.targets.clone());
-                Box::pin(inner.finish_put(put, ops, value, &after, targets, &mut self.budget)).await
-            }
-            None => self.inner.evict_all(&self.targets.clone(), &mut self.budget).await,
+        let (puts, targets) = (std::mem::take(&mut self.puts), self.targets.clone());
+        let ack = if puts.is_empty() {
+            self.inner.evict_all(&targets, &mut self.budget).await
+        } else {
+            let inner = Arc::clone(&self.inner);
+            Box::pin(inner.finish_puts(puts, ops, value, &after, targets, &mut self.budget)).await
         };
         self.finished(Outcome::Put(ack));
         ack
@@ -341,7 +328,7 @@ impl Inner {
     /// Lets the echo of an eviction of tags arrive before it returns. A load that began after the eviction, and whose result
     /// names such a tag, would else take the echo for another eviction, and not be stored; and a value that was softly evicted,
     /// which stands in for a load that fails, would be taken for one that was evicted meanwhile.
-    async fn hear_own(&self, targets: &Targets, ack: Ack, budget: &mut Budget) {
+    pub(super) async fn hear_own(&self, targets: &Targets, ack: Ack, budget: &mut Budget) {
         let records: Vec<Record> = match targets.evicts {
             Evicts::ForGood => targets.tags.iter().cloned().map(Record::Tag).collect(),
             Evicts::Softly => targets.records().collect(),
@@ -352,7 +339,7 @@ impl Inner {
         }
     }
 
-    fn bumps(&self, targets: &Targets) -> Vec<Op> {
+    pub(super) fn bumps(&self, targets: &Targets) -> Vec<Op> {
         let proposed = self.clock.remote_micros();
         let moves = targets.records().map(|record| match targets.evicts {
             Evicts::ForGood => Op::Bump { record, proposed, put: None },
@@ -361,7 +348,7 @@ impl Inner {
         moves.collect()
     }
 
-    fn evict_locally(&self, targets: &Targets, evicts: Evicts) {
+    pub(super) fn evict_locally(&self, targets: &Targets, evicts: Evicts) {
         let at = self.clock.remote_micros();
         for key in &targets.keys {
             let hash = key.local_hash();
@@ -386,7 +373,7 @@ impl Inner {
     }
 
     /// What the server confirmed. What it did not is queued; what it did is remembered, in case the server loses it.
-    fn acknowledge(&self, records: impl Iterator<Item = Record>, answer: Result<Vec<Reply>, Error>) -> Ack {
+    pub(super) fn acknowledge(&self, records: impl Iterator<Item = Record>, answer: Result<Vec<Reply>, Error>) -> Ack {
         let (replies, error) = match answer {
             Ok(replies) => (replies, None),
             Err(error) => (Vec::new(), Some(error)),
@@ -424,107 +411,5 @@ impl Inner {
             }
             OnL2Error::Fail => Ack::Failed,
         }
-    }
-
-    /// Captures what a put will belong to. Without a capture it only evicts.
-    async fn begin_put(&self, key: Key, plan: &WritePlan, budget: &mut Budget) -> Option<PutState> {
-        let scope = self.scopes.state(key.scope(), &self.tags);
-        if !templates::agrees(key.scope().name(), key.shape(), &plan.shape_tags, plan.place) {
-            self.bypass(key.scope(), Bypass::TagsDiffer, budget.spent());
-            return None;
-        }
-        let watch = self.watch(&key, &scope, &plan.put_tags);
-        let policy = scope.policy.with(plan.overrides);
-        let captured = self.capture(&key, &watch, policy.longest_life(), budget).await.ok()?;
-        Some(PutState { key, watch, captured, policy })
-    }
-
-    /// Puts the new value, if nobody else evicted or put since the capture; else evicts, and the next reader loads.
-    async fn finish_put<T: 'static>(
-        &self,
-        put: PutState,
-        ops: &'static ValueOps<T>,
-        value: Option<T>,
-        after: &After,
-        mut targets: Targets,
-        budget: &mut Budget,
-    ) -> Ack {
-        let PutState { key, watch, captured, policy } = put;
-        let ttl = if value.is_some() { policy.ttl } else { policy.negative };
-        let ttl = policy.jittered(ttl, fastrand::f64());
-        let now = self.clock.now();
-        let created = self.clock.remote_micros_at(now);
-        // Never one that was given before, even where the server's clock stepped back or lost what it gave.
-        let version = if created > captured.version { created } else { captured.version + fastrand::u64(1..=RAISE) };
-        let kind = if value.is_some() { PayloadKind::Value } else { PayloadKind::Nothing };
-        let deadlines = Deadlines::of(created, ttl, &policy, value.is_some());
-        let times = self.times(created, Duration::ZERO, deadlines, &policy);
-        let slot = ValueOps::<T>::slot();
-        let meta = EntryMeta::new(&key, slot, watch.spot.partition, version, times, watch.stamp);
-        let entry = ops.entry(value, meta);
-
-        let held = if ttl.is_zero() {
-            None
-        } else {
-            self.hold_for_put(&after.put_tags, &watch, deadlines.life_left(created), captured.held, budget).await
-        };
-        let sealed = held.and_then(|held| {
-            entry.meta.hold(held);
-            if !self.remote.stores() {
-                return Some(None);
-            }
-            let encode = encode_value(ops, after.rev);
-            self.seal(&key, &entry, version, kind, encode, policy.max_bytes).ok().map(Some)
-        });
-        targets.keys.retain(|target| *target != key);
-        let mut bumps = self.bumps(&targets);
-        let payload =
-            sealed.map(|sealed| Put { captured: captured.version, sealed, life: deadlines.life_left(created) });
-        bumps.push(Op::Bump { record: Record::Control(key.clone()), proposed: version, put: payload });
-        let answer = budget.spend(&self.clock, self.remote.run(bumps)).await;
-
-        let reply = answer.as_ref().ok().and_then(|replies| replies.last());
-        let stored = matches!(reply, Some(Reply::Bumped { stored: true, .. }));
-        let records = targets.records().chain([Record::Control(key)]);
-        let ack = self.acknowledge(records, answer);
-        self.replace(watch.spot, stored.then_some(&entry), watch.stamp);
-        self.hear_own(&targets, ack, budget).await;
-        self.evict_locally(&targets, Evicts::ForGood);
-        self.counters.add(Count::Puts);
-        ack
-    }
-
-    async fn hold_for_put(
-        &self,
-        result_tags: &[Key],
-        watch: &Watch,
-        life: Duration,
-        mut held: Vec<Held>,
-        budget: &mut Budget,
-    ) -> Option<Vec<Held>> {
-        let quiet = if self.remote.settles_doubts() {
-            self.hold_asked(result_tags, watch, life, &mut held, budget).await.unwrap_or(false)
-        } else {
-            self.hold_known(result_tags, watch, &mut held)
-        };
-        quiet.then_some(held)
-    }
-
-    /// Moves the key's stripe and puts `entry` where the old one was, under the key's own exclusion. If something moved the
-    /// stripe since `stamp` was read, the server has to confirm the entry at its first use; without a server, it is dropped:
-    /// a later writer may be done already.
-    fn replace(&self, spot: Spot, entry: Option<&Arc<Entry>>, stamp: Stamp) {
-        self.local.compute(spot.hash, &mut |_| {
-            let before = self.coherence.move_stripe(spot.hash);
-            let undisturbed = before == stamp.stripe && self.coherence.stamp(spot).epoch == stamp.epoch;
-            match entry {
-                Some(entry) if undisturbed => {
-                    entry.meta.restamp(Stamp { stripe: before + 1, ..stamp });
-                    Change::Replace(Arc::clone(entry))
-                }
-                Some(entry) if self.remote.settles_doubts() => Change::Replace(Arc::clone(entry)),
-                _ => Change::Remove,
-            }
-        });
     }
 }

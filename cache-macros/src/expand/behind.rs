@@ -26,6 +26,7 @@ pub(super) fn function(spec: &Spec, names: &Locals, behind: &Behind) -> TokenStr
     quote! {
         #statics
         #kind_of
+        #[allow(clippy::used_underscore_binding, reason = "generated")]
         let #plan = #private::Behind::new(#kind, #journals, #says, #handle) #key;
         #run
     }

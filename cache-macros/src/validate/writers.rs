@@ -6,7 +6,7 @@ use syn::{Expr, Ident};
 use super::Check;
 use crate::args::{Args, Keyed};
 use crate::item;
-use crate::spec::Behind;
+use crate::spec::{Behind, KeySpec};
 use crate::template::Of;
 
 impl Check<'_> {
@@ -44,11 +44,11 @@ impl Check<'_> {
         }
         let when = "when a unit evicts is settled: on entry, and again at its end, whatever the body returns";
         let refused: [(Option<&Ident>, &str); 4] = [
-            (name(&args.phase), when),
-            (name(&args.on_error), when),
-            (name(&args.softly), "a unit evicts for good"),
+            (name(args.phase.as_ref()), when),
+            (name(args.on_error.as_ref()), when),
+            (name(args.softly.as_ref()), "a unit evicts for good"),
             (
-                name(&args.autocommit),
+                name(args.autocommit.as_ref()),
                 "a unit ends with a transaction of the caller, and `autocommit` says that there is none",
             ),
         ];
@@ -64,20 +64,35 @@ impl Check<'_> {
         let decides = "what is not journaled is written by nobody; decide in the body, and return an error";
         let evicts =
             "nothing is written before the body has returned, or if it fails, so there is nothing to evict then";
-        let refused: [(Option<&Ident>, &str); 11] = [
-            (name(&args.unit), "a journal is no part of a transaction, and a rollback would not take the write back"),
-            (name(&args.tags), stored),
-            (name(&args.ttl), stored),
-            (name(&args.l1), stored),
-            (name(&args.negative), stored),
-            (name(&args.rev), stored),
-            (name(&args.when), decides),
-            (name(&args.unless), decides),
-            (name(&args.phase), evicts),
-            (name(&args.on_error), evicts),
-            (name(&args.cache), "the journal has its cache"),
+        let refused: [(Option<&Ident>, &str); 12] = [
+            (
+                name(args.unit.as_ref()),
+                "a journal is no part of a transaction, and a rollback would not take the write back",
+            ),
+            (name(args.version.as_ref()), "a journal gives each write a version of its own"),
+            (name(args.tags.as_ref()), stored),
+            (name(args.ttl.as_ref()), stored),
+            (name(args.l1.as_ref()), stored),
+            (name(args.negative.as_ref()), stored),
+            (name(args.rev.as_ref()), stored),
+            (name(args.when.as_ref()), decides),
+            (name(args.unless.as_ref()), decides),
+            (name(args.phase.as_ref()), evicts),
+            (name(args.on_error.as_ref()), evicts),
+            (name(args.cache.as_ref()), "the journal has its cache"),
         ];
         self.refuse(&refused, "behind");
+    }
+
+    /// A row is compared with another where both are stored.
+    pub(super) fn version_of_what_is_stored(&mut self, args: &Args, keys: &[KeySpec]) {
+        if let Some(version) = &args.version
+            && keys.iter().all(KeySpec::needs_result)
+        {
+            let message = "nothing is stored under a key that only the result can name, so there are no rows to compare: leave \
+                           `version` away, or name the entry by the arguments";
+            self.diagnostics.at(&version.name, message);
+        }
     }
 
     fn refuse(&mut self, refused: &[(Option<&Ident>, &str)], beside: &str) {
@@ -90,11 +105,17 @@ impl Check<'_> {
 
     pub(super) fn behind(&mut self, args: &mut Args, behind: Keyed<Expr>) -> Option<Behind> {
         self.needs_a_key(args);
-        let key = args.key.take().and_then(|key| self.template(&key.value, Of::Key, true));
+        let mut keys = args.key.take().map(|key| key.value).unwrap_or_default().into_iter();
+        let key = keys.next();
+        if let Some(more) = keys.next() {
+            self.diagnostics
+                .at(more, "a journal writes one row for one key; the others are to be evicted when it is written");
+        }
+        let key = key.and_then(|key| self.template(&key, Of::Key, true));
         Some(Behind { key: key?, handle: behind.value, name: behind.name })
     }
 }
 
-fn name<T>(option: &Option<Keyed<T>>) -> Option<&Ident> {
-    option.as_ref().map(|option| &option.name)
+fn name<T>(option: Option<&Keyed<T>>) -> Option<&Ident> {
+    option.map(|option| &option.name)
 }

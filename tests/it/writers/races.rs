@@ -45,6 +45,15 @@ impl Shop {
         self.commit(id, revision, steps).await
     }
 
+    /// The row's version is that of its commit.
+    #[cache_put(key = "raced:{id}", tags = ["raced-category:{it.category}"], version = it.revision)]
+    async fn save_versioned(&self, id: u64, steps: Steps) -> Row {
+        steps.next().await;
+        let before = self.origin.revision.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        steps.next().await;
+        Ok(product(id, before + 1))
+    }
+
     #[cache_evict(key = "raced:{id}")]
     async fn delete(&self, id: u64, revision: u64, steps: Steps) -> Row {
         self.commit(id, revision, steps).await
@@ -118,6 +127,8 @@ impl Steps {
 enum Act {
     Load,
     Put,
+    /// With the version of its row.
+    PutVersioned,
     Evict,
     /// Of the tag of the row, as it was returned.
     EvictTag,
@@ -146,6 +157,7 @@ impl Actor {
             let Ok(row) = match act {
                 Act::Load => shop.find(id, steps).await,
                 Act::Put => shop.save(id, revision, steps).await,
+                Act::PutVersioned => shop.save_versioned(id, steps).await,
                 Act::Evict => shop.delete(id, revision, steps).await,
                 Act::EvictTag => shop.discount(id, revision, steps).await,
                 Act::EvictKnownTag => shop.discount_known("books", id, revision, steps).await,
@@ -287,6 +299,25 @@ async fn put_against_put_leaves_only_the_newer_row() {
     let kept = race(Act::Put, Act::Put).await;
     // One after the other, either way: the later one is what is cached.
     assert!(kept.iter().all(|kept| *kept >= 2), "{kept:?}");
+}
+
+#[tokio::test]
+async fn versioned_put_against_versioned_put_leaves_the_newer_row_in_every_order() {
+    let kept = race(Act::PutVersioned, Act::PutVersioned).await;
+    assert_eq!(kept, [orders().len(); 3]);
+}
+
+#[tokio::test]
+async fn versioned_put_against_others_leaves_no_older_row() {
+    for other in [Act::Put, Act::Evict, Act::EvictTag, Act::EvictKnownTag] {
+        race(Act::PutVersioned, other).await;
+    }
+}
+
+#[tokio::test]
+async fn load_against_versioned_put_leaves_no_older_row() {
+    let kept = race(Act::Load, Act::PutVersioned).await;
+    assert!(kept.iter().all(|kept| *kept >= 1), "a put that nothing disturbs is cached: {kept:?}");
 }
 
 #[tokio::test]

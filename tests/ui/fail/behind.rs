@@ -23,6 +23,7 @@ impl From<Error> for Told {
     on_error = keep,
     cache = cache,
     unit = cache.unit(),
+    version = *it,
     behind = journal
 )]
 async fn without_meaning(cache: &Cache, journal: &WriteBehind<u64>, id: u64) -> Result<u64, Told> {
@@ -31,6 +32,11 @@ async fn without_meaning(cache: &Cache, journal: &WriteBehind<u64>, id: u64) -> 
 
 #[cache_put(behind = journal)]
 async fn nowhere(journal: &WriteBehind<u64>, id: u64) -> Result<u64, Told> {
+    Ok(id)
+}
+
+#[cache_put(key = ["product:{id}", "product_by_id:{id}"], behind = journal)]
+async fn under_several_keys(journal: &WriteBehind<u64>, id: u64) -> Result<u64, Told> {
     Ok(id)
 }
 

@@ -27,8 +27,8 @@ async fn stale_in_a_put(id: u64) -> u64 {
     id
 }
 
-#[cache_put(key = "product:{id}", version = it)]
-async fn version(id: u64) -> u64 {
+#[cache_evict(key = "product:{id}", version = *it)]
+async fn version_of_nothing(id: u64) -> u64 {
     id
 }
 

@@ -10,9 +10,10 @@ use super::{
     names::Names,
 };
 use crate::{
+    entry::PUTS_LISTED,
     error::{Error, ErrorKind},
     tag::TagId,
-    tier::{LeaseEnd, Leased, Op, RAISE, Record, Reply},
+    tier::{LeaseEnd, Leased, Op, Put, RAISE, Record, Reply},
     version::{REMEMBERED, Versions},
 };
 
@@ -22,6 +23,8 @@ const LIFE_OF_NEW_CONTROL: Duration = Duration::from_secs(60);
 const LIFE_OF_NEW_TAG: Duration = Duration::from_secs(3_600);
 /// How long it is known that the namespace was healed after an incident.
 const LIFE_OF_MARK: Duration = Duration::from_secs(3_600);
+/// What is answered to a put that is to be made again.
+const AHEAD: i64 = 3;
 /// A record lives this many times what the longest entry under it needs.
 const MARGIN: u32 = 2;
 
@@ -49,6 +52,7 @@ pub(crate) struct Scripts {
     acquire: Script,
     fill: Script,
     bump: Script,
+    put_newer: Script,
     leave: Script,
     heal: Script,
     lease: Script,
@@ -65,6 +69,7 @@ impl Scripts {
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             bump: Script::new(include_str!("scripts/bump.lua")),
+            put_newer: Script::new(include_str!("scripts/put_newer.lua")),
             leave: Script::new(include_str!("scripts/leave.lua")),
             heal: Script::new(include_str!("scripts/heal.lua")),
             lease: Script::new(include_str!("scripts/lease.lua")),
@@ -77,8 +82,8 @@ impl Scripts {
     /// The commands that make the server know the scripts.
     pub(crate) fn load(&self) -> Pipeline {
         let mut pipeline = redis::pipe();
-        let own = [&self.acquire, &self.fill, &self.bump, &self.leave, &self.heal, &self.lease, &self.release];
-        for script in own.into_iter().chain(self.journal.all()) {
+        let own = [&self.acquire, &self.fill, &self.bump, &self.put_newer, &self.leave, &self.heal];
+        for script in own.into_iter().chain([&self.lease, &self.release]).chain(self.journal.all()) {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
         }
         pipeline
@@ -132,17 +137,7 @@ impl Scripts {
                 pipeline.add_command(call);
             }
             Op::Bump { record, proposed, put } => {
-                let put = put.as_ref().and_then(|put| Some((put, put.sealed.as_ref()?)));
-                let mut call = evalsha(&self.bump, if put.is_some() { 2 } else { 1 });
-                call.arg(names.record(record));
-                if let (Some((_, (fingerprint, _))), Record::Control(key)) = (put, record) {
-                    call.arg(names.payload(key, *fingerprint));
-                }
-                call.arg(*proposed).arg(life_of_new(record)).arg(raise());
-                if let Some((put, (_, payload))) = put {
-                    call.arg(put.captured).arg(payload).arg(whole_millis(put.life));
-                }
-                pipeline.add_command(call);
+                pipeline.add_command(self.bump_call(names, record, *proposed, put.as_ref()));
             }
             Op::Leave { record, proposed } => {
                 let mut call = evalsha(&self.leave, 1);
@@ -170,6 +165,28 @@ impl Scripts {
                 pipeline.add_command(call.arg(*proposed).arg(whole_millis(LIFE_OF_MARK)).arg(raise()).take());
             }
         }
+    }
+
+    fn bump_call(&self, names: &Names, record: &Record, proposed: u64, put: Option<&Put>) -> redis::Cmd {
+        let put = put.and_then(|put| Some((put, put.sealed.as_ref()?)));
+        let row = put.and_then(|(put, _)| put.row);
+        let script = if row.is_some() { &self.put_newer } else { &self.bump };
+        let mut call = evalsha(script, 1 + usize::from(put.is_some()) + usize::from(row.is_some()));
+        call.arg(names.record(record));
+        if let (Some((_, (fingerprint, _))), Record::Control(key)) = (put, record) {
+            call.arg(names.payload(key, *fingerprint));
+            if row.is_some() {
+                call.arg(names.row(key));
+            }
+        }
+        call.arg(proposed).arg(life_of_new(record)).arg(raise());
+        if let Some((put, (_, payload))) = put {
+            call.arg(put.captured).arg(payload).arg(whole_millis(put.life));
+        }
+        if let Some(row) = row {
+            call.arg(row.version).arg(row.tags).arg(PUTS_LISTED);
+        }
+        call
     }
 
     /// Of a key, the marks of its partition too.
@@ -272,6 +289,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         }
         (Op::Fill { .. } | Op::Release { .. }, Value::Int(stored)) => Reply::Yes(stored == 1),
         (Op::Bump { .. } | Op::Leave { .. } | Op::Heal { .. }, Value::Array(values)) => match values.as_slice() {
+            [Value::Int(version), Value::Int(AHEAD)] if *version > 0 => Reply::Ahead(version.unsigned_abs()),
             [Value::Int(version), Value::Int(stored)] if *version > 0 => {
                 Reply::Bumped { version: version.unsigned_abs(), stored: *stored == 1 }
             }

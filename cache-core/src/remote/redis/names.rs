@@ -52,6 +52,11 @@ impl Names {
         format!("{}@{fingerprint}", self.keyed('d', &key.wire()))
     }
 
+    /// Which row of a key was put, where rows have versions. Nobody listens to it.
+    pub(crate) fn row(&self, key: &Key) -> String {
+        self.keyed('r', &key.wire())
+    }
+
     /// Whoever has it loads the key, for those who read it as this type. Nobody listens to it.
     pub(crate) fn lease(&self, key: &Key, fingerprint: Fingerprint) -> String {
         format!("{}@{fingerprint}", self.keyed('l', &key.wire()))

@@ -100,7 +100,7 @@ fn put_is_seen_by_whoever_reads_after_it() {
             let (node, key) = (Arc::clone(&node), key.clone());
             some(times, move || {
                 let mut plan = WritePlan::new(Place::new("put", file!(), line!()));
-                plan.put = Some(key.clone());
+                plan.puts = vec![key.clone()];
                 let write = block_on(node.cache.begin_write(plan));
                 let changed = node.origin.change();
                 assert!(block_on(write.put(ValueOps::of(), Some(changed), After::default())).is_applied());
