@@ -89,7 +89,13 @@ pub use crate::{
 #[cfg(feature = "macros")]
 pub use cache_macros::{KeyPart, cache_evict, cache_put, cacheable, key};
 
-// Its example is compiled with those of the crate.
+// Their examples are compiled with those of the crate.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/loads.md")]
 struct Loads;
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/write-behind.md")]
+struct WriteBehind;
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../../docs/writes.md")]
+struct Writes;

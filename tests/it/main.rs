@@ -24,6 +24,7 @@ mod mechanisms;
 mod model;
 mod old_values;
 mod outage;
+mod outbox;
 mod postgres;
 mod recovery;
 mod rolling_deploy;

@@ -13,6 +13,7 @@ mod context;
 mod doubt;
 mod exchange;
 mod expired;
+mod intents;
 mod load;
 mod many;
 mod old;

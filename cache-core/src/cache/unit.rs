@@ -25,8 +25,8 @@ const NAMED: usize = 1_024;
 /// others yet, and may never be. Functions under `#[cache_put]` and `#[cache_evict]` take part in it by `unit = ..`: a put evicts then.
 ///
 /// A process that is killed between the commit and [`committed`](Self::committed) leaves what was loaded in between until it ends by
-/// itself. Where that is too long, write the intent to evict into a table in the same transaction, and have a task evict what stands there and
-/// delete it.
+/// itself. Where that is too long, write the [`intents`](Self::intents) into a table in the same transaction, and have a task
+/// [evict](Cache::evict_intents) what stands there and delete it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -132,6 +132,12 @@ impl Unit {
     /// The transaction was rolled back: what was named is true as it was, and nothing more is evicted.
     pub fn rolled_back(self) {
         self.member.lock().end();
+    }
+
+    /// What it has named so far.
+    pub(super) fn named(&self) -> (Vec<Key>, Vec<TagId>) {
+        let named = self.member.lock();
+        (named.keys.clone(), named.tags.clone())
     }
 
     /// A share in it.

@@ -94,6 +94,7 @@ async fn main() {
     let mut transaction = Transaction { unit: &mut unit, statements: 0 };
     assert_eq!(products.save(product.clone(), &mut transaction).await.unwrap(), product);
     assert_eq!(transaction.statements, 1);
+    assert_eq!(unit.intents(), ["key product:7", "key listing:7"]);
     assert!(unit.committed().await.is_applied());
     assert_eq!(save(&cache, product.clone()).await.unwrap(), Some(product.clone()));
     assert_eq!(number(&cache, 3, None).await, 3);
