@@ -404,13 +404,19 @@ impl Inner {
         let aboard = std::mem::take(&mut batch.aboard).into_iter().map(|aboard| self.wait_aboard(aboard).left_future());
         let elsewhere = std::mem::take(&mut batch.elsewhere).into_iter();
         let elsewhere = elsewhere.map(|parked| self.wait_elsewhere(parked).right_future());
-        let mut waits: FuturesUnordered<_> = aboard.chain(elsewhere).collect();
+        let waits = aboard.chain(elsewhere).enumerate();
+        let mut waits: FuturesUnordered<_> =
+            waits.map(|(place, wait)| wait.map(move |waited| (place, waited))).collect();
         let mut open = Vec::new();
-        while let Some(first) = waits.next().await {
-            batch.waited(first?, &mut open);
-            // What else has ended by now goes into the same load.
-            while let Some(Some(another)) = waits.next().now_or_never() {
-                batch.waited(another?, &mut open);
+        while let Some((place, first)) = waits.next().await {
+            let mut some = vec![(place, first?)];
+            // What else has ended by now goes into the same load, in the order in which it was asked for.
+            while let Some(Some((place, another))) = waits.next().now_or_never() {
+                some.push((place, another?));
+            }
+            some.sort_by_key(|(place, _)| *place);
+            for (_, waited) in some {
+                batch.waited(waited, &mut open);
             }
             // What it leads by now it loads before it waits on: others wait for just that.
             self.load_many(batch, load).await?;

@@ -184,7 +184,7 @@ pub(super) const GUARDS: &[Guard] = &[
     ),
     guard(
         "a put enters L1 as current only if nothing moved since its capture",
-        "cache/write.rs",
+        "cache/put.rs",
         "let undisturbed = before == stamp.stripe && self.coherence.stamp(spot).epoch == stamp.epoch;",
         "let undisturbed = true;",
         "writers::races::put_against_put_leaves_only_the_newer_row",
