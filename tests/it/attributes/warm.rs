@@ -71,10 +71,8 @@ async fn a_function_that_is_called_is_never_cold_and_what_is_loaded_ahead_has_it
         assert!((3..=6).contains(&warm_ups), "once in a life less the time ahead: {warm_ups}");
         assert_eq!(shop.loads.count(), 1 + warm_ups);
         assert!(cache.evict_tag(Key::new("attr-warm-load").arg("lamp")).await.is_applied());
-        let before = cache.stats().warm_ups;
-        let after = warm().await;
-        assert_eq!(after.outcome(), Outcome::Loaded, "the tag of the value was evicted");
-        assert_eq!(cache.stats().warm_ups, before);
+        let (loads, after) = (shop.loads.count(), warm().await);
+        assert!(after.value().1 > loads, "what was loaded ahead has its tag, which was evicted: {after:?}");
     }
 }
 
