@@ -6,11 +6,15 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// Two clocks go apart by no more than one part in so many: NTP corrects a clock by 500 parts in a million at most (RFC 5905,
+/// appendix A.1), and a quartz is off by less.
+const DRIFT: i64 = 1_000;
 
 /// A moment of the monotonic clock: nanoseconds since the clock was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +31,10 @@ impl Tick {
 
     pub(crate) fn nanos(self) -> u64 {
         self.0
+    }
+
+    fn micros(self) -> i64 {
+        i64::try_from(self.0 / 1_000).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn plus(self, time: Duration) -> Self {
@@ -61,8 +69,24 @@ enum Monotonic {
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     monotonic: Monotonic,
+    remote: Arc<Remote>,
+}
+
+/// What is known of the server's clock.
+#[derive(Debug)]
+struct Remote {
     /// Redis time minus monotonic time, in microseconds.
-    remote_offset: Arc<AtomicI64>,
+    offset: AtomicI64,
+    /// Where it lies for certain, once a server was asked.
+    told: Mutex<Option<Span>>,
+}
+
+/// Where the offset lay at a moment, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    at: Tick,
+    least: i64,
+    most: i64,
 }
 
 impl Clock {
@@ -75,7 +99,7 @@ impl Clock {
     pub(crate) fn over(monotonic: quanta::Clock) -> Self {
         let origin = monotonic.raw();
         let monotonic = Monotonic::Machine { clock: monotonic, origin };
-        Self { monotonic, remote_offset: Arc::new(AtomicI64::new(wall_micros())) }
+        Self { monotonic, remote: Remote::at(wall_micros()) }
     }
 
     /// A clock that goes with the runtime's time.
@@ -84,7 +108,7 @@ impl Clock {
     pub(crate) fn of_the_runtime() -> Self {
         const SOME_MOMENT: i64 = 1_700_000_000_000_000;
         let monotonic = Monotonic::Runtime { origin: tokio::time::Instant::now() };
-        Self { monotonic, remote_offset: Arc::new(AtomicI64::new(SOME_MOMENT)) }
+        Self { monotonic, remote: Remote::at(SOME_MOMENT) }
     }
 
     #[inline]
@@ -104,17 +128,45 @@ impl Clock {
 
     /// What the server's time was, or will be, at `tick`.
     pub(crate) fn remote_micros_at(&self, tick: Tick) -> u64 {
-        let monotonic = i64::try_from(tick.0 / 1_000).unwrap_or(i64::MAX);
-        let micros = self.remote_offset.load(Ordering::Relaxed).saturating_add(monotonic);
+        let micros = self.remote.offset.load(Ordering::Relaxed).saturating_add(tick.micros());
         u64::try_from(micros).unwrap_or(0)
     }
 
-    /// The server said `remote_micros` in answer to a command sent at `sent` and answered at `answered`. The error of the
-    /// estimate is at most half of the time between the two.
+    /// The server said `remote_micros` in answer to a command sent at `sent` and answered at `answered`: its clock showed that
+    /// at some moment between the two. What earlier answers said holds too, as long as the two do not contradict each other, so
+    /// an answer that took long makes nothing less certain. The error is half of what is left, and so at most half of this trip.
     pub(crate) fn learn_remote(&self, sent: Tick, answered: Tick, remote_micros: u64) {
-        let middle = i64::try_from((sent.0 / 2 + answered.0 / 2) / 1_000).unwrap_or(i64::MAX);
         let remote = i64::try_from(remote_micros).unwrap_or(i64::MAX);
-        self.remote_offset.store(remote.saturating_sub(middle), Ordering::Relaxed);
+        let said = Span {
+            at: answered,
+            least: remote.saturating_sub(answered.micros()),
+            most: remote.saturating_sub(sent.micros()),
+        };
+        let mut told = self.remote.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server whose clock was set, or another server: what was known is of no use.
+        let span = told.and_then(|before| before.and(said)).unwrap_or(said);
+        *told = Some(span);
+        self.remote.offset.store(span.least.midpoint(span.most), Ordering::Relaxed);
+    }
+}
+
+// === impl Remote ===
+
+impl Remote {
+    fn at(offset: i64) -> Arc<Self> {
+        Arc::new(Self { offset: AtomicI64::new(offset), told: Mutex::default() })
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// What both say, at the moment of the later one; nothing if they contradict each other.
+    fn and(self, later: Self) -> Option<Self> {
+        let drift = later.at.micros().saturating_sub(self.at.micros()).max(0) / DRIFT;
+        let least = self.least.saturating_sub(drift).max(later.least);
+        let most = self.most.saturating_add(drift).min(later.most);
+        (least <= most).then_some(Self { at: later.at, least, most })
     }
 }
 
@@ -139,6 +191,39 @@ mod tests {
         assert_eq!(clock.remote_micros(), 5_005_000);
         mock.increment(Duration::from_secs(1));
         assert_eq!(clock.remote_micros(), 6_005_000);
+    }
+
+    #[test]
+    fn an_answer_that_took_long_makes_nothing_less_certain() {
+        let (monotonic, mock) = quanta::Clock::mock();
+        let clock = Clock::over(monotonic);
+        // The server is a second ahead of this clock: what it says after so many milliseconds of a trip of so many.
+        let trip = |into: u64, of: u64| {
+            let sent = clock.now();
+            mock.increment(Duration::from_millis(of));
+            let said = 1_000_000 + sent.nanos() / 1_000 + into * 1_000;
+            clock.learn_remote(sent, clock.now(), said);
+            clock.remote_micros().abs_diff(1_000_000 + clock.now().nanos() / 1_000)
+        };
+        assert_eq!(trip(0, 2), 1_000, "half of the only trip");
+        assert!(trip(0, 400) <= 1_200, "half of the shortest one, and what the clocks may have gone apart since");
+        assert!(trip(300, 300) <= 1_200);
+        assert!(trip(2, 2) <= 500, "the two together say more than each of them");
+        assert!(trip(1, 500) <= 500);
+        mock.increment(Duration::from_secs(3_600));
+        assert!(trip(400, 400) <= 200_000, "an hour later the clocks may have gone apart: half of this trip");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_at_once() {
+        let (monotonic, mock) = quanta::Clock::mock();
+        let clock = Clock::over(monotonic);
+        for said in [5_000_000, 9_000_000, 4_000_000] {
+            let sent = clock.now();
+            mock.increment(Duration::from_millis(2));
+            clock.learn_remote(sent, clock.now(), said);
+            assert_eq!(clock.remote_micros(), said + 1_000);
+        }
     }
 
     #[test]

@@ -178,6 +178,12 @@ impl Inner {
                 lead.depart(watch.departure());
             }
             ticket.watch = Some(watch);
+            // What was stored is read: who is to load if it is gone again is the dearer question.
+            if matches!(word, Some(Word::Ended(LeaseEnd::Filled)))
+                && let Some(found) = self.read_filled(ticket).await
+            {
+                return Ok(Claim::Found(found));
+            }
             // Whoever has an old value asks like everybody: for a while, nobody is to load.
             let has_failed = matches!(word, Some(Word::Ended(LeaseEnd::Failed))) && ticket.old.is_none();
             let is_own_turn = has_failed || self.clock.now() >= until;
@@ -201,6 +207,17 @@ impl Inner {
                 Some(Leased::Theirs(still)) => left = still,
             }
         }
+    }
+
+    /// What another node is said to have stored. Whatever it is that is not there, a question of its own finds out.
+    async fn read_filled<T: 'static, E: 'static>(&self, ticket: &mut Ticket<T, E>) -> Option<Arc<Entry>> {
+        let Ticket { call, scope, watch: Some(watch), budget, newer_than, .. } = ticket else { return None };
+        let found = self.read(call, scope, watch, budget).await.ok()??;
+        let is_answer = found.meta.created > *newer_than && self.is_fresh_to(call, &found);
+        is_answer.then(|| {
+            self.install(watch.spot, &found, watch.stamp);
+            found
+        })
     }
 
     /// Whether an entry that was read is simply an answer to this call.

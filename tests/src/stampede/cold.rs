@@ -31,10 +31,15 @@ pub(super) async fn rows(settings: &Settings) -> Vec<Row> {
 async fn row(settings: &Settings, keys: u64, processes: Option<usize>) -> Row {
     let mut team = Team::start(settings, &Keeps::ttl(secs(600)), LOAD, processes).await;
     let callers = settings.callers;
-    let mut crowd = Crowd { at: soon().0, callers, keys, leaving: LEAVING, leaving_within: 0, leader_leaves: false };
+    let mut crowd =
+        Crowd { at: soon().0, callers, keys, first: 0, leaving: LEAVING, leaving_within: 0, leader_leaves: false };
     crowd.leaving_within = LOAD.as_millis() as u64;
+    // The keys are cold, the processes are not: as many have been there before, for other keys.
+    team.crowd(Crowd { first: keys, ..crowd }).await;
+    let before = team.origin.loads().len();
+    crowd.at = soon().0;
     let crowded = team.crowd(crowd).await;
-    let loads = team.origin.loads();
+    let loads = team.origin.loads().split_off(before);
     let began = began(&loads, Moment(crowd.at));
     let loads = loads.len();
     let mut waits: Vec<Duration> = crowded.waits.iter().copied().map(Duration::from_micros).collect();

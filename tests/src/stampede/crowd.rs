@@ -28,6 +28,7 @@ enum Fared {
 
 /// Has the crowd come, and tells when the last of them is answered or gone.
 pub(crate) async fn come(node: &Arc<Node>, crowd: Crowd) -> Crowded {
+    let failed_before = node.trips_failed();
     let mut callers = JoinSet::new();
     for caller in 0..crowd.callers {
         callers.spawn(call(Arc::clone(node), crowd, caller));
@@ -40,14 +41,12 @@ pub(crate) async fn come(node: &Arc<Node>, crowd: Crowd) -> Crowded {
             Ok(Fared::Failed) | Err(_) => crowded.failed += 1,
         }
     }
-    if let Keeper::Cache(cache) = &node.keeper {
-        crowded.trips_failed = cache.stats().remote_errors;
-    }
+    crowded.trips_failed = node.trips_failed() - failed_before;
     crowded
 }
 
 async fn call(node: Arc<Node>, crowd: Crowd, caller: usize) -> Fared {
-    let id = caller as u64 % crowd.keys;
+    let id = crowd.first + caller as u64 % crowd.keys;
     let leaves = (caller as f64) < crowd.leaving * crowd.callers as f64;
     let leaves_after = leaves.then(|| Duration::from_millis(crowd.leaving_within).mul_f64(fastrand::f64()));
     let at = Moment(crowd.at);

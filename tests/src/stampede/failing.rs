@@ -86,7 +86,13 @@ async fn row(settings: &Settings, processes: Option<usize>, fails_for: Duration,
             ),
         ]);
     } else {
-        let young = |call: &&Call| call.loaded.is_none() && call.at < failing.0 + fail_safe.as_nanos() as u64;
+        // Of the last value that anybody saw before the origin was well again.
+        let last = calls.iter().filter_map(|call| call.loaded).filter(|loaded| *loaded < healed.0).max();
+        let stands_in = last.unwrap_or_default() + (TTL + fail_safe - CLOCKS).as_nanos() as u64;
+        let young = |call: &&Call| {
+            let answered = call.at + Duration::from_micros(call.waited).as_nanos() as u64;
+            call.loaded.is_none() && answered < stands_in
+        };
         let too_soon = calls.iter().filter(young).count();
         figures.push(Figure::count(
             format!("failed too soon {too_soon}, later {}", failed - too_soon),

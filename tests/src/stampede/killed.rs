@@ -25,7 +25,7 @@ pub(super) async fn rows(settings: &Settings) -> Vec<Row> {
 
 fn crowd(settings: &Settings) -> Crowd {
     let Settings { callers, .. } = *settings;
-    Crowd { at: soon().0, callers, keys: 1, leaving: 0.0, leaving_within: 0, leader_leaves: false }
+    Crowd { at: soon().0, callers, keys: 1, first: 0, leaving: 0.0, leaving_within: 0, leader_leaves: false }
 }
 
 /// The process that leads is killed.

@@ -90,6 +90,14 @@ async fn keeper(setup: &Setup) -> Keeper {
 // === impl Node ===
 
 impl Node {
+    /// Trips to Redis that came to nothing, or took longer than the budget.
+    pub(crate) fn trips_failed(&self) -> u64 {
+        match &self.keeper {
+            Keeper::Cache(cache) => cache.stats().remote_errors,
+            Keeper::Recipe(_) => 0,
+        }
+    }
+
     /// What a caller of an id is given, and whether it was told that it is old.
     pub(crate) async fn ask(&self, id: u64) -> Result<(Row, bool), Failed> {
         let source = self.source.clone();

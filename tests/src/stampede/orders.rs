@@ -39,6 +39,8 @@ pub(crate) struct Crowd {
     pub(crate) at: u64,
     pub(crate) callers: usize,
     pub(crate) keys: u64,
+    /// The first of the keys; the others follow.
+    pub(crate) first: u64,
     /// The share of callers that go away.
     pub(crate) leaving: f64,
     /// They do so up to this long after they came, in milliseconds.

@@ -1,6 +1,6 @@
 //! The nodes of one row, as the parent has them: a Redis of their own, an origin, processes that obey.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// From an order until what it orders begins: time enough to tell all of them.
 pub(crate) const NOTICE: Duration = Duration::from_millis(500);
+
+const NICE: u8 = 10;
 
 /// Nodes, their Redis if they have one, and where they load from.
 pub(crate) struct Team {
@@ -49,7 +51,7 @@ impl Team {
                 keeps: keeps.clone(),
             };
             let setup = serde_json::to_string(&setup).expect("a setup can be written");
-            started.push(Some(NodeProcess::start(&settings.program, &["node".to_owned(), setup])));
+            started.push(Some(start(&settings.program, setup)));
         }
         let mut members = Vec::new();
         while members.len() < started.len() {
@@ -123,12 +125,19 @@ impl Team {
 
 /// One caller of one key on each node.
 pub(crate) fn one_each() -> Crowd {
-    Crowd { at: soon().0, callers: 1, keys: 1, leaving: 0.0, leaving_within: 0, leader_leaves: false }
+    Crowd { at: soon().0, callers: 1, keys: 1, first: 0, leaving: 0.0, leaving_within: 0, leader_leaves: false }
 }
 
 /// A moment that is far enough ahead for everybody to know of it.
 pub(crate) fn soon() -> Moment {
     Moment::now().plus(NOTICE)
+}
+
+/// Starts a node, which leaves the processor to the parent and to Redis: where these are real, they have machines of their own.
+fn start(program: &Path, setup: String) -> NodeProcess {
+    let program = program.to_str().expect("a path that is text").to_owned();
+    let words = ["-n".to_owned(), NICE.to_string(), program, "node".to_owned(), setup];
+    NodeProcess::start(Path::new("nice"), &words)
 }
 
 async fn hear(line: &mut Line) -> Report {
