@@ -6,6 +6,7 @@ mod cluster;
 mod counted;
 mod owners;
 mod plain;
+mod safety;
 mod start;
 mod table;
 

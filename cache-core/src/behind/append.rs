@@ -26,7 +26,8 @@ pub(super) async fn append(cache: &Cache, shared: &Shared, key: &Key, change: &C
     let since = shared.clock.now();
     loop {
         let (key, change, proposed) = (key.clone(), change.clone(), cache.0.remote_micros());
-        let ask = Ask::Append { key: key.clone(), change, proposed, room: shared.tuning.room };
+        let (room, safety) = (shared.tuning.room, shared.safety);
+        let ask = Ask::Append { key: key.clone(), change, proposed, room, safety };
         let said = shared.ask(partition, ask).await;
         if is_told {
             // Whatever was answered: this process must not show the old value after it.

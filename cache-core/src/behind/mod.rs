@@ -73,8 +73,13 @@ pub enum AckLevel {
     /// (`appendfsync always`).
     #[default]
     Journaled,
-    /// When Redis has it on its disk: needs `appendfsync always`, and is refused at the start where that is not so.
+    /// When Redis has it on its disk. The server is asked by `WAITAOF` (Redis 7.2), so with `appendfsync everysec` an answer takes up
+    /// to two seconds, however many writers wait for it together; one without that command needs `appendfsync always`. Refused at the
+    /// start where neither is so. An error after 4 s where the disk does not come round: the write is journaled all the same.
     Fsynced,
+    /// When so many replicas of its Redis have it in memory, by `WAIT`: a failover to one of them loses nothing. Refused at the start
+    /// where a primary has fewer replicas. An error after 4 s where too few answer: the write is journaled all the same.
+    Replicated(u32),
 }
 
 /// What a writer gets when a partition of the journal has no room.

@@ -11,11 +11,11 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Tuning, sink::Partition};
+use super::{AckLevel, Tuning, sink::Partition};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
-    journal::{Ask, Journal, JournalOp, Said},
+    journal::{Ask, Journal, JournalOp, Safety, Said},
 };
 
 /// What the flusher of this process has done.
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) partitions: u16,
     pub(crate) tuning: Tuning,
+    /// Where a change has to be before its writer is answered.
+    pub(crate) safety: Safety,
     pub(crate) flushed: Flushed,
     /// Some partition has a batch's worth to flush.
     pub(crate) wake: Notify,
@@ -72,6 +74,53 @@ impl Shared {
     pub(crate) async fn ask(&self, partition: u16, ask: Ask) -> Result<Said, Error> {
         let mut said = self.ask_all(vec![(partition, ask)]).await?;
         said.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Remote, "journal", "no answer")))
+    }
+
+    /// What the server of each partition says of itself, and of when it has its file written to the disk.
+    ///
+    /// # Errors
+    ///
+    /// A server that does not answer.
+    pub(super) async fn servers(&self) -> Result<Vec<String>, Error> {
+        let asks = (0..self.partitions).flat_map(|partition| [(partition, Ask::Server), (partition, Ask::Fsync)]);
+        let mut servers = Vec::new();
+        let mut answers = self.ask_all(asks.collect()).await?.into_iter();
+        while let Some((server, fsync)) = answers.next().zip(answers.next()) {
+            let fsync = match fsync {
+                Ok(Said::Server(fsync)) => fsync,
+                Err(error) if error.is_transient() => return Err(error),
+                // What a user may not ask for is left out.
+                _ => String::new(),
+            };
+            let Said::Server(server) = server? else {
+                return Err(Error::new(ErrorKind::Remote, "write-behind", "the server does not say how it is set"));
+            };
+            servers.push(format!("{server}appendfsync:{fsync}\r\n"));
+        }
+        Ok(servers)
+    }
+
+    /// What the writers of a level wait for, as far as the servers can be asked for it: by a journal's append alone if not.
+    ///
+    /// # Errors
+    ///
+    /// A server that does not answer, or that does not let itself be asked for what nothing else can stand in for.
+    pub(super) async fn safety_of(&self, ack: AckLevel) -> Result<Safety, Error> {
+        let safety = match ack {
+            AckLevel::Accepted | AckLevel::Journaled => return Ok(Safety::Journaled),
+            AckLevel::Fsynced => Safety::OnDisk,
+            AckLevel::Replicated(replicas) => Safety::OnReplicas(replicas),
+        };
+        let asks = (0..self.partitions).map(|partition| (partition, Ask::CanSay(safety))).collect();
+        for said in self.ask_all(asks).await? {
+            match said {
+                Ok(_) => {}
+                // One of before Redis 7.2, or a user without the right.
+                Err(error) if safety == Safety::OnDisk && !error.is_transient() => return Ok(Safety::Journaled),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(safety)
     }
 
     pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, HashMap<u16, u64>> {

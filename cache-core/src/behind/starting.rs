@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     cache::Cache,
-    error::{Error, ErrorKind},
-    journal::{Ask, Journal, Said, VolatileJournal},
+    error::Error,
+    journal::{Journal, Safety, VolatileJournal},
     policy::check_scope,
     value::CacheValue,
 };
@@ -134,16 +134,12 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
         }
         let journal = Arc::new(RemoteJournal { remote: inner.remote_tier(), patience: PATIENCE });
         let (partitions, ack, allows_loss) = (inner.partitions, self.tuning.ack, self.allows_loss);
-        let started = self.with_journal(journal, partitions)?;
-        let asks = (0..partitions).map(|partition| (partition, Ask::Server)).collect();
-        for said in started.shared.ask_all(asks).await? {
-            match said? {
-                Said::Server(said) => server::check(&said, ack, allows_loss)?,
-                _ => {
-                    return Err(Error::new(ErrorKind::Remote, "write-behind", "the server does not say how it is set"));
-                }
-            }
+        let mut started = self.with_journal(journal, partitions)?;
+        let safety = started.shared.safety_of(ack).await?;
+        for said in started.shared.servers().await? {
+            server::check(&said, ack, safety, allows_loss)?;
         }
+        started.shared.safety = safety;
         Ok(started.begin())
     }
 
@@ -164,13 +160,14 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
 
     fn with_journal(self, journal: Arc<dyn Journal>, partitions: u16) -> Result<Started<T, S>, Error> {
         check_scope(&self.scope)?;
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             namespace: Arc::clone(&self.cache.0.namespace),
             scope: self.scope.as_str().into(),
             clock: self.cache.0.clock_of_redis(),
             journal,
             partitions,
             tuning: self.tuning,
+            safety: Safety::default(),
             flushed: Flushed::default(),
             wake: Notify::new(),
             fresh: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
@@ -179,7 +176,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             stop: CancellationToken::new(),
             ended: watch::Sender::new(false),
             owned: Mutex::new(HashMap::new()),
-        });
+        };
         Ok(Started { cache: self.cache, sink: self.sink, shared, values: PhantomData })
     }
 }
@@ -188,14 +185,15 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
 struct Started<T, S> {
     cache: Cache,
     sink: S,
-    shared: Arc<Shared>,
+    shared: Shared,
     values: PhantomData<fn() -> T>,
 }
 
 impl<T: CacheValue, S: Sink<T>> Started<T, S> {
     fn begin(self) -> WriteBehind<T> {
+        let shared = Arc::new(self.shared);
         let flusher: Flusher<T, S> = Flusher {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(&shared),
             sink: Arc::new(self.sink),
             cache: Arc::downgrade(&self.cache.0),
             packing: self.cache.0.packing().clone(),
@@ -203,6 +201,6 @@ impl<T: CacheValue, S: Sink<T>> Started<T, S> {
         };
         let closing = self.cache.0.serve_until_closed();
         self.cache.0.serve(flusher.run(closing));
-        WriteBehind::new(self.cache, self.shared)
+        WriteBehind::new(self.cache, shared)
     }
 }

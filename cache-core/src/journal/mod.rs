@@ -58,12 +58,24 @@ pub(crate) struct JournalOp {
     pub(crate) ask: Ask,
 }
 
+/// Where a change has to be before its writer is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Safety {
+    /// In the journal.
+    #[default]
+    Journaled,
+    /// On the disk of the journal's server.
+    OnDisk,
+    /// At so many of the server's replicas.
+    OnReplicas(u32),
+}
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// Journals a change under a new version, `proposed` or above, unless there are `room` entries already. Of a put or a delete
-    /// everybody is told. Answered by [`Said::Appended`].
-    Append { key: Key, change: Change, proposed: u64, room: u64 },
+    /// everybody is told. Answered by [`Said::Appended`], when it is as safe as is asked for.
+    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Safety },
     /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
     /// Answered by [`Said::Owned`].
     Own { millis: u64, above: u64 },
@@ -88,6 +100,10 @@ pub(crate) enum Ask {
     Bury { letter: Position },
     /// What the server says of itself. Answered by [`Said::Server`].
     Server,
+    /// When the server has its file written to the disk, as far as it may be asked. Answered by [`Said::Server`].
+    Fsync,
+    /// Whether the server can be asked for a safety. Answered by [`Said::Done`], or an error that says why not.
+    CanSay(Safety),
 }
 
 /// What a flush came to.

@@ -64,7 +64,7 @@ impl VolatileJournal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.remote_micros();
         match ask {
-            Ask::Append { key, change, proposed, room } => {
+            Ask::Append { key, change, proposed, room, safety: _ } => {
                 Said::Appended(state.append(key, change, proposed, room, now))
             }
             Ask::Own { above, .. } => {
@@ -99,7 +99,8 @@ impl VolatileJournal {
                 Said::Dead(letters.map(|(at, (key, parked))| (*at, key.clone(), parked.clone())).collect())
             }
             Ask::Bury { letter } => Said::Done(state.dead.remove(&letter).is_some()),
-            Ask::Server => Said::Server(String::new()),
+            Ask::Server | Ask::Fsync => Said::Server(String::new()),
+            Ask::CanSay(_) => Said::Done(false),
         }
     }
 }

@@ -261,7 +261,7 @@ pub(crate) fn lost_script(value: &Value) -> bool {
 pub(crate) fn reply(op: &Op, value: Value) -> Reply {
     if let Value::ServerError(error) = value {
         let error = redis::RedisError::from(error);
-        let detail = format!("the server refused a command: {error}");
+        let detail = format!("the server refused a command ({})", error.code().unwrap_or("ERR"));
         return Reply::Failed(Error::caused(kind_of(&error), "command", detail, error));
     }
     match (op, value) {

@@ -6,12 +6,14 @@ use std::sync::{
 };
 
 use redis::aio::MultiplexedConnection;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shard,
     beat::Beat,
     cluster,
+    confirms::Confirms,
     ears::{Ears, PROBES},
     listen::listen,
     server::{self, Identity},
@@ -30,6 +32,8 @@ pub(crate) struct Link {
     pub(crate) mechanism: Mechanism,
     /// Who is at the other end, if it says so.
     pub(crate) identity: Option<Identity>,
+    /// Appends that are answered when they are safe, once there are any.
+    pub(crate) confirms: OnceCell<Confirms>,
     /// Cancelled when either connection is lost.
     pub(crate) gone: CancellationToken,
     /// Whether the last beat was answered in time: a stopped server says nothing, and nobody should wait for it twice.
@@ -76,7 +80,16 @@ impl Link {
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;
         listen(fleet, target, mechanism, beat.slot(), &mut data, &mut ears).await?;
-        Ok(Self { data, ears, hearing, mechanism, identity, gone, answers: AtomicBool::new(true) })
+        Ok(Self {
+            data,
+            ears,
+            hearing,
+            mechanism,
+            identity,
+            confirms: OnceCell::new(),
+            gone,
+            answers: AtomicBool::new(true),
+        })
     }
 
     /// Whether it is worth asking.
