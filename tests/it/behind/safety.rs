@@ -1,6 +1,6 @@
 //! Writers that are answered when the replicas have it, or the disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use cache_core::{ErrorKind, Redis, behind::AckLevel};
 use futures_util::future::join_all;
@@ -94,9 +94,8 @@ async fn fewer_replicas_than_are_asked_for_are_refused_at_the_start() {
 
 /// A server that has `WAITAOF`, which Redis 7.0 has not.
 fn waits_for_its_disk() -> RedisOptions {
-    let binary =
-        std::env::var_os("WAITAOF_SERVER_BIN").expect("tests/run names a server that has WAITAOF, if there is one");
-    RedisServer::options().binary(PathBuf::from(binary)).append_only("everysec")
+    let options = RedisOptions::that_waits_for_its_disk();
+    options.expect("WAITAOF_SERVER_BIN names a server that has WAITAOF").append_only("everysec")
 }
 
 #[tokio::test]

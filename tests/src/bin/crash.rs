@@ -1,7 +1,8 @@
 //! The crash run: `cargo run --release -p tests --bin crash -- [--rounds 100] [--seed N]
-//! [--only postgres-always|sqlite-always|postgres-everysec|everysec-redis-killed] [--throughput]`.
+//! [--only postgres-always|sqlite-always|postgres-everysec|postgres-fsynced|everysec-redis-killed]
+//! [--throughput]`.
 //!
-//! Write-behind in several processes over a real Redis and a real database, side by side in four deployments, and everything is
+//! Write-behind in several processes over a real Redis and a real database, side by side in five deployments, and everything is
 //! killed. Prints a table of what was written and what was broken, and ends with an error where anything was, but for the row in
 //! which a loss is counted and not judged. With `--throughput` nothing is killed: it measures instead. What happens is drawn by the seed; when exactly it happens is the machine's.
 
@@ -38,9 +39,11 @@ async fn main() -> ExitCode {
     }
     let (rounds, seed) = (number("--rounds", 100), number("--seed", 1));
     let only = value("--only").cloned();
-    let kinds = Kind::ALL.into_iter().filter(|kind| only.as_deref().is_none_or(|only| only == kind.as_str()));
+    let chosen = Kind::ALL.into_iter().filter(|kind| only.as_deref().is_none_or(|only| only == kind.as_str()));
+    let (kinds, missing): (Vec<Kind>, Vec<Kind>) = chosen.partition(|kind| kind.missing().is_none());
     println!("crash: {rounds} rounds, seed {seed}");
     let running: Vec<_> = kinds
+        .into_iter()
         .map(|kind| {
             let program = std::env::current_exe().expect("a program has a place");
             let settings = Settings { kind, seed, rounds, program };
@@ -53,6 +56,9 @@ async fn main() -> ExitCode {
     let ended: Vec<_> = running.into_iter().map(std::thread::JoinHandle::join).collect();
     let outcomes: Vec<&Outcome> = ended.iter().flatten().collect();
     print(&outcomes);
+    for kind in missing {
+        println!("\n{}: not run: {}", kind.as_str(), kind.missing().unwrap_or_default());
+    }
     let judged = |outcome: &&&Outcome| outcome.kind.is_judged();
     let broken = outcomes.iter().filter(judged).map(|outcome| outcome.violations.len()).sum::<usize>();
     println!("\nviolations: {broken}");

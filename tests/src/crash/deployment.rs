@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::database::Database;
-use crate::fixtures::RedisServer;
+use crate::fixtures::{RedisOptions, RedisServer};
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,9 @@ pub enum Kind {
     Sqlite,
     /// `appendfsync everysec`, PostgreSQL; everything but Redis is killed.
     Everysec,
-    /// The same, and Redis is killed too: what is lost is counted, and not judged.
+    /// The same with writers that wait for the disk by `WAITAOF`, and Redis is killed too.
+    Fsynced,
+    /// As `Everysec`, and Redis is killed too: what is lost is counted, and not judged.
     Loss,
 }
 
@@ -40,13 +42,14 @@ pub enum Fault {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::Sqlite, Self::Everysec, Self::Loss];
+    pub const ALL: [Self; 5] = [Self::Postgres, Self::Sqlite, Self::Everysec, Self::Fsynced, Self::Loss];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres-always",
             Self::Sqlite => "sqlite-always",
             Self::Everysec => "postgres-everysec",
+            Self::Fsynced => "postgres-fsynced",
             Self::Loss => "everysec-redis-killed",
         }
     }
@@ -56,10 +59,18 @@ impl Kind {
         self != Self::Loss
     }
 
+    /// Why it cannot be run here, if it cannot.
+    pub fn missing(self) -> Option<&'static str> {
+        let is_missing = self == Self::Fsynced && RedisOptions::that_waits_for_its_disk().is_none();
+        is_missing.then_some("WAITAOF_SERVER_BIN names no server that has WAITAOF")
+    }
+
     pub(crate) fn faults(self) -> &'static [Fault] {
         use Fault::{Database, DatabaseAnswers, Owner, Pause, Redis, RedisAnswers, Writer};
         match self {
-            Self::Postgres | Self::Loss => &[Writer, Owner, Pause, Redis, Database, RedisAnswers, DatabaseAnswers],
+            Self::Postgres | Self::Fsynced | Self::Loss => {
+                &[Writer, Owner, Pause, Redis, Database, RedisAnswers, DatabaseAnswers]
+            }
             Self::Sqlite => &[Writer, Owner, Pause, Redis, RedisAnswers],
             Self::Everysec => &[Writer, Owner, Pause, Database, RedisAnswers, DatabaseAnswers],
         }
@@ -67,7 +78,11 @@ impl Kind {
 
     pub(crate) async fn start(self) -> (RedisServer, Database) {
         let fsync = if matches!(self, Self::Postgres | Self::Sqlite) { "always" } else { "everysec" };
-        let redis = RedisServer::options().append_only(fsync).start();
+        let server = match self {
+            Self::Fsynced => RedisOptions::that_waits_for_its_disk().expect("it is run only where there is one"),
+            _ => RedisServer::options(),
+        };
+        let redis = server.append_only(fsync).start();
         match self {
             Self::Sqlite => tokio::join!(redis, Database::sqlite()),
             _ => tokio::join!(redis, Database::postgres()),

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use cache_core::{
     Cache,
-    behind::{PostgresSink, Sink, SqliteSink, WriteBehind},
+    behind::{AckLevel, PostgresSink, Sink, SqliteSink, WriteBehind},
 };
 use sqlx::{
     postgres::PgPoolOptions,
@@ -84,7 +84,8 @@ async fn started<S: Sink<Goods>>(setup: &Setup, sink: impl Fn() -> S) -> WriteBe
     let cache = Cache::builder("crash").redis(setup.redis.as_str()).ensure_notifications().partitions(PARTITIONS);
     let cache = again(async || cache.clone().build().await).await;
     again(async || {
-        let starting = cache.write_behind("goods", sink()).gather(Duration::from_millis(20));
+        let ack = if setup.fsynced { AckLevel::Fsynced } else { AckLevel::Journaled };
+        let starting = cache.write_behind("goods", sink()).gather(Duration::from_millis(20)).ack(ack);
         starting.owned_for(Duration::from_millis(setup.owned)).start().await
     })
     .await

@@ -15,6 +15,8 @@ pub(crate) struct Setup {
     pub(crate) database: Where,
     /// How long it owns a partition, in milliseconds.
     pub(crate) owned: u64,
+    /// Whether its writers wait for the disk.
+    pub(crate) fsynced: bool,
 }
 
 /// Where the rows end up.

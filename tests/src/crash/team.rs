@@ -45,6 +45,7 @@ pub(crate) struct Team {
     redis: String,
     database: Where,
     owned: Duration,
+    fsynced: bool,
     started: AtomicU64,
     waiting: Waiting,
     places: Vec<Mutex<Option<Node>>>,
@@ -71,7 +72,7 @@ struct Said {
 impl Team {
     pub(crate) async fn start(
         program: PathBuf,
-        (seed, owned): (u64, Duration),
+        (seed, owned, fsynced): (u64, Duration, bool),
         (redis, database): (String, Where),
         writers: usize,
     ) -> Self {
@@ -82,7 +83,7 @@ impl Team {
         let ledger = Ledger::new(seed, keys_of(writers - 1).end);
         let places = (0..writers).map(|_| Mutex::default()).collect();
         let (started, ledger) = (AtomicU64::new(0), Arc::new(Mutex::new(ledger)));
-        let team = Self { program, seed, address, redis, database, owned, started, waiting, places, ledger };
+        let team = Self { program, seed, address, redis, database, owned, fsynced, started, waiting, places, ledger };
         let all = (0..writers).map(|place| team.fill(place));
         futures_util::future::join_all(all).await;
         team
@@ -102,6 +103,7 @@ impl Team {
             redis: self.redis.clone(),
             database: self.database.clone(),
             owned: self.owned.as_millis() as u64,
+            fsynced: self.fsynced,
         };
         let (came, stream) = oneshot::channel();
         lock(&self.waiting).insert(number, came);

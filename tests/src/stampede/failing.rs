@@ -86,14 +86,7 @@ async fn row(settings: &Settings, processes: Option<usize>, fails_for: Duration,
             ),
         ]);
     } else {
-        // Of the last value that anybody saw before the origin was well again.
-        let last = calls.iter().filter_map(|call| call.loaded).filter(|loaded| *loaded < healed.0).max();
-        let stands_in = last.unwrap_or_default() + (TTL + fail_safe - CLOCKS).as_nanos() as u64;
-        let young = |call: &&Call| {
-            let answered = call.at + Duration::from_micros(call.waited).as_nanos() as u64;
-            call.loaded.is_none() && answered < stands_in
-        };
-        let too_soon = calls.iter().filter(young).count();
+        let too_soon = too_soon(&calls, healed, TTL + fail_safe);
         figures.push(Figure::count(
             format!("failed too soon {too_soon}, later {}", failed - too_soon),
             "0",
@@ -114,4 +107,12 @@ async fn row(settings: &Settings, processes: Option<usize>, fails_for: Duration,
         ),
         figures,
     }
+}
+
+/// Calls that failed while the last value that anybody saw, before the origin was well again, could have stood in.
+fn too_soon(calls: &[Call], healed: Moment, kept: Duration) -> usize {
+    let last = calls.iter().filter_map(|call| call.loaded).filter(|loaded| *loaded < healed.0).max();
+    let stands_in = Moment(last.unwrap_or_default()).plus(kept.saturating_sub(CLOCKS));
+    let answered = |call: &&Call| Moment(call.at).plus(Duration::from_micros(call.waited));
+    calls.iter().filter(|call| call.loaded.is_none() && answered(call) < stands_in).count()
 }

@@ -2,6 +2,7 @@
 
 mod coherence;
 mod loads;
+mod writes;
 
 /// A guard: what to replace, by what, and the test that must then fail.
 pub(crate) struct Guard {
@@ -60,5 +61,5 @@ const fn only_simulated(name: &'static str, file: &'static str, from: &'static s
 
 /// All of them.
 pub(crate) fn guards() -> impl Iterator<Item = &'static Guard> {
-    coherence::GUARDS.iter().chain(loads::GUARDS)
+    coherence::GUARDS.iter().chain(loads::GUARDS).chain(writes::GUARDS)
 }

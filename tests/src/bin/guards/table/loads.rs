@@ -1,4 +1,4 @@
-//! What keeps work small and bounded: leases, flights, batches, journals; and what is read from outside.
+//! What keeps work small and bounded: leases, flights, batches; and what is read from outside.
 
 use super::{Guard, guard, unit};
 
@@ -16,6 +16,20 @@ pub(super) const GUARDS: &[Guard] = &[
         "None => overlooked(trip).await,",
         "None => None,",
         "budget::tests::answer_that_a_busy_process_has_not_seen_yet_is_in_time",
+    ),
+    unit(
+        "a long trip makes the server's clock no less certain",
+        "clock.rs",
+        "told.and_then(|before| before.and(said)).unwrap_or(said)",
+        "said",
+        "clock::tests::an_answer_that_took_long_makes_nothing_less_certain",
+    ),
+    unit(
+        "a server's clock that was set is followed at once",
+        "clock.rs",
+        "(least <= most).then_some(Self { at: later.at, least, most })",
+        "Some(Self { at: later.at, least, most })",
+        "clock::tests::a_clock_that_was_set_is_followed_at_once",
     ),
     guard(
         "one node of all loads ahead of the readers",
@@ -108,20 +122,6 @@ pub(super) const GUARDS: &[Guard] = &[
         "if entry.is_none_or(|entry| entry.meta.version < version) {",
         "if false && entry.is_none_or(|entry| entry.meta.version < version) {",
         "tokens::a_token_of_a_key_shows_what_was_evicted_or_put",
-    ),
-    guard(
-        "a journal in which nothing happens is not read",
-        "behind/flusher.rs",
-        "if self.is_idle(&ours) {",
-        "if false && self.is_idle(&ours) {",
-        "behind::plain::a_journal_in_which_nothing_happens_is_not_read",
-    ),
-    guard(
-        "a batch gathers from its first change on",
-        "behind/flusher.rs",
-        "(left > age / 4).then_some(left)",
-        "(left > age * 4).then_some(left)",
-        "behind::plain::what_changes_again_while_it_gathers_is_written_once",
     ),
     unit(
         "what says nothing has room of its own",
