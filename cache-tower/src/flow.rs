@@ -269,7 +269,12 @@ impl Flow {
         let overheard = async {
             let followed = live.await.ok().and_then(|live| self.follow(&live, wanted));
             match followed {
-                Some(followed) => followed,
+                Some(followed) => {
+                    if matches!(followed, Waited::Answer(_)) {
+                        looked.exchange.overheard();
+                    }
+                    followed
+                }
                 // It waits for what is stored in the end.
                 None => pending().await,
             }

@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 ///
 /// The setting that would lose what was acknowledged, and the value to set.
-pub(super) fn check(said: &str, ack: AckLevel, safety: Safety, allows_loss: bool) -> Result<(), Error> {
+pub(super) fn check(said: &str, ack: AckLevel, safety: Option<Safety>, allows_loss: bool) -> Result<(), Error> {
     let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let refused = |detail: String| Err(Error::new(ErrorKind::Unsupported, "write-behind", detail));
     if let Some(policy) = value("maxmemory_policy")
@@ -33,7 +33,7 @@ pub(super) fn check(said: &str, ack: AckLevel, safety: Safety, allows_loss: bool
         AckLevel::Fsynced if value("aof_enabled") == Some("0") => {
             refused("`AckLevel::Fsynced` needs an append-only file: set `appendonly yes`".to_owned())
         }
-        AckLevel::Fsynced if safety == Safety::Journaled && value("appendfsync") != Some("always") => {
+        AckLevel::Fsynced if safety.is_none() && value("appendfsync") != Some("always") => {
             let is = match value("appendfsync").unwrap_or("") {
                 "" => "not told to this user (CONFIG GET)".to_owned(),
                 fsync => format!("`{fsync}`"),
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn what_would_lose_writes_is_refused_by_name() {
         use AckLevel::{Accepted, Fsynced, Replicated};
-        let (journaled, on_disk) = (Safety::Journaled, Safety::OnDisk);
+        let (journaled, on_disk) = (None, Some(Safety::OnDisk));
         let cases = [
             (said("noeviction", 1, "everysec"), AckLevel::Journaled, journaled, false, None),
             (said("volatile-lru", 1, "no"), Accepted, journaled, false, None),
@@ -97,9 +97,15 @@ mod tests {
             (said("noeviction", 1, "everysec"), Fsynced, on_disk, false, None),
             (said("noeviction", 1, "no"), Fsynced, on_disk, false, Some("appendfsync no")),
             (said("noeviction", 1, ""), Fsynced, on_disk, false, None),
-            (said("noeviction", 1, "no"), Replicated(1), Safety::OnReplicas(1), false, None),
-            (said("noeviction", 1, "no"), Replicated(2), Safety::OnReplicas(2), false, Some("needs as many replicas")),
-            (said("noeviction", 1, "no"), Replicated(0), Safety::OnReplicas(0), false, Some("waits for nobody")),
+            (said("noeviction", 1, "no"), Replicated(1), Some(Safety::OnReplicas(1)), false, None),
+            (
+                said("noeviction", 1, "no"),
+                Replicated(2),
+                Some(Safety::OnReplicas(2)),
+                false,
+                Some("needs as many replicas"),
+            ),
+            (said("noeviction", 1, "no"), Replicated(0), Some(Safety::OnReplicas(0)), false, Some("waits for nobody")),
         ];
         for (said, ack, safety, allows_loss, expected) in cases {
             let checked = check(&said, ack, safety, allows_loss).map_err(|error| error.to_string());

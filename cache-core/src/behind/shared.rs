@@ -39,8 +39,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) partitions: u16,
     pub(crate) tuning: Tuning,
-    /// Where a change has to be before its writer is answered.
-    pub(crate) safety: Safety,
+    /// Where a change has to be before its writer is answered, beyond the journal.
+    pub(crate) safety: Option<Safety>,
     pub(crate) flushed: Flushed,
     /// Some partition has a batch's worth to flush.
     pub(crate) wake: Notify,
@@ -105,9 +105,9 @@ impl Shared {
     /// # Errors
     ///
     /// A server that does not answer, or that does not let itself be asked for what nothing else can stand in for.
-    pub(super) async fn safety_of(&self, ack: AckLevel) -> Result<Safety, Error> {
+    pub(super) async fn safety_of(&self, ack: AckLevel) -> Result<Option<Safety>, Error> {
         let safety = match ack {
-            AckLevel::Accepted | AckLevel::Journaled => return Ok(Safety::Journaled),
+            AckLevel::Accepted | AckLevel::Journaled => return Ok(None),
             AckLevel::Fsynced => Safety::OnDisk,
             AckLevel::Replicated(replicas) => Safety::OnReplicas(replicas),
         };
@@ -116,11 +116,16 @@ impl Shared {
             match said {
                 Ok(_) => {}
                 // One of before Redis 7.2, or a user without the right.
-                Err(error) if safety == Safety::OnDisk && !error.is_transient() => return Ok(Safety::Journaled),
+                Err(error) if safety == Safety::OnDisk && !error.is_transient() => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Denied => {
+                    let detail =
+                        "`AckLevel::Replicated` needs the right to `WAIT`: allow it to the user in the ACL (`+wait`)";
+                    return Err(Error::caused(ErrorKind::Denied, "write-behind", detail, error));
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(safety)
+        Ok(Some(safety))
     }
 
     pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, HashMap<u16, u64>> {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cache::Cache,
     error::Error,
-    journal::{Journal, Safety, VolatileJournal},
+    journal::{Journal, VolatileJournal},
     policy::check_scope,
     value::CacheValue,
 };
@@ -167,7 +167,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             journal,
             partitions,
             tuning: self.tuning,
-            safety: Safety::default(),
+            safety: None,
             flushed: Flushed::default(),
             wake: Notify::new(),
             fresh: (0..partitions).map(|_| AtomicU64::new(0)).collect(),

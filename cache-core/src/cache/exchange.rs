@@ -186,6 +186,12 @@ impl<T: CacheValue> Exchange<T> {
         self.answered(call, load).await
     }
 
+    /// A call took what the load of another said for its answer: it joined that, and is counted so.
+    pub fn overheard(&self) {
+        self.cache.0.counters.add(Count::Joined);
+        note(self.key.scope(), Outcome::Joined, Duration::ZERO);
+    }
+
     async fn answered<E, F>(&self, call: Box<Call<T, E>>, load: F) -> Result<Met<T>, E>
     where
         E: Send + 'static,

@@ -58,12 +58,9 @@ pub(crate) struct JournalOp {
     pub(crate) ask: Ask,
 }
 
-/// Where a change has to be before its writer is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where a change has to be before its writer is answered, beyond the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Safety {
-    /// In the journal.
-    #[default]
-    Journaled,
     /// On the disk of the journal's server.
     OnDisk,
     /// At so many of the server's replicas.
@@ -75,7 +72,7 @@ pub(crate) enum Safety {
 pub(crate) enum Ask {
     /// Journals a change under a new version, `proposed` or above, unless there are `room` entries already. Of a put or a delete
     /// everybody is told. Answered by [`Said::Appended`], when it is as safe as is asked for.
-    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Safety },
+    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Option<Safety> },
     /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
     /// Answered by [`Said::Owned`].
     Own { millis: u64, above: u64 },

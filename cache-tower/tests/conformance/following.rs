@@ -82,7 +82,8 @@ async fn opened(
 
 #[tokio::test]
 async fn who_waits_has_the_head_at_once_and_each_piece_as_it_comes() {
-    let (service, origin, pieces, first) = opened(CacheLayer::proxy(Cache::in_memory()), TEN).await;
+    let cache = Cache::in_memory();
+    let (service, origin, pieces, first) = opened(CacheLayer::proxy(cache.clone()), TEN).await;
     let follow = async || timeout(DEADLINE, service.clone().oneshot(get("/"))).await.expect("no head").unwrap();
     let second = follow().await;
     assert_eq!(
@@ -111,6 +112,7 @@ async fn who_waits_has_the_head_at_once_and_each_piece_as_it_comes() {
     let (head, body) = body_of(service, get("/")).await;
     assert!(word(&head).starts_with("cache;hit"), "{}", word(&head));
     assert_eq!((&body[..], origin.asked()), (&b"0123456789"[..], 1));
+    assert_eq!(cache.stats().joined, 2, "two took what was told to another");
     drop(first);
 }
 

@@ -92,6 +92,15 @@ async fn fewer_replicas_than_are_asked_for_are_refused_at_the_start() {
     }
 }
 
+#[tokio::test]
+async fn a_user_who_may_not_wait_is_told_which_right_is_missing() {
+    let redis = RedisServer::options().append_only("everysec").user("shop on >secret ~* &* +@all -wait").start().await;
+    let cache = built(settings(redis.url_with("shop", "secret", "")).ensure_notifications().partitions(4)).await;
+    let refused = starting(&cache, &Table::new()).ack(AckLevel::Replicated(1)).start().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
+    assert!(refused.to_string().contains("+wait"), "{refused}");
+}
+
 /// A server that has `WAITAOF`, which Redis 7.0 has not.
 fn waits_for_its_disk() -> RedisOptions {
     let options = RedisOptions::that_waits_for_its_disk();

@@ -206,7 +206,7 @@ fn question(safety: Safety) -> Cmd {
     let patience = commands::whole_millis(PATIENCE);
     match safety {
         Safety::OnReplicas(replicas) => cmd("WAIT").arg(replicas).arg(patience).take(),
-        Safety::Journaled | Safety::OnDisk => cmd("WAITAOF").arg(1).arg(0).arg(patience).take(),
+        Safety::OnDisk => cmd("WAITAOF").arg(1).arg(0).arg(patience).take(),
     }
 }
 
@@ -214,6 +214,6 @@ fn question(safety: Safety) -> Cmd {
 pub(super) fn rehearsal(safety: Safety) -> Cmd {
     match safety {
         Safety::OnReplicas(_) => cmd("WAIT").arg(0).arg(1).take(),
-        Safety::Journaled | Safety::OnDisk => cmd("WAITAOF").arg(0).arg(0).arg(1).take(),
+        Safety::OnDisk => cmd("WAITAOF").arg(0).arg(0).arg(1).take(),
     }
 }

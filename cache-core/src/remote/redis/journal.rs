@@ -123,12 +123,10 @@ fn add_advance(call: &mut Cmd, journal: &str, advance: &Advance) {
     }
 }
 
-/// How safe a change has to be before its append is answered, if that takes more than the append.
+/// Where a change has to be before its append is answered, if that takes more than the append. It travels alone.
 pub(super) fn safety(ops: &[Op]) -> Option<Safety> {
     match ops {
-        [Op::Journal(JournalOp { ask: Ask::Append { safety, .. }, .. })] if *safety != Safety::Journaled => {
-            Some(*safety)
-        }
+        [Op::Journal(JournalOp { ask: Ask::Append { safety, .. }, .. })] => *safety,
         _ => None,
     }
 }
