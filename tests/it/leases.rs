@@ -15,7 +15,7 @@ use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
 use crate::{
     outage::SOON,
-    support::{Gate, Origin, PATIENT, Product, built, key, node, product, settings},
+    support::{Gate, Origin, PATIENT, Product, built, counted, key, node, product, settings},
 };
 
 /// The leases on the server.
@@ -294,35 +294,24 @@ fn calling(cache: &Cache, id: u64, load: impl Future<Output = Product> + Send + 
     })
 }
 
+/// Between its look at what is there, and its question for the lease, another node loads, stores, and ends its lease.
 #[tokio::test]
 async fn whoever_gets_a_lease_that_has_just_ended_finds_what_it_stored() {
-    const KEYS: u64 = 400;
     let redis = RedisServer::start().await;
-    let (a, b) = (node(&redis).await, node(&redis).await);
-    let loads = Arc::new(AtomicUsize::new(0));
-    let load = |id: u64| {
-        let loads = Arc::clone(&loads);
-        async move {
-            loads.fetch_add(1, Ordering::SeqCst);
-            // Time itself: how long a load takes. Its lease outlives it by far.
-            sleep(millis(300)).await;
-            product(id, 1)
-        }
-    };
-    let mut callers = Vec::new();
-    for id in 0..KEYS {
-        callers.push(calling(&a, id, load(id)));
-        let (b, late) = (b.clone(), load(id));
-        callers.push(tokio::spawn(async move {
-            // Time itself: somewhere about the moment when the first load is stored.
-            sleep(millis(295) + fastrand::u32(..20_000) * std::time::Duration::from_micros(1)).await;
-            calling(&b, id, late).await.unwrap()
-        }));
-    }
-    for caller in callers {
-        caller.await.unwrap();
-    }
-    assert_eq!(loads.load(Ordering::SeqCst) as u64, KEYS);
+    let line = Proxy::before(&redis).await;
+    let (a, c) = (node(&redis).await, node(&redis).await);
+    let patient = settings(line.url()).ensure_notifications().bound(secs(30)).budget(secs(20));
+    let b = built(patient).await;
+    let before = counted(&redis, "mget", "calls").await;
+    line.stall(Direction::ToClient);
+    let late = calling(&b, 7, async { product(7, 2) });
+    // There was nothing, and it has not heard of that yet.
+    eventually(SOON, async || counted(&redis, "mget", "calls").await > before).await;
+    assert_eq!(calling(&a, 7, async { product(7, 1) }).await.unwrap(), Outcome::Loaded);
+    eventually(SOON, async || c.get::<Product>(&key(7)).await.is_some()).await;
+    line.pass();
+    assert_eq!(late.await.unwrap(), Outcome::Joined);
+    assert_eq!(b.get::<Product>(&key(7)).await, Some(product(7, 1)));
 }
 
 #[tokio::test]

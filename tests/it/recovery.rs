@@ -7,7 +7,7 @@ use tests::fixtures::{Direction, Proxy, RedisServer, eventually};
 
 use crate::{
     outage::{SOON, in_order, local, state},
-    support::{Origin, Product, built, coherent, healed, key, node, product, sees, settings},
+    support::{Origin, Product, built, coherent, counted, healed, key, node, product, sees, settings},
 };
 
 async fn filled(cache: &Cache, origin: &Origin, ids: impl IntoIterator<Item = u64>) {
@@ -164,14 +164,6 @@ async fn an_eviction_that_the_server_lost_is_issued_again() {
     sees(&fresh, &origin, 7, 2).await;
 }
 
-/// How often the server has refused to read several records.
-async fn refused_reads(redis: &RedisServer) -> u64 {
-    let counts: String = redis::from_redis_value(redis.cli(&["INFO", "commandstats"]).await).unwrap();
-    let reads = counts.lines().find_map(|line| line.strip_prefix("cmdstat_mget:"));
-    let refused = reads.and_then(|counts| counts.split(',').find_map(|count| count.strip_prefix("rejected_calls=")));
-    refused.map_or(0, |count| count.parse().unwrap())
-}
-
 #[tokio::test]
 async fn a_comparison_that_fails_half_way_makes_no_stranger_known() {
     let options = RedisServer::options().user("shop on >secret ~shop:* &* +@all").append_only("always");
@@ -190,7 +182,7 @@ async fn a_comparison_that_fails_half_way_makes_no_stranger_known() {
     redis.cli(&["ACL", "SAVE"]).await;
     let fences = cache.coherence().fences;
     redis.restart().await;
-    eventually(SOON, async || refused_reads(&redis).await >= 2).await;
+    eventually(SOON, async || counted(&redis, "mget", "rejected_calls").await >= 2).await;
     assert!(!cache.coherence().remote_trusted);
     redis.cli(&["ACL", "SETUSER", "shop", "~shop:*"]).await;
     healed(&cache, fences).await;

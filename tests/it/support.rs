@@ -49,6 +49,15 @@ pub(crate) fn settings(redis: impl Into<Redis>) -> Builder {
     Cache::builder("shop").redis(redis).policy(policy).budget(PATIENT)
 }
 
+/// What the server has counted of a command by now: its `calls`, its `rejected_calls`.
+pub(crate) async fn counted(redis: &RedisServer, command: &str, what: &str) -> u64 {
+    let said: String = redis::from_redis_value(redis.cli(&["INFO", "commandstats"]).await).unwrap();
+    let counts = said.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+    let count =
+        counts.and_then(|counts| counts.split(',').find_map(|count| count.strip_prefix(what)?.strip_prefix('=')));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
 pub(crate) async fn built(builder: Builder) -> Cache {
     let cache = builder.build().await.unwrap();
     coherent(&cache).await;

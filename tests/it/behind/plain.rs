@@ -3,10 +3,10 @@
 use std::{convert::Infallible, time::Duration};
 
 use cache_core::{Cache, behind::AckLevel};
-use tests::fixtures::{RedisServer, eventually};
+use tests::fixtures::eventually;
 
 use super::{counter, durable, flushed, node, starting, table::Table};
-use crate::support::{Product, key, product};
+use crate::support::{Product, counted, key, product};
 
 async fn read(cache: &Cache, table: &Table, id: u64) -> Option<Product> {
     let table = table.clone();
@@ -129,13 +129,6 @@ async fn what_changes_again_while_it_gathers_is_written_once() {
     assert_eq!(behind.lag().await.unwrap().writes, 1);
 }
 
-/// How often the server was asked so by now.
-async fn calls(redis: &RedisServer, command: &str) -> u64 {
-    let said: String = redis::from_redis_value(redis.cli(&["INFO", "commandstats"]).await).unwrap();
-    let line = said.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
-}
-
 #[tokio::test]
 async fn a_journal_in_which_nothing_happens_is_not_read() {
     let redis = durable().await;
@@ -151,11 +144,15 @@ async fn a_journal_in_which_nothing_happens_is_not_read() {
         flushed(&behind).await;
         assert!((0..8).all(|id| table.product(&key(id)) == Some(product(id, round))));
         // A look that was under way ends.
-        let lengths = calls(&redis, "xlen").await;
-        eventually(Duration::from_secs(20), async || calls(&redis, "xlen").await > lengths + 16).await;
-        let (reads, lengths) = (calls(&redis, "xrange").await, calls(&redis, "xlen").await);
-        eventually(Duration::from_secs(20), async || calls(&redis, "xlen").await > lengths + 40).await;
-        assert_eq!(calls(&redis, "xrange").await, reads, "whether there is anything is asked of all in one trip");
+        let lengths = counted(&redis, "xlen", "calls").await;
+        eventually(Duration::from_secs(20), async || counted(&redis, "xlen", "calls").await > lengths + 16).await;
+        let (reads, lengths) = (counted(&redis, "xrange", "calls").await, counted(&redis, "xlen", "calls").await);
+        eventually(Duration::from_secs(20), async || counted(&redis, "xlen", "calls").await > lengths + 40).await;
+        assert_eq!(
+            counted(&redis, "xrange", "calls").await,
+            reads,
+            "whether there is anything is asked of all in one trip"
+        );
     }
 }
 

@@ -173,8 +173,14 @@ async fn newer_row_stays_where_the_record_is_ahead_of_the_time() {
         let ahead = redis::cmd("SET").arg(&control).arg("9000000000000000").arg("KEEPTTL").take();
         let _: () = ahead.query_async(&mut hand).await.unwrap();
         let (older, newer) = (nodes[0].begin(100 + revision).await, nodes[1].begin(200 + revision).await);
-        older.ends().await;
-        newer.ends().await;
+        let mut last = 9_000_000_000_000_000_u64;
+        for writer in [older, newer] {
+            writer.ends().await;
+            let record: String = redis::cmd("GET").arg(&control).query_async(&mut hand).await.unwrap();
+            let version = record.split(' ').next().unwrap().parse().unwrap();
+            assert!(version > last, "a version that was given comes again: {version} after {last}");
+            last = version;
+        }
         for shop in &nodes {
             eventually(SOON, async || match shop.read().await {
                 (found, outcome) if found == 200 + revision && outcome.is_hit() => Ok(()),
