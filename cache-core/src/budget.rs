@@ -17,6 +17,12 @@ use crate::{
 /// How often a process that is late looks once more: its connections first, then what they wake.
 const LAST_LOOKS: u32 = 4;
 
+/// How long a call looks away from the time.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// What the runtime's clock may be late by in a process that has nothing else to do: it goes by the millisecond.
+const TICK: Duration = Duration::from_millis(2);
+
 /// What one call has left.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -36,9 +42,10 @@ impl Budget {
 
     /// Awaits a trip within what is left, and takes the time from it.
     ///
-    /// A process that has a thousand other things to do may look at the time before it has looked at an answer that has long
-    /// been there. So an answer is looked for once more when the time is up, and one that is seen too late has cost half of what was
-    /// left: how long it lay there nobody can say.
+    /// What a process is late by that has a thousand other things to do, or no processor, is not Redis' time. So the time is told slice
+    /// by slice, and what a slice ended late does not count, up to as much as was left: a trip takes no more than twice that. And
+    /// since such a process may look at the time before it has looked at an answer that has long been there, an answer is looked for
+    /// once more when the time is up; one that is seen too late has cost half of what was left: how long it lay there nobody can say.
     ///
     /// # Errors
     ///
@@ -51,19 +58,32 @@ impl Budget {
         if self.left.is_zero() {
             return Err(Error::new(ErrorKind::Timeout, "redis", "the call's time for Redis is used up"));
         }
-        let (start, mut trip) = (clock.now(), pin!(trip));
-        let answer = timeout(self.left, &mut trip).await.ok();
+        let (start, before, mut trip) = (clock.now(), self.left, pin!(trip));
+        let (mut slice_began, mut forgiven) = (start, Duration::ZERO);
+        let answer = loop {
+            let slice = self.left.min(SLICE);
+            let answer = timeout(slice, &mut trip).await.ok();
+            let now = clock.now();
+            let took = now.since(slice_began);
+            let late = took.saturating_sub(slice + TICK).min(before.saturating_sub(forgiven));
+            forgiven += late;
+            // A slice that has ended has taken its time, whatever the two clocks say.
+            let counts = took.saturating_sub(late).max(if answer.is_none() { slice } else { Duration::ZERO });
+            self.left = self.left.saturating_sub(counts);
+            slice_began = now;
+            if answer.is_some() || self.left.is_zero() {
+                break answer;
+            }
+        };
         let found = match answer {
             Some(answer) => Some(answer),
             None => overlooked(trip).await,
         };
         let took = clock.now().since(start);
         self.spent += took;
-        self.left = match &found {
-            Some(_) if took < self.left => self.left.saturating_sub(took),
-            Some(_) => self.left / 2,
-            None => Duration::ZERO,
-        };
+        if found.is_some() && self.left.is_zero() {
+            self.left = before / 2;
+        }
         found.unwrap_or_else(|| Err(Error::new(ErrorKind::Timeout, "redis", format!("no answer within {took:?}"))))
     }
 
@@ -131,16 +151,50 @@ mod tests {
         let (monotonic, mock) = quanta::Clock::mock();
         let clock = Clock::over(monotonic);
         let mut budget = Budget::new(Duration::from_millis(50));
-        let trip = async {
-            mock.increment(Duration::from_millis(30));
-            Ok::<_, Error>(())
-        };
-        budget.spend(&clock, trip).await.unwrap();
+        for _ in 0..3 {
+            let trip = async {
+                mock.increment(Duration::from_millis(10));
+                Ok::<_, Error>(())
+            };
+            budget.spend(&clock, trip).await.unwrap();
+        }
         let stall = async {
             // Time itself, and it is paused: one millisecond more than is left.
             tokio::time::sleep(Duration::from_millis(21)).await;
             Ok::<_, Error>(())
         };
         assert!(budget.spend(&clock, stall).await.unwrap_err().is_timeout(), "20 ms were left");
+    }
+
+    /// The process does something else for so long, and the answer is there so long after it; both clocks go by hand.
+    async fn in_a_late_process(late: u64, answers_after: u64) -> (Result<(), Error>, Duration) {
+        let (monotonic, mock) = quanta::Clock::mock();
+        let clock = Clock::over(monotonic);
+        let mut budget = Budget::new(Duration::from_millis(50));
+        let pass = async |millis| {
+            mock.increment(Duration::from_millis(millis));
+            tokio::time::advance(Duration::from_millis(millis)).await;
+        };
+        let trip = async {
+            pass(late).await;
+            for _ in 0..answers_after {
+                pass(1).await;
+            }
+            Ok(())
+        };
+        let answer = budget.spend(&clock, trip).await;
+        (answer, budget.left)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_process_is_late_by_is_not_redis_time() {
+        // Late by, the answer after; what is left of 50 ms, to the millisecond that the runtime's clock goes by.
+        for (late, after, left) in
+            [(0, 20, Some(30)), (0, 60, None), (40, 20, Some(18)), (60, 20, Some(18)), (60, 45, None), (120, 10, None)]
+        {
+            let (answer, has) = in_a_late_process(late, after).await;
+            assert_eq!(answer.is_ok(), left.is_some(), "{late} {after}");
+            assert!(has.as_millis().abs_diff(left.unwrap_or(0)) <= 1, "{late} {after}: {has:?}");
+        }
     }
 }

@@ -11,6 +11,20 @@ pub(super) const GUARDS: &[Guard] = &[
         "recovery::a_slow_server_is_left_alone_after_a_while_and_asked_again",
     ),
     unit(
+        "what a process is late by is not Redis' time",
+        "budget.rs",
+        "let late = took.saturating_sub(slice + TICK)",
+        "let late = Duration::ZERO",
+        "budget::tests::what_the_process_is_late_by_is_not_redis_time",
+    ),
+    unit(
+        "a late process has no more than twice its budget",
+        "budget.rs",
+        ".min(before.saturating_sub(forgiven));",
+        ";",
+        "budget::tests::what_the_process_is_late_by_is_not_redis_time",
+    ),
+    unit(
         "an answer that a busy process has not seen yet is looked for when the time is up",
         "budget.rs",
         "None => overlooked(trip).await,",
