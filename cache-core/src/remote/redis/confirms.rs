@@ -102,10 +102,8 @@ impl Confirming {
             let forgotten = self.commit(std::mem::take(&mut batch)).await?;
             if !forgotten.is_empty() {
                 // SCRIPT FLUSH.
-                self.connection
-                    .send_packed_commands(&self.scripts, 0, self.scripts.len())
-                    .await
-                    .map_err(|e| self.failed(e))?;
+                let loaded = self.connection.send_packed_commands(&self.scripts, 0, self.scripts.len()).await;
+                loaded.map_err(|error| self.failed(error))?;
                 for asked in self.commit(forgotten).await? {
                     let error =
                         Error::new(ErrorKind::Remote, "journal", "the server forgets scripts as soon as it has them");
@@ -137,10 +135,9 @@ impl Confirming {
                 continue;
             }
             let safe = said.safe.iter().find(|(safety, _)| *safety == asked.safety).map(|(_, safe)| safe.clone());
-            let answer = match safe {
-                Some(Err(error)) if journal::was_appended(&value) => Err(error),
-                _ => Ok(value),
-            };
+            let unsaid = || Error::new(ErrorKind::Remote, "journal", "the server does not say whether it is safe");
+            let safe = safe.unwrap_or_else(|| Err(unsaid()));
+            let answer = if journal::was_appended(&value) { safe.map(|()| value) } else { Ok(value) };
             let _gone = asked.answer.send(answer);
         }
         Ok(forgotten)

@@ -62,8 +62,8 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "a change that is not as safe as was asked for is no answer",
         "remote/redis/confirms.rs",
-        "Some(Err(error)) if journal::was_appended(&value) => Err(error),",
-        "",
+        "if journal::was_appended(&value) { safe.map(|()| value) } else { Ok(value) }",
+        "Ok(value)",
         "behind::safety::what_no_replica_has_is_not_answered_and_is_journaled_all_the_same",
     ),
 ];
