@@ -101,16 +101,18 @@ async fn a_user_who_may_not_wait_is_told_which_right_is_missing() {
     assert!(refused.to_string().contains("+wait"), "{refused}");
 }
 
-/// A server that has `WAITAOF`, which Redis 7.0 has not.
-fn waits_for_its_disk() -> RedisOptions {
-    let options = RedisOptions::that_waits_for_its_disk();
-    options.expect("WAITAOF_SERVER_BIN names a server that has WAITAOF").append_only("everysec")
+/// Where there is no server that can be asked for its disk, `tests/run` says so, and what is left to show is that such a one is refused.
+async fn is_refused_without_waitaof() {
+    let redis = RedisServer::options().append_only("everysec").start().await;
+    let refused = starting(&node(&redis).await, &Table::new()).ack(AckLevel::Fsynced).start().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("WAITAOF"), "{refused}");
 }
 
 #[tokio::test]
-#[ignore = "needs a server that has WAITAOF: tests/run finds or fetches one, and runs this"]
 async fn what_the_disk_had_is_answered_and_what_it_has_not_is_no_answer() {
-    let redis = waits_for_its_disk().start().await;
+    let Some(options) = RedisOptions::that_waits_for_its_disk() else { return is_refused_without_waitaof().await };
+    let redis = options.append_only("everysec").start().await;
     let cache = node(&redis).await;
     let table = Table::new();
     let behind = starting(&cache, &table).ack(AckLevel::Fsynced).start().await.unwrap();
@@ -135,9 +137,9 @@ async fn what_the_disk_had_is_answered_and_what_it_has_not_is_no_answer() {
 }
 
 #[tokio::test]
-#[ignore = "needs a server that has WAITAOF: tests/run finds or fetches one, and runs this"]
 async fn a_disk_that_nobody_writes_to_is_refused_at_the_start() {
-    let redis = waits_for_its_disk().append_only("no").start().await;
+    let Some(options) = RedisOptions::that_waits_for_its_disk() else { return is_refused_without_waitaof().await };
+    let redis = options.append_only("no").start().await;
     let refused = starting(&node(&redis).await, &Table::new()).ack(AckLevel::Fsynced).start().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert!(refused.to_string().contains("appendfsync no"), "{refused}");
