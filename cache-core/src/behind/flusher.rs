@@ -386,7 +386,14 @@ where
         };
         ours.parked = parked.into_iter().map(|(key, parked)| (key.wire(), (key, parked))).collect();
         let partition = self.shared.partition(ours.number);
-        ours.committed = self.sink.position(&partition).await.map_err(Stopped::Sink)?.filter(|at| *at > ours.cursor);
+        // Before anything is read: what is read then is no less than what an owner before this one could commit.
+        let claimed = match timeout(SINK_PATIENCE, self.sink.claim(&partition, ours.fence)).await {
+            Ok(Ok(position)) => position,
+            Ok(Err(SinkError::Fenced(fence))) => return Err(Stopped::Fenced(fence)),
+            Ok(Err(error)) => return Err(Stopped::Sink(error)),
+            Err(_) => return Err(Stopped::Sink(SinkError::unavailable("it did not answer"))),
+        };
+        ours.committed = claimed.filter(|at| *at > ours.cursor);
         ours.is_new = false;
         Ok(())
     }

@@ -37,6 +37,25 @@ pub trait Sink<T>: Send + Sync + 'static {
         let _ = partition;
         async { Ok(None) }
     }
+
+    /// A new owner comes, under this fence: from now on a batch of a lower one is [`SinkError::Fenced`]. Answers the
+    /// [`position`](Self::position), which stays as it is.
+    ///
+    /// It is called before anything is read for the new owner. What it reads then is all that the owner before may have committed, so
+    /// a row that this one had deleted already is not put again. Where it is left out, by default, such a row may be there for as long
+    /// as it takes to delete it once more.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Fenced`] where a later owner has come. Otherwise it is called again.
+    fn claim(
+        &self,
+        partition: &Partition,
+        fence: u64,
+    ) -> impl Future<Output = Result<Option<Position>, SinkError>> + Send {
+        let _ = fence;
+        self.position(partition)
+    }
 }
 
 /// A part of a journal that one node flushes at a time. All writes of a key are in one.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use tests::fixtures::eventually;
+use tests::fixtures::{Direction, Proxy, eventually};
 
 use super::{counter, durable, flushed, node, starting, table::Table};
-use crate::support::{key, product};
+use crate::support::{built, key, product, settings};
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_partition_has_one_owner_and_another_when_that_one_ends() {
@@ -24,6 +26,29 @@ async fn a_partition_has_one_owner_and_another_when_that_one_ends() {
     flushed(&second).await;
     eventually(Duration::from_secs(20), async || second.lag().await.unwrap().owned == 4).await;
     assert_eq!(table.product(&key(1)), Some(product(1, 2)));
+}
+
+/// Otherwise the next owner might have read before the last one did, and would put again what that one deletes.
+#[tokio::test]
+async fn who_takes_over_ends_what_the_owner_before_had_begun() {
+    let redis = durable().await;
+    let line = Proxy::before(&redis).await;
+    let table = Table::shut();
+    let owned = Duration::from_millis(300);
+    let a = built(settings(line.url()).ensure_notifications().partitions(1)).await;
+    let first = starting(&a, &table).owned_for(owned).start().await.unwrap();
+    first.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(SOON, async || table.is_waited_for()).await;
+    let before = table.fence();
+    // It does not say any more that it is there, and its batch is on its way.
+    line.stall(Direction::ToServer);
+    let b = built(settings(redis.url()).ensure_notifications().partitions(1)).await;
+    let second = starting(&b, &table).owned_for(owned).start().await.unwrap();
+    eventually(SOON, async || table.fence() > before).await;
+    table.open();
+    flushed(&second).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
+    assert_eq!(table.with(|state| state.written_under.clone()), [table.fence()].into());
 }
 
 #[tokio::test]

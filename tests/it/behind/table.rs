@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use cache_core::{
@@ -25,6 +28,8 @@ pub(crate) struct Row {
 pub(crate) struct State {
     pub(crate) rows: BTreeMap<String, Row>,
     fences: HashMap<Partition, (u64, Position)>,
+    /// The fences of the batches that were written.
+    pub(crate) written_under: HashSet<u64>,
     /// Keys that are refused.
     pub(crate) refused: HashSet<String>,
     /// Whether nothing can be written at all.
@@ -42,16 +47,23 @@ pub(crate) struct Table {
     state: Arc<Mutex<State>>,
     /// A batch is written only when there is a permit.
     gate: Arc<Semaphore>,
+    /// Batches that wait, or waited, for it.
+    came: Arc<AtomicUsize>,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default(), gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        Self { state: Arc::default(), gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), came: Arc::default() }
     }
 
     /// One whose batches wait for [`open`](Self::open).
     pub(crate) fn shut() -> Self {
-        Self { state: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self { state: Arc::default(), gate: Arc::new(Semaphore::new(0)), came: Arc::default() }
+    }
+
+    /// Whether a batch has come.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.came.load(Ordering::SeqCst) > 0
     }
 
     pub(crate) fn open(&self) {
@@ -60,6 +72,11 @@ impl Table {
 
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         look(&mut self.state.lock().unwrap())
+    }
+
+    /// The highest fence of any partition.
+    pub(crate) fn fence(&self) -> u64 {
+        self.with(|state| state.fences.values().map(|(fence, _)| *fence).max().unwrap_or(0))
     }
 
     pub(crate) fn row(&self, key: &Key) -> Row {
@@ -73,6 +90,7 @@ impl Table {
 
 impl Sink<Product> for Table {
     async fn write(&self, batch: &Batch<Product>) -> Result<Vec<Written>, SinkError> {
+        self.came.fetch_add(1, Ordering::SeqCst);
         let _open = self.gate.acquire().await.unwrap();
         self.with(|state| {
             if state.is_down {
@@ -83,6 +101,7 @@ impl Sink<Product> for Table {
                 return Err(SinkError::Fenced(known));
             }
             state.fences.insert(batch.partition.clone(), (batch.fence, batch.position));
+            state.written_under.insert(batch.fence);
             state.batches.push(batch.writes.iter().map(|write| write.key.wire()).collect());
             let written = batch.writes.iter().map(|write| state.write(write)).collect();
             if state.lost_answers > 0 {
@@ -90,6 +109,17 @@ impl Sink<Product> for Table {
                 return Err(SinkError::unavailable("the answer was lost"));
             }
             Ok(written)
+        })
+    }
+
+    async fn claim(&self, partition: &Partition, fence: u64) -> Result<Option<Position>, SinkError> {
+        self.with(|state| {
+            let held = state.fences.entry(partition.clone()).or_default();
+            if fence < held.0 {
+                return Err(SinkError::Fenced(held.0));
+            }
+            held.0 = fence;
+            Ok(Some(held.1).filter(|_| state.keeps_positions))
         })
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::dialect::{Dialect, Mark};
 use super::error::Failure;
 use super::layout::{Column, Layout};
+use super::options::Options;
 use super::rows::{AFTER, Change, Parts, Row};
 use super::statements;
 use crate::behind::{SinkError, Written};
@@ -53,7 +54,7 @@ async fn attempt<D: Dialect>(
     // Dropped before the commit, by an error or with the caller, it is rolled back.
     let mut transaction = D::begin(connection).await.map_err(Failure::of_all::<D>)?;
     D::bound(&mut transaction, &layout.options).await.map_err(Failure::of_all::<D>)?;
-    raise::<D>(&mut transaction, layout, mark).await?;
+    raise::<D>(&mut transaction, &layout.options, &statements::raise(&layout.options), mark).await?;
     let mut flush = Flush::<D> { connection: &mut transaction, layout };
     let answers = if one_by_one { flush.halve(rows).await } else { flush.write(rows).await };
     let answers = match answers {
@@ -70,16 +71,30 @@ async fn attempt<D: Dialect>(
     Ok(answers)
 }
 
+/// Raises the fence for a new owner, and leaves the position.
+pub(super) async fn claim<D: Dialect>(
+    connection: &mut D::Connection,
+    options: &Options,
+    mark: &Mark,
+) -> Result<(), Failure> {
+    raise::<D>(connection, options, &statements::claim(options), mark).await
+}
+
 /// Raises the fence, or says that a later owner has.
-async fn raise<D: Dialect>(connection: &mut D::Connection, layout: &Layout, mark: &Mark) -> Result<(), Failure> {
-    let raised = D::raise(connection, &statements::raise(&layout.options), mark.clone()).await;
+async fn raise<D: Dialect>(
+    connection: &mut D::Connection,
+    options: &Options,
+    sql: &str,
+    mark: &Mark,
+) -> Result<(), Failure> {
+    let raised = D::raise(connection, sql, mark.clone()).await;
     if raised.map_err(Failure::of_all::<D>)? > 0 {
         return Ok(());
     }
-    let now = D::mark(connection, &statements::mark(&layout.options), &mark.journal, mark.partition).await;
+    let now = D::mark(connection, &statements::mark(options), &mark.journal, mark.partition).await;
     Err(Failure::Sink(match now.map_err(Failure::of_all::<D>)? {
         Some((fence, _)) => SinkError::Fenced(number(fence)),
-        None => SinkError::unavailable(format!("{} takes no fence", layout.options.quoted_journal())),
+        None => SinkError::unavailable(format!("{} takes no fence", options.quoted_journal())),
     }))
 }
 

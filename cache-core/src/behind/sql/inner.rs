@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::dialect::{Dialect, Mark};
 use super::error::Failure;
-use super::flush::flush;
+use super::flush;
 use super::layout::Layout;
 use super::options::Options;
 use super::rows::Rows;
@@ -48,6 +48,11 @@ impl<D: Dialect> Inner<D> {
         self.in_time(self.commit(batch, &mut held)).await.or_else(|failure| self.over(failure, &mut held))
     }
 
+    pub(super) async fn claim(&self, partition: &Partition, fence: u64) -> Result<Option<Position>, SinkError> {
+        let mut held = None;
+        self.in_time(self.take(partition, fence, &mut held)).await.or_else(|failure| self.over(failure, &mut held))
+    }
+
     /// `None`: it took too long.
     async fn in_time<V>(&self, work: impl Future<Output = Result<V, Failure>>) -> Result<V, Option<Failure>> {
         timeout(self.options.timeout, work).await.map_or(Err(None), |done| done.map_err(Some))
@@ -78,18 +83,19 @@ impl<D: Dialect> Inner<D> {
         Position::parse(&text).ok_or_else(none).map(Some)
     }
 
+    async fn take(&self, partition: &Partition, fence: u64, held: &mut Held<D>) -> Result<Option<Position>, Failure> {
+        self.ready(held).await?;
+        let mark = mark(partition, fence, Position::default())?;
+        flush::claim::<D>(self.connection(held).await?, &self.options, &mark).await?;
+        self.find(partition, held).await
+    }
+
     async fn commit<T: Serialize>(&self, batch: &Batch<T>, held: &mut Held<D>) -> Result<Vec<Written>, Failure> {
         let layout = self.ready(held).await?;
-        let fence = i64::try_from(batch.fence);
-        let mark = Mark {
-            journal: batch.partition.journal.to_string(),
-            partition: batch.partition.number,
-            fence: fence.map_err(|_| Failure::Misfit("the batch's fence is past a bigint".to_owned()))?,
-            position: batch.position.to_string(),
-        };
+        let mark = mark(&batch.partition, batch.fence, batch.position)?;
         let Rows { rows, refused } = Rows::of::<D, T>(&layout, &batch.writes)?;
         let connection = self.connection(held).await?;
-        let mut answers = flush::<D>(connection, &layout, &mark, &rows).await?;
+        let mut answers = flush::flush::<D>(connection, &layout, &mark, &rows).await?;
         answers.extend(refused.into_iter().map(|(at, reason)| (at, Written::Refused(reason))));
         answers.sort_unstable_by_key(|(at, _)| *at);
         debug_assert!(answers.iter().map(|(at, _)| *at).eq(0..batch.writes.len()), "one answer for each write");
@@ -130,4 +136,14 @@ impl<D: Dialect> Inner<D> {
     fn known(&self) -> std::sync::MutexGuard<'_, Option<Arc<Layout>>> {
         self.layout.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn mark(partition: &Partition, fence: u64, position: Position) -> Result<Mark, Failure> {
+    let past = |_| Failure::Misfit("the batch's fence is past a bigint".to_owned());
+    Ok(Mark {
+        journal: partition.journal.to_string(),
+        partition: partition.number,
+        fence: i64::try_from(fence).map_err(past)?,
+        position: position.to_string(),
+    })
 }

@@ -100,6 +100,14 @@ macro_rules! sink {
             ) -> Result<Option<crate::behind::Position>, crate::behind::SinkError> {
                 self.inner.position(partition).await
             }
+
+            async fn claim(
+                &self,
+                partition: &crate::behind::Partition,
+                fence: u64,
+            ) -> Result<Option<crate::behind::Position>, crate::behind::SinkError> {
+                self.inner.claim(partition, fence).await
+            }
         }
 
         impl<T> fmt::Debug for $sink<T> {

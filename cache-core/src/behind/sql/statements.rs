@@ -24,6 +24,15 @@ pub(super) fn raise(options: &Options) -> String {
     )
 }
 
+/// Raises the fence alone.
+pub(super) fn claim(options: &Options) -> String {
+    format!(
+        "INSERT INTO {} AS j (\"journal\", \"partition\", \"fence\", \"position\") VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (\"journal\", \"partition\") DO UPDATE SET \"fence\" = EXCLUDED.\"fence\" WHERE j.\"fence\" <= EXCLUDED.\"fence\"",
+        options.quoted_journal()
+    )
+}
+
 /// The fence and the position.
 pub(super) fn mark(options: &Options) -> String {
     format!(

@@ -4,6 +4,13 @@ use super::{Guard, guard};
 
 pub(super) const GUARDS: &[Guard] = &[
     guard(
+        "who takes a partition over ends what the owner before had begun",
+        "behind/flusher.rs",
+        "self.sink.claim(&partition, ours.fence)",
+        "self.sink.position(&partition)",
+        "behind::owners::who_takes_over_ends_what_the_owner_before_had_begun",
+    ),
+    guard(
         "an older row does not take the place of a newer one",
         "remote/redis/scripts/put_newer.lua",
         "if above(row, ARGV[7]) then return {tonumber(current), 2} end",
