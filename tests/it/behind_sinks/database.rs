@@ -134,6 +134,13 @@ impl<T: Serialize + Send + Sync + 'static> AnySink<T> {
         }
     }
 
+    pub(super) async fn claim(&self, partition: &Partition, fence: u64) -> Result<Option<Position>, SinkError> {
+        match self {
+            Self::Postgres(sink) => sink.claim(partition, fence).await,
+            Self::Sqlite(sink) => sink.claim(partition, fence).await,
+        }
+    }
+
     pub(super) async fn position(&self, partition: &Partition) -> Option<Position> {
         match self {
             Self::Postgres(sink) => sink.position(partition).await.unwrap(),

@@ -52,6 +52,20 @@ on_both! {
         assert_eq!((sink.position(&partition(0)).await, sink.position(&partition(1)).await), (Some(at(13)), Some(at(3))));
     }
 
+    async fn claim_ends_who_was_before_and_leaves_the_position(database: &Database) {
+        database.run(TABLE).await;
+        let sink = database.sink("product", "product:{id}");
+        assert_eq!(sink.claim(&partition(0), 2).await.unwrap(), None, "nothing is committed yet");
+        assert_eq!(sink.write(&batch(2, 10, vec![put(&product(1), 1, named("a"))])).await.unwrap(), [Written::Applied]);
+        assert_eq!(sink.claim(&partition(0), 3).await.unwrap(), Some(at(10)));
+        let late = sink.write(&batch(2, 11, vec![put(&product(1), 9, named("late"))])).await;
+        assert!(matches!(late, Err(SinkError::Fenced(3))), "{late:?}");
+        assert!(matches!(sink.claim(&partition(0), 2).await, Err(SinkError::Fenced(3))));
+        assert_eq!(sink.claim(&partition(0), 3).await.unwrap(), Some(at(10)), "once more");
+        assert_eq!(sink.write(&batch(3, 11, vec![put(&product(1), 2, named("b"))])).await.unwrap(), [Written::Applied]);
+        assert_eq!(database.text(ROWS).await, "1/b/0/2");
+    }
+
     async fn put_of_a_lower_version_is_newer_in_either_order(database: &Database) {
         database.run(TABLE).await;
         let sink = database.sink("product", "product:{id}");

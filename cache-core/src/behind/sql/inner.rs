@@ -80,7 +80,8 @@ impl<D: Dialect> Inner<D> {
         let Some((_, text)) = mark.map_err(Failure::of_all::<D>)? else { return Ok(None) };
         let table = self.options.quoted_journal();
         let none = || Failure::Misfit(format!("{table} holds the position {text:?} for {partition}, which is none"));
-        Position::parse(&text).ok_or_else(none).map(Some)
+        // A partition that was claimed, and of which nothing is committed yet, begins where all of them do.
+        Position::parse(&text).ok_or_else(none).map(|at| Some(at).filter(|at| *at > Position::default()))
     }
 
     async fn take(&self, partition: &Partition, fence: u64, held: &mut Held<D>) -> Result<Option<Position>, Failure> {
