@@ -2,26 +2,30 @@
 
 use std::time::Duration;
 
-use cache_core::{ErrorKind, Redis, behind::AckLevel};
+use cache_core::{
+    Cache, ErrorKind, Redis,
+    behind::{AckLevel, WriteBehind},
+};
 use futures_util::future::join_all;
 use tests::fixtures::{RedisCluster, RedisOptions, RedisServer, eventually};
 
 use super::{flushed, node, starting, table::Table};
-use crate::support::{built, key, product, settings};
+use crate::support::{Product, built, key, product, settings};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Each primary with a replica.
-async fn cluster() -> RedisCluster {
-    RedisCluster::start_with(3, 1, RedisServer::options().append_only("everysec")).await
+/// Each primary with a replica, and a journal whose writers wait for it.
+async fn replicated(table: &Table) -> (RedisCluster, Cache, WriteBehind<Product>) {
+    let cluster = RedisCluster::start_with(3, 1, RedisServer::options().append_only("everysec")).await;
+    let cache = built(settings(Redis::cluster(cluster.urls())).ensure_notifications().partitions(16)).await;
+    let behind = starting(&cache, table).ack(AckLevel::Replicated(1)).start().await.unwrap();
+    (cluster, cache, behind)
 }
 
 #[tokio::test]
 async fn what_a_replica_had_when_it_was_answered_survives_its_primary() {
-    let cluster = cluster().await;
-    let cache = built(settings(Redis::cluster(cluster.urls())).ensure_notifications().partitions(16)).await;
     let table = Table::shut();
-    let behind = starting(&cache, &table).ack(AckLevel::Replicated(1)).start().await.unwrap();
+    let (cluster, cache, behind) = replicated(&table).await;
     let put = |id: u64, revision| {
         let behind = &behind;
         async move { behind.put(key(id), &product(id, revision)).await.unwrap() }
@@ -40,10 +44,8 @@ async fn what_a_replica_had_when_it_was_answered_survives_its_primary() {
 
 #[tokio::test]
 async fn what_no_replica_has_is_not_answered_and_is_journaled_all_the_same() {
-    let cluster = cluster().await;
-    let cache = built(settings(Redis::cluster(cluster.urls())).ensure_notifications().partitions(16)).await;
     let table = Table::new();
-    let behind = starting(&cache, &table).ack(AckLevel::Replicated(1)).start().await.unwrap();
+    let (cluster, cache, behind) = replicated(&table).await;
     behind.put(key(7), &product(7, 1)).await.unwrap();
     let slot = cluster.slot_of(&cache.redis_key(&key(7)).unwrap()).await;
     let replica = cluster.replica_of(cluster.owner_of(slot).await).await;
@@ -60,10 +62,8 @@ async fn what_no_replica_has_is_not_answered_and_is_journaled_all_the_same() {
 
 #[tokio::test]
 async fn scripts_that_a_server_forgets_are_given_to_it_again() {
-    let cluster = cluster().await;
-    let cache = built(settings(Redis::cluster(cluster.urls())).ensure_notifications().partitions(16)).await;
     let table = Table::new();
-    let behind = starting(&cache, &table).ack(AckLevel::Replicated(1)).start().await.unwrap();
+    let (cluster, _cache, behind) = replicated(&table).await;
     for revision in 1..=3 {
         for node in cluster.nodes() {
             node.cli(&["SCRIPT", "FLUSH"]).await;
