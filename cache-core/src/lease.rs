@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{key::Key, tier::LeaseEnd};
 
@@ -31,13 +31,23 @@ pub(crate) struct Waiting {
     count: AtomicUsize,
 }
 
-type Channels = HashMap<u128, (watch::Sender<Option<Word>>, usize)>;
+type Channels = HashMap<u128, (Arc<Channel>, usize)>;
+
+/// What is said about one key: the last word, and the how manieth it is.
+///
+/// As a watch channel, but that those who wait go on in the order in which they came.
+#[derive(Debug, Default)]
+struct Channel {
+    said: Mutex<(u64, Option<Word>)>,
+    told: Notify,
+}
 
 /// Somebody waits, as long as this is kept.
 pub(crate) struct Wait {
     waiting: Arc<Waiting>,
     hash: u128,
-    words: watch::Receiver<Option<Word>>,
+    channel: Arc<Channel>,
+    heard: u64,
 }
 
 // === impl Waiting ===
@@ -47,13 +57,13 @@ impl Waiting {
     pub(crate) fn listen(self: &Arc<Self>, key: &Key) -> Wait {
         let hash = key.local_hash();
         let mut channels = self.lock();
-        let (sender, waiters) = channels.entry(hash).or_insert_with(|| (watch::Sender::new(None), 0));
+        let (channel, waiters) = channels.entry(hash).or_default();
         *waiters += 1;
-        let mut words = sender.subscribe();
-        words.mark_unchanged();
+        let channel = Arc::clone(channel);
+        let heard = channel.said().0;
         self.count.fetch_add(1, Ordering::AcqRel);
         drop(channels);
-        Wait { waiting: Arc::clone(self), hash, words }
+        Wait { waiting: Arc::clone(self), hash, channel, heard }
     }
 
     /// Tells those who wait for a key.
@@ -61,8 +71,8 @@ impl Waiting {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        if let Some((sender, _)) = self.lock().get(&key.local_hash()) {
-            sender.send_replace(Some(word));
+        if let Some((channel, _)) = self.lock().get(&key.local_hash()) {
+            channel.say(word);
         }
     }
 
@@ -72,18 +82,35 @@ impl Waiting {
     }
 }
 
+// === impl Channel ===
+
+impl Channel {
+    fn say(&self, word: Word) {
+        let mut said = self.said();
+        *said = (said.0 + 1, Some(word));
+        drop(said);
+        self.told.notify_waiters();
+    }
+
+    fn said(&self) -> MutexGuard<'_, (u64, Option<Word>)> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 // === impl Wait ===
 
 impl Wait {
-    /// The next word. Dropping the future loses none.
+    /// The next word, or the last one if there were several. Dropping the future loses none.
     pub(crate) async fn word(&mut self) -> Word {
         loop {
-            // The sender lives as long as anybody waits.
-            let changed = self.words.changed().await;
-            let word = *self.words.borrow_and_update();
-            if let (Ok(()), Some(word)) = (changed, word) {
+            let told = self.channel.told.notified();
+            if let (number, Some(word)) = *self.channel.said()
+                && number != self.heard
+            {
+                self.heard = number;
                 return word;
             }
+            told.await;
         }
     }
 }

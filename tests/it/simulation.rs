@@ -30,6 +30,14 @@ fn a_few_runs_break_no_rule() {
     );
 }
 
+/// So that the seed of a violation is worth something. Many wait for one thing in this one, and who goes on first decides the rest.
+#[test]
+fn a_seed_is_one_run() {
+    let [one, other] = [run(26), run(26)].map(|run| (run.reads, run.changes, run.loads, run.hits, run.old, run.log));
+    assert!(one.0 > 1_000, "{} reads", one.0);
+    assert!(one == other, "{one:#?} is not {other:#?}");
+}
+
 const TEXTS: [(Script, &str); 8] = [
     (Script::Acquire, include_str!("../../cache-core/src/remote/redis/scripts/acquire.lua")),
     (Script::Fill, include_str!("../../cache-core/src/remote/redis/scripts/fill.lua")),

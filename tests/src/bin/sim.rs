@@ -17,6 +17,7 @@ struct Totals {
     runs: u64,
     reads: usize,
     hits: usize,
+    old: usize,
     changes: usize,
     loads: u64,
     faults: BTreeMap<tests::simulation::Fault, usize>,
@@ -64,6 +65,7 @@ impl Totals {
         self.runs += 1;
         self.reads += run.reads;
         self.hits += run.hits;
+        self.old += run.old;
         self.changes += run.changes;
         self.loads += run.loads;
         for (fault, times) in &run.faults {
@@ -89,6 +91,7 @@ impl Totals {
         println!("\n{:<36}{:>12}", "runs", self.runs);
         println!("{:<36}{:>12}", "reads checked", self.reads);
         println!("{:<36}{:>12}", "  of these hits", self.hits);
+        println!("{:<36}{:>12}", "  softly evicted, and said so", self.old);
         println!("{:<36}{:>12}", "changes", self.changes);
         println!("{:<36}{:>12}", "loads", self.loads);
         println!("{:<36}{:>12}", "longest from a loss to order", format!("{:.2?}", self.longest_heal));

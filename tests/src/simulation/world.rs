@@ -466,7 +466,15 @@ async fn write(world: World, place: usize) {
             changes.spawn(async move { change(&world, &node, id, kind).await });
         }
         while let Some(change) = changes.join_next().await {
-            world.history().changes.extend(change.unwrap());
+            let Some(change) = change.unwrap() else { continue };
+            // What was softly evicted is of use for as long as nobody has asked for it.
+            let old = change.rows.first().filter(|_| change.softly).map(|(id, _)| *id);
+            world.history().changes.push(change);
+            let Some(id) = old else { continue };
+            let nodes = world.nodes().clone();
+            for node in nodes {
+                world.read_and_note(&node, id, Way::Owned).await;
+            }
         }
     }
 }
