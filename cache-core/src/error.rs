@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Codec,
     /// A journal has no room: what it is to be flushed to is behind.
     Full,
+    /// What a journal is flushed to refused a write too often, and it was given up.
+    Refused,
     /// The cache has been closed.
     Closed,
 }
@@ -45,6 +47,7 @@ impl ErrorKind {
             Self::Untrusted => "untrusted",
             Self::Codec => "codec",
             Self::Full => "full",
+            Self::Refused => "refused",
             Self::Closed => "closed",
         }
     }

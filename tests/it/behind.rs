@@ -4,6 +4,7 @@ mod broken;
 mod by_attribute;
 mod cluster;
 mod counted;
+mod full;
 mod owners;
 mod plain;
 mod safety;

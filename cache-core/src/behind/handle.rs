@@ -100,6 +100,8 @@ impl<T: CacheValue> WriteBehind<T> {
     ///
     /// Where it was not journaled, or nobody can say (a timeout): a key of another scope, a value that cannot be encoded, no room
     /// ([`ErrorKind::Full`]), a Redis that does not answer or has no memory left. To put it again is harmless.
+    /// Where it is written through ([`WhenFull::WriteThrough`](super::WhenFull::WriteThrough)), also where it was journaled and the sink
+    /// does not have it in time (a timeout), or gave it up ([`ErrorKind::Refused`]).
     pub fn put(&self, key: Key, value: &T) -> impl Future<Output = Result<Journaled, Error>> + Send + use<'_, T> {
         let sealed = self.sealed(&key, value);
         async move { self.write(key, Change::Put(sealed?)).await }

@@ -123,7 +123,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
     ///
     /// # Errors
     ///
-    /// Each names the setting and what to set: a cache without Redis, a bad scope, a server that would lose writes, or that
+    /// Each names the setting and what to set: a cache without Redis, a bad scope, settings that contradict each other, a server that would lose writes, or that
     /// cannot be reached.
     pub async fn start(self) -> Result<WriteBehind<T>, Error> {
         let inner = &self.cache.0;
@@ -148,7 +148,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
     ///
     /// # Errors
     ///
-    /// A bad scope.
+    /// A bad scope, or settings that contradict each other.
     pub async fn start_volatile(self) -> Result<WriteBehind<T>, Error> {
         let clock = self.cache.0.clock_of_redis();
         let journal = Arc::new(VolatileJournal::new(self.scope.as_str().into(), clock));
@@ -160,6 +160,11 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
 
     fn with_journal(self, journal: Arc<dyn Journal>, partitions: u16) -> Result<Started<T, S>, Error> {
         check_scope(&self.scope)?;
+        if matches!(self.tuning.when_full, WhenFull::WriteThrough(_)) && self.tuning.ack == AckLevel::Accepted {
+            let detail = "`WhenFull::WriteThrough` is for writers that wait for the journal: set `AckLevel::Journaled`, or \
+                          `WhenFull::Wait`";
+            return Err(Error::config("write-behind", detail));
+        }
         let shared = Shared {
             namespace: Arc::clone(&self.cache.0.namespace),
             scope: self.scope.as_str().into(),

@@ -1,6 +1,7 @@
 //! The journal of what is written behind, as the rest sees it: what is appended, owned, read and advanced, whoever keeps it.
 
 pub(crate) mod envelope;
+mod fate;
 mod parked;
 mod position;
 mod volatile;
@@ -9,6 +10,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 pub use self::position::Position;
 pub(crate) use self::{
+    fate::{Fate, Known},
     parked::{MAX_INCREMENTS, Parked},
     volatile::{Journals, VolatileJournal},
 };
@@ -89,6 +91,9 @@ pub(crate) enum Ask {
     Advance { fence: u64, advance: Advance },
     /// The change that a mark stands for, if the sink does not have it by now. Answered by [`Said::Pending`].
     Pending { key: Key, at: Option<Position> },
+    /// What became of a change since it was journaled; dead letters count that are no older than `letters_from`, in milliseconds of
+    /// Redis time. Answered by [`Said::Known`].
+    Known { key: Key, at: Position, letters_from: u64 },
     /// How much there is. Answered by [`Said::Lag`].
     Lag,
     /// Dead letters behind a place. Answered by [`Said::Dead`].
@@ -132,6 +137,7 @@ pub(crate) enum Said {
     },
     Parked(Vec<(Key, Parked)>),
     Pending(Option<Change>),
+    Known(Known),
     Lag {
         entries: u64,
         /// The oldest entry.

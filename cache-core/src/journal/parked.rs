@@ -33,6 +33,12 @@ impl Parked {
         }
     }
 
+    /// Whether a change of this version is to be written by it: as it is, or by what replaced it.
+    pub(crate) fn stands_for(&self, version: u64) -> bool {
+        self.replaced.as_ref().is_some_and(|(replaced, ..)| *replaced >= version)
+            || self.increments.iter().any(|(increment, _)| *increment == version)
+    }
+
     /// As it is kept in Redis. Little-endian: layout, attempts (4), retry at (8), reason (4 + text), whether something is replaced
     /// (1: letter, version (8), place (8 + 8), body (4 + bytes)), increments (4, then version (8), amount (8) each).
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use super::{Advance, Answers, Appended, Ask, Change, Journal, JournalEntry, JournalOp, Mark, Parked, Position, Said};
+use super::{
+    Advance, Answers, Appended, Ask, Change, Journal, JournalEntry, JournalOp, Known, Mark, Parked, Position, Said,
+};
 use crate::{clock::Clock, key::Key};
 
 /// The journals that are kept in this process, for those who read.
@@ -87,6 +89,7 @@ impl VolatileJournal {
                 let parked = || state.parked.get(&key)?.replaced.as_ref().map(|(_, _, change)| change.clone());
                 Said::Pending(entry.or_else(parked))
             }
+            Ask::Known { key, at, letters_from } => Said::Known(state.known(&key, at, letters_from)),
             Ask::Lag => Said::Lag {
                 entries: state.entries.len() as u64,
                 oldest: state.entries.keys().next().copied(),
@@ -117,6 +120,13 @@ impl State {
         }
         self.entries.insert(position, JournalEntry { position, key, version, change });
         Appended::As { version, position }
+    }
+
+    fn known(&self, key: &Key, at: Position, letters_from: u64) -> Known {
+        let letters = self.dead.range(Position { millis: letters_from, number: 0 }..);
+        let letter = letters.rev().find(|(_, (dead, _))| dead == key).map(|(_, (_, letter))| letter.clone());
+        let (has_entry, parked) = (self.entries.contains_key(&at), self.parked.get(key).cloned());
+        Known { has_entry, cursor: self.cursor, parked, letter }
     }
 
     /// A place behind all that were given.

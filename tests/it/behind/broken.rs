@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::{
-    ErrorKind,
-    behind::{Operation, WhenFull},
-};
+use cache_core::behind::Operation;
 use tests::fixtures::eventually;
 
 use super::{counter, durable, flushed, node, starting, table::Table};
@@ -101,28 +98,4 @@ async fn a_row_that_is_newer_than_the_journal_is_a_dead_letter_and_no_silent_suc
     let letters = behind.dead_letters(10).await.unwrap();
     assert!(letters[0].reason.contains("newer than anything"), "{letters:?}");
     assert!(behind.discard(&letters[0]).await.unwrap());
-}
-
-#[tokio::test]
-async fn a_sink_that_is_behind_holds_writers_back_as_they_wish() {
-    let redis = durable().await;
-    let cache = node(&redis).await;
-    let table = Table::shut();
-    let behind = starting(&cache, &table).room(3).when_full(WhenFull::Fail).start().await.unwrap();
-    let mut full = None;
-    for _ in 0..10 {
-        full = full.or(behind.put(key(1), &product(1, 1)).await.err());
-    }
-    assert_eq!(full.unwrap().kind(), ErrorKind::Full);
-    assert_eq!(behind.lag().await.unwrap().changes, 3);
-
-    let patient =
-        starting(&cache, &table).room(3).when_full(WhenFull::Wait(Duration::from_secs(60))).start().await.unwrap();
-    let waiting = tokio::spawn(async move { patient.put(key(1), &product(1, 2)).await });
-    tokio::task::yield_now().await;
-    assert!(!waiting.is_finished());
-    table.open();
-    waiting.await.unwrap().unwrap();
-    flushed(&behind).await;
-    assert_eq!(table.product(&key(1)), Some(product(1, 2)));
 }

@@ -1,6 +1,11 @@
 //! What is refused at the start, and what keys and values are.
 
-use cache_core::{Cache, ErrorKind, behind::AckLevel};
+use std::time::Duration;
+
+use cache_core::{
+    Cache, ErrorKind,
+    behind::{AckLevel, WhenFull},
+};
 use tests::fixtures::RedisServer;
 
 use super::{durable, node, starting, table::Table};
@@ -33,6 +38,15 @@ async fn a_server_that_would_lose_writes_is_refused_by_the_name_of_the_setting()
 async fn without_redis_it_says_what_there_is_instead() {
     let refused = starting(&Cache::in_memory(), &Table::new()).start().await.unwrap_err();
     assert!(refused.to_string().contains("start_volatile()"), "{refused}");
+}
+
+#[tokio::test]
+async fn writers_that_do_not_wait_for_the_journal_do_not_wait_for_the_sink() {
+    let through = WhenFull::WriteThrough(Duration::from_secs(5));
+    let starting = starting(&Cache::in_memory(), &Table::new()).ack(AckLevel::Accepted).when_full(through);
+    let refused = starting.start_volatile().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.to_string().contains("`AckLevel::Journaled`"), "{refused}");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub(crate) struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     state: Arc<Mutex<State>>,
-    /// A batch is written only when there is a permit.
+    /// A batch takes a permit to be written.
     gate: Arc<Semaphore>,
     /// Batches that wait, or waited, for it.
     came: Arc<AtomicUsize>,
@@ -63,11 +63,20 @@ impl Table {
 
     /// Whether a batch has come.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.came.load(Ordering::SeqCst) > 0
+        self.batches_that_came() > 0
+    }
+
+    pub(crate) fn batches_that_came(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
     }
 
     pub(crate) fn open(&self) {
         self.gate.add_permits(1 << 20);
+    }
+
+    /// Opens it for one batch.
+    pub(crate) fn open_for_one(&self) {
+        self.gate.add_permits(1);
     }
 
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
@@ -91,7 +100,7 @@ impl Table {
 impl Sink<Product> for Table {
     async fn write(&self, batch: &Batch<Product>) -> Result<Vec<Written>, SinkError> {
         self.came.fetch_add(1, Ordering::SeqCst);
-        let _open = self.gate.acquire().await.unwrap();
+        self.gate.acquire().await.unwrap().forget();
         self.with(|state| {
             if state.is_down {
                 return Err(SinkError::unavailable("the table is down"));

@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "a tool of the tests: the names of its variants and fields say what they are")]
 
+mod callers;
+mod changes;
 mod faults;
 mod history;
 pub mod resp;

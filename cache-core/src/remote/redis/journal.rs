@@ -10,7 +10,7 @@ use super::{
     names::Names,
 };
 use crate::{
-    journal::{Advance, Appended, Ask, Change, JournalEntry, JournalOp, Mark, Parked, Position, Safety, Said},
+    journal::{Advance, Appended, Ask, Change, JournalEntry, JournalOp, Known, Mark, Parked, Position, Safety, Said},
     key::Key,
     tier::{Op, Reply},
 };
@@ -26,6 +26,7 @@ pub(super) struct JournalScripts {
     read: Script,
     advance: Script,
     pending: Script,
+    fate: Script,
 }
 
 impl JournalScripts {
@@ -37,11 +38,12 @@ impl JournalScripts {
             read: Script::new(include_str!("scripts/journal_read.lua")),
             advance: Script::new(include_str!("scripts/journal_advance.lua")),
             pending: Script::new(include_str!("scripts/journal_pending.lua")),
+            fate: Script::new(include_str!("scripts/journal_fate.lua")),
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 6] {
-        [&self.append, &self.own, &self.disown, &self.read, &self.advance, &self.pending]
+    pub(super) fn all(&self) -> [&Script; 7] {
+        [&self.append, &self.own, &self.disown, &self.read, &self.advance, &self.pending, &self.fate]
     }
 
     /// The command that asks, as the node of this name.
@@ -74,6 +76,11 @@ impl JournalScripts {
             Ask::Pending { key, at } => {
                 let at = at.map_or_else(|| "*".to_owned(), |at| at.to_string());
                 self.pending.call(2).arg(named('j')).arg(named('k')).arg(at).arg(key.wire()).take()
+            }
+            Ask::Known { key, at, letters_from } => {
+                let mut call = self.fate.call(4);
+                call.arg(named('s')).arg(named('j')).arg(named('k')).arg(named('x'));
+                call.arg(at.to_string()).arg(key.wire()).arg(*letters_from).take()
             }
             Ask::Lag => {
                 let mut call = cmd("EVAL");
@@ -179,6 +186,7 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
             Value::BulkString(parked) => Parked::decode(&parked)?.replaced.map(|(_, _, change)| change),
             value => Some(entry(value)?.change),
         }),
+        Ask::Known { .. } => Said::Known(known(value)?),
         Ask::Lag => match array(value)?.as_slice() {
             [Value::Int(entries), oldest, Value::Int(parked), Value::Int(dead)] => Said::Lag {
                 entries: entries.unsigned_abs(),
@@ -203,6 +211,19 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
             value => String::from_utf8(bytes(value)?).ok()?,
         }),
     })
+}
+
+fn known(value: Value) -> Option<Known> {
+    let [Value::Int(entries), cursor, parked, letter] = <[Value; 4]>::try_from(array(value)?).ok()? else {
+        return None;
+    };
+    let kept = |value: Value| match bytes(value)? {
+        none if none.is_empty() => Some(None),
+        kept => Some(Some(Parked::decode(&kept)?)),
+    };
+    // Before anything was flushed there is none.
+    let cursor = Position::parse(text(&cursor)?).unwrap_or_default();
+    Some(Known { has_entry: entries > 0, cursor, parked: kept(parked)?, letter: kept(letter)? })
 }
 
 /// An entry of a stream: its place and its fields.

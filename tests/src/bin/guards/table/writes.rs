@@ -1,6 +1,6 @@
 //! What keeps writes: of two rows the newer one, and journals.
 
-use super::{Guard, guard};
+use super::{Guard, guard, unit};
 
 pub(super) const GUARDS: &[Guard] = &[
     guard(
@@ -72,5 +72,33 @@ pub(super) const GUARDS: &[Guard] = &[
         "if journal::was_appended(&value) { safe.map(|()| value) } else { Ok(value) }",
         "Ok(value)",
         "behind::safety::what_no_replica_has_is_not_answered_and_is_journaled_all_the_same",
+    ),
+    guard(
+        "a write through is answered by the sink, not by the journal",
+        "behind/append.rs",
+        "if matches!(shared.tuning.when_full, WhenFull::WriteThrough(_)) {",
+        "if false {",
+        "behind::full::write_through_is_answered_when_the_sink_has_it_whoever_flushes",
+    ),
+    guard(
+        "a dead letter is not stored",
+        "journal/fate.rs",
+        "self.letter.filter(|letter| letter.stands_for(version))",
+        "self.letter.filter(|_| false)",
+        "behind::full::write_through_that_is_given_up_is_an_error_with_the_reason",
+    ),
+    guard(
+        "what is kept to be tried again is not stored",
+        "journal/fate.rs",
+        "self.parked.filter(|parked| parked.stands_for(version))",
+        "self.parked.filter(|_| false)",
+        "behind::full::write_through_that_a_row_refuses_waits_until_it_does_not",
+    ),
+    unit(
+        "what the server has lost is not stored",
+        "journal/fate.rs",
+        "if self.has_entry || self.cursor < at {",
+        "if self.has_entry {",
+        "journal::fate::tests::what_the_server_has_lost_is_not_stored",
     ),
 ];
