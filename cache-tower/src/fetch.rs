@@ -250,7 +250,7 @@ impl Fetch {
             How::Validates => old,
             _ => self.others().nth(index),
         };
-        match Verdict::of(whose, &newer, known, asked.headers) {
+        match Verdict::of(whose, &newer, known) {
             Verdict::Updated(meant_ones) => {
                 let Some((stored, seen)) = meant_ones.first().and_then(|index| meant(*index)) else {
                     return Err(Unstored::Mismatched);
@@ -271,7 +271,13 @@ impl Fetch {
                 let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "client_condition"));
                 Err(Unstored::Passed)
             }
-            Verdict::Again => Err(Unstored::Mismatched),
+            Verdict::Holds if matches!(self.how, How::Validates) => {
+                let Some((stored, _)) = old else { return Err(Unstored::Mismatched) };
+                self.evict().await;
+                let _gone = client.send(Head::Held(Arc::new(stored.clone()), "mismatched"));
+                Err(Unstored::Passed)
+            }
+            Verdict::Holds | Verdict::Again => Err(Unstored::Mismatched),
         }
     }
 

@@ -221,18 +221,37 @@ pub(crate) const ANSWERS: &[Row] = &[
     ),
     must(
         "9111 4.3.4",
-        "a 304 with another strong validator updates nothing",
+        "a 304 with another validator updates nothing, and what it holds for is not kept",
         r#"
         > GET /
-        < 200 | Cache-Control: max-age=10 | Age: 20 | ETag: "a" | X-A: 1
+        < 200 | Cache-Control: {v} | Age: 20 | {w} | X-A: 1
         > GET /
         < 304 | Cache-Control: max-age=60 | ETag: "b" | X-A: 2
-        ? any
+        ? asked | 200 | "body 1" | {w} | X-A: 1 | Cache-Status ~ detail=mismatched
         > GET /
         < 200 | Cache-Control: max-age=60 | ETag: "b" | "new"
-        ? "new"
+        ? asked | sent !If-None-Match | 200 | "new"
         "#,
-    ),
+    )
+    .each(&[
+        "max-age=10 => ETag: \"a\"",
+        "max-age=10 => ETag: \"b-gzip\"",
+        "max-age=10 => ETag: W/\"a\"",
+        "max-age=10, must-revalidate => ETag: \"a\"",
+        "no-cache => ETag: \"a\"",
+    ]),
+    must(
+        "9111 4.3.4",
+        "the client's own condition is judged by what comes back, so a 304 is about what is stored, whatever it names",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=10 | Age: 20 | ETag: "a"
+        > GET / | If-None-Match: {v}
+        < 304 | {w}
+        ? asked | sent If-None-Match: "a" | 200 | "body 1" | ETag: "a"
+        "#,
+    )
+    .each(&["\"c\" => ETag: \"b\"", "\"c\" => X-A: 1", "\"b\" => ETag: \"b\"", "\"b\", \"c\" => ETag: \"a\""]),
     must(
         "9111 3.2",
         "an older freshness does not come back by a 304 that says none",
