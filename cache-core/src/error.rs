@@ -27,7 +27,10 @@ pub enum ErrorKind {
     Codec,
     /// A journal has no room: what it is to be flushed to is behind.
     Full,
-    /// What a journal is flushed to refused a write too often, and it was given up.
+    /// A change is journaled, and not in time as safe as was asked for: on the disk, at replicas, or in what it is flushed to. It is
+    /// flushed all the same.
+    Unconfirmed,
+    /// What a journal is flushed to refused a change too often, and it was given up: a dead letter.
     Refused,
     /// The cache has been closed.
     Closed,
@@ -47,6 +50,7 @@ impl ErrorKind {
             Self::Untrusted => "untrusted",
             Self::Codec => "codec",
             Self::Full => "full",
+            Self::Unconfirmed => "unconfirmed",
             Self::Refused => "refused",
             Self::Closed => "closed",
         }

@@ -155,6 +155,37 @@ mod tests {
         assert!(futures_util::poll!(Box::pin(late.word())).is_pending());
     }
 
+    #[tokio::test]
+    async fn a_word_that_comes_while_nobody_awaits_it_is_not_lost() {
+        let waiting = Arc::new(Waiting::default());
+        let mut wait = waiting.listen(&key(7));
+        {
+            let mut given_up = Box::pin(wait.word());
+            assert!(futures_util::poll!(&mut given_up).is_pending());
+            waiting.tell(&key(7), Word::Changed);
+        }
+        assert_eq!(wait.word().await, Word::Changed);
+        assert!(futures_util::poll!(Box::pin(wait.word())).is_pending(), "once");
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_in_the_order_of_coming() {
+        let waiting = Arc::new(Waiting::default());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..32 {
+            let (mut wait, order) = (waiting.listen(&key(7)), Arc::clone(&order));
+            tasks.spawn(async move {
+                wait.word().await;
+                order.lock().unwrap().push(number);
+            });
+        }
+        tokio::task::yield_now().await;
+        waiting.tell(&key(7), Word::Changed);
+        while tasks.join_next().await.is_some() {}
+        assert_eq!(*order.lock().unwrap(), (0..32).collect::<Vec<_>>());
+    }
+
     #[test]
     fn nothing_is_left_of_those_who_no_longer_wait() {
         let waiting = Arc::new(Waiting::default());

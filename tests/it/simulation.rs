@@ -1,5 +1,7 @@
 //! The simulation in a short form, and whether its server does what a real one does.
 
+use std::collections::BTreeMap;
+
 use redis::{Value, aio::MultiplexedConnection};
 use tests::{
     fixtures::RedisServer,
@@ -38,16 +40,20 @@ fn a_seed_is_one_run() {
     assert!(one == other, "{one:#?} is not {other:#?}");
 }
 
-const TEXTS: [(Script, &str); 8] = [
+const TEXTS: [(Script, &str); 9] = [
     (Script::Acquire, include_str!("../../cache-core/src/remote/redis/scripts/acquire.lua")),
     (Script::Fill, include_str!("../../cache-core/src/remote/redis/scripts/fill.lua")),
     (Script::Bump, include_str!("../../cache-core/src/remote/redis/scripts/bump.lua")),
+    (Script::PutNewer, include_str!("../../cache-core/src/remote/redis/scripts/put_newer.lua")),
     (Script::Leave, include_str!("../../cache-core/src/remote/redis/scripts/leave.lua")),
     (Script::Heal, include_str!("../../cache-core/src/remote/redis/scripts/heal.lua")),
     (Script::Lease, include_str!("../../cache-core/src/remote/redis/scripts/lease.lua")),
     (Script::Release, include_str!("../../cache-core/src/remote/redis/scripts/release.lua")),
     (Script::Probe, include_str!("../../cache-core/src/remote/redis/scripts/probe.lua")),
 ];
+
+/// Where `put_newer` stands.
+const PUT_NEWER: usize = 3;
 
 /// A version, a number that is none, or no number.
 fn some_value() -> String {
@@ -70,8 +76,9 @@ fn some_value() -> String {
 }
 
 /// A script, its records and its arguments.
-fn some_call() -> (Script, &'static str, Vec<String>, Vec<String>) {
-    let (script, text) = TEXTS[fastrand::usize(..TEXTS.len())];
+fn some_call(store: &mut Store) -> (Script, &'static str, Vec<String>, Vec<String>) {
+    // The one with the most rules most often.
+    let (script, text) = TEXTS[if fastrand::bool() { PUT_NEWER } else { fastrand::usize(..TEXTS.len()) }];
     let record = |kind: &str| format!("{kind}{}", fastrand::u8(..3));
     let version = || (1_790_000_000_000_000 + fastrand::u64(..6)).to_string();
     let life = || ["500000", "1000000", "2000000"][fastrand::usize(..3)].to_owned();
@@ -107,6 +114,24 @@ fn some_call() -> (Script, &'static str, Vec<String>, Vec<String>) {
                 call.1.extend([some_value(), "put".into(), life()]);
             }
             call
+        }
+        Script::PutNewer => {
+            let row = (1_000 + fastrand::u64(..4)).to_string();
+            let tags = u8::from(fastrand::u8(..8) == 0).to_string();
+            let most = fastrand::u64(1..4).to_string();
+            let number = fastrand::u8(..3);
+            let keys = ["c", "d", "r"].map(|kind| format!("{kind}{number}"));
+            // What the record was at, now or at a put.
+            let seen: Vec<u8> = [&keys[0], &keys[2]]
+                .into_iter()
+                .filter_map(|name| store.get(name))
+                .flat_map(|value| [value, b" ".to_vec()].concat())
+                .collect();
+            let seen = String::from_utf8(seen).unwrap_or_default();
+            let seen: Vec<&str> = seen.split(' ').filter(|word| word.len() == 16).collect();
+            let captured = fastrand::choice(seen).map_or_else(version, str::to_owned);
+            let proposed = (1_790_000_000_000_000 + fastrand::u64(..60)).to_string();
+            (keys.into(), vec![proposed, life(), raise(), captured, "put".into(), life(), row, tags, most])
         }
         Script::Leave => {
             let life_of_new = if fastrand::bool() { life() } else { "0".into() };
@@ -167,6 +192,7 @@ async fn scripts_of_the_simulated_server_do_what_those_of_a_real_one_do() {
     let redis = RedisServer::options().notifications("KA").start().await;
     let (mut real, mut heard) = listening(&redis).await;
     let mut simulated = Store::default();
+    let mut outcomes = BTreeMap::<i64, usize>::new();
     for number in 0..3_000 {
         if fastrand::u8(..10) == 0 {
             // Somebody's own idea of a record.
@@ -178,7 +204,7 @@ async fn scripts_of_the_simulated_server_do_what_those_of_a_real_one_do() {
             let () = redis::cmd("DEL").arg(&name).query_async(&mut real).await.unwrap();
             simulated.delete(&name);
         }
-        let (script, text, keys, arguments) = some_call();
+        let (script, text, keys, arguments) = some_call(&mut simulated);
         let mut call = redis::cmd("EVAL");
         call.arg(text).arg(keys.len()).arg(&keys).arg(&arguments);
         let answer: Value = call.query_async(&mut real).await.unwrap();
@@ -186,6 +212,11 @@ async fn scripts_of_the_simulated_server_do_what_those_of_a_real_one_do() {
         let expected = simulated.run(script, &keys, &bytes);
         let what = format!("call {number}: {script:?} {keys:?} {arguments:?}");
         let answer = said(answer);
+        if let (Script::PutNewer, Said::Array(said)) = (script, &answer)
+            && let [_, Said::Int(outcome)] = said.as_slice()
+        {
+            *outcomes.entry(*outcome).or_default() += 1;
+        }
         let is_alike = match (&answer, &expected) {
             // What a lease has left.
             (Said::Int(some), Said::Int(other)) if script == Script::Lease => {
@@ -208,4 +239,6 @@ async fn scripts_of_the_simulated_server_do_what_those_of_a_real_one_do() {
             assert!(is_alike, "{what}: {name} lives for {life}, not {expected}");
         }
     }
+    // What is decided by what was put before comes about.
+    assert!((0..4).all(|outcome| outcomes.get(&outcome).is_some_and(|times| *times >= 10)), "{outcomes:?}");
 }

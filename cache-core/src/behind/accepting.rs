@@ -79,7 +79,7 @@ async fn journal(
         let Some(Accepted { key, change, _room }) = next else { return };
         loop {
             let Some(inner) = inner.upgrade() else { return };
-            let Err(error) = append::append(&Cache(inner), &shared, &key, &change).await else { break };
+            let Err(error) = append::journal(&Cache(inner), &shared, &key, &change).await else { break };
             // To put or delete again is harmless; to add again may add twice.
             if closing.is_cancelled() || !change.replaces() || !error.is_transient() {
                 tracing::error!(%error, scope = key.scope().name(), "an accepted write was not journaled");

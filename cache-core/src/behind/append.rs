@@ -4,60 +4,95 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{WhenFull, shared::Shared};
+use super::{AckLevel, WhenFull, shared::Shared};
 use crate::{
     cache::Cache,
     clock::Tick,
     error::{Error, ErrorKind},
-    journal::{Appended, Ask, Change, Fate, Position, Said},
+    journal::{Appended, Ask, Change, Fate, Position, Said, Witness},
     key::Key,
 };
 
 /// How often a writer that waits looks: for room, or for its change in the sink.
 const LOOK: Duration = Duration::from_millis(20);
-/// By how much the clocks of two servers, and of a server and this process, may disagree about when a letter was written.
-const CLOCKS: Duration = Duration::from_secs(10);
+/// For how much longer a witness is kept than anybody looks for it.
+const WITNESS: Duration = Duration::from_secs(60);
 
-/// Journals a change, and waits for room if that is wished, and for the sink if it is to be written through then. Its version.
+/// A change that is journaled.
+struct Entry {
+    version: u64,
+    position: Position,
+    /// It found no room at first, and goes on to the sink.
+    witness: Option<Witness>,
+}
+
+/// Journals a change. If it has to wait for room, and such are to be written through, waits for the sink too. Its version.
 ///
 /// # Errors
 ///
 /// Where it was not journaled, or nobody can say; and where it was, and the sink does not have it in time.
 pub(super) async fn append(cache: &Cache, shared: &Shared, key: &Key, change: &Change) -> Result<u64, Error> {
     let began = shared.clock.now();
-    if let Some((version, _)) = try_append(cache, shared, key, change).await? {
-        return Ok(version);
-    }
-    let (WhenFull::Wait(longest) | WhenFull::WriteThrough(longest)) = shared.tuning.when_full else {
-        return Err(full(shared));
-    };
-    let (version, position) = loop {
+    let entry = journaled(cache, shared, key, change, began, true).await?;
+    stored(shared, key, &entry, began).await?;
+    Ok(entry.version)
+}
+
+/// Journals a change, and waits for room if that is wished, and for nothing else. Its version.
+///
+/// # Errors
+///
+/// Where it was not journaled, or nobody can say.
+pub(super) async fn journal(cache: &Cache, shared: &Shared, key: &Key, change: &Change) -> Result<u64, Error> {
+    let began = shared.clock.now();
+    Ok(journaled(cache, shared, key, change, began, false).await?.version)
+}
+
+async fn journaled(
+    cache: &Cache,
+    shared: &Shared,
+    key: &Key,
+    change: &Change,
+    began: Tick,
+    goes_on: bool,
+) -> Result<Entry, Error> {
+    let mut witness = None;
+    loop {
+        if let Some(entry) = try_append(cache, shared, key, change, witness).await? {
+            return Ok(entry);
+        }
+        let longest = match shared.tuning.when_full {
+            WhenFull::Fail => return Err(full(shared)),
+            WhenFull::Wait(longest) => longest,
+            WhenFull::WriteThrough(longest) => {
+                let fresh = || Witness { name: fastrand::u128(..), life: longest.saturating_add(WITNESS) };
+                witness = witness.or_else(|| goes_on.then(fresh));
+                longest
+            }
+        };
         if shared.clock.now().since(began) >= longest {
             return Err(full(shared));
         }
-        shared.press(key.partition(shared.partitions));
-        look().await;
-        if let Some(appended) = try_append(cache, shared, key, change).await? {
-            break appended;
+        // What was accepted is journaled before anything is closed.
+        if *shared.draining.borrow() && shared.tuning.ack != AckLevel::Accepted {
+            return Err(closed());
         }
-    };
-    if matches!(shared.tuning.when_full, WhenFull::WriteThrough(_)) {
-        stored(shared, key, version, position, began, longest).await?;
+        look().await;
     }
-    Ok(version)
 }
 
-/// Journals a change if there is room. Its version and its place.
+/// Journals a change if there is room.
 async fn try_append(
     cache: &Cache,
     shared: &Shared,
     key: &Key,
     change: &Change,
-) -> Result<Option<(u64, Position)>, Error> {
+    witness: Option<Witness>,
+) -> Result<Option<Entry>, Error> {
     let partition = key.partition(shared.partitions);
     let (room, safety) = (shared.tuning.room, shared.safety);
     let proposed = cache.0.remote_micros();
-    let ask = Ask::Append { key: key.clone(), change: change.clone(), proposed, room, safety };
+    let ask = Ask::Append { key: key.clone(), change: change.clone(), proposed, room, safety, witness };
     let said = shared.ask(partition, ask).await;
     if change.replaces() {
         // Whatever was answered: this process must not show the old value after it.
@@ -66,46 +101,43 @@ async fn try_append(
     match said? {
         Said::Appended(Appended::As { version, position }) => {
             shared.appended(partition);
-            Ok(Some((version, position)))
+            Ok(Some(Entry { version, position, witness }))
         }
         Said::Appended(Appended::Full) => Ok(None),
         _ => Err(another_question()),
     }
 }
 
-/// Waits until the sink has a change.
-async fn stored(
-    shared: &Shared,
-    key: &Key,
-    version: u64,
-    at: Position,
-    began: Tick,
-    longest: Duration,
-) -> Result<(), Error> {
+/// Waits until the sink has a change, if it goes on there.
+async fn stored(shared: &Shared, key: &Key, entry: &Entry, began: Tick) -> Result<(), Error> {
+    let (Some(witness), WhenFull::WriteThrough(longest)) = (entry.witness, shared.tuning.when_full) else {
+        return Ok(());
+    };
     let partition = key.partition(shared.partitions);
+    let mut letters = None;
     loop {
-        shared.press(partition);
         look().await;
-        let waited = shared.clock.now().since(began);
-        let since = Duration::from_micros(shared.clock.remote_micros()).saturating_sub(waited + CLOCKS);
-        let ask = Ask::Known { key: key.clone(), at, letters_from: since.as_millis() as u64 };
+        let ask = Ask::Known { key: key.clone(), at: entry.position, witness, letters };
         let why = match shared.ask(partition, ask).await {
-            Ok(Said::Known(known)) => match known.fate_of(version, at) {
+            Ok(Said::Known(Some(known))) => match known.fate_of(entry.version) {
                 Fate::Stored => return Ok(()),
-                Fate::GivenUp(reason) => {
-                    let detail = format!("the sink gave the write up, it is a dead letter: {reason}");
-                    return Err(Error::new(ErrorKind::Refused, "write-behind", detail));
+                Fate::GivenUp => return Err(given_up()),
+                Fate::Refused => {
+                    letters = Some(known.last_letter);
+                    ": it was refused, and is tried again".to_owned()
                 }
-                Fate::Waits(reason) => reason.map_or_else(String::new, |reason| format!(" (refused: {reason})")),
+                Fate::Waits => {
+                    letters = Some(known.last_letter);
+                    String::new()
+                }
             },
+            Ok(Said::Known(None)) => return Err(lost()),
             Ok(_) => return Err(another_question()),
-            Err(error) => format!(" ({error})"),
+            Err(error) => format!(": {error}"),
         };
-        if waited >= longest {
-            let detail = format!(
-                "the write is journaled, and the sink does not have it after {waited:?}{why}: it is flushed later"
-            );
-            return Err(Error::new(ErrorKind::Timeout, "write-behind", detail));
+        let waited = shared.clock.now().since(began);
+        if waited >= longest || *shared.ended.borrow() {
+            return Err(unconfirmed(waited, &why));
         }
     }
 }
@@ -118,6 +150,27 @@ fn full(shared: &Shared) -> Error {
     let room = shared.tuning.room;
     let detail = format!("a partition of the journal has {room} changes that are not flushed: the sink is behind");
     Error::new(ErrorKind::Full, "write-behind", detail)
+}
+
+fn unconfirmed(waited: Duration, why: &str) -> Error {
+    let detail =
+        format!("the change is journaled, and the sink does not have it after {waited:?}{why}; it is flushed later");
+    Error::new(ErrorKind::Unconfirmed, "write-behind", detail)
+}
+
+fn given_up() -> Error {
+    let detail = "the sink refused the change, or what replaced it, too often: a dead letter, which says why";
+    Error::new(ErrorKind::Refused, "write-behind", detail)
+}
+
+fn lost() -> Error {
+    let detail = "the server has lost what it knew of the change, for it came back from before it, or has no memory left: whether it is \
+                  flushed nobody can say";
+    Error::new(ErrorKind::Remote, "write-behind", detail)
+}
+
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "write-behind", "it takes no more writes")
 }
 
 fn another_question() -> Error {

@@ -16,7 +16,7 @@ use tokio::{
 use super::{AckLevel, accepting::Accepting, append, shared::Shared};
 use crate::{
     cache::Cache,
-    error::{Error, ErrorKind},
+    error::Error,
     journal::{Ask, Change, Position, Said, envelope},
     key::Key,
     value::{CacheValue, ValueOps},
@@ -99,9 +99,9 @@ impl<T: CacheValue> WriteBehind<T> {
     /// # Errors
     ///
     /// Where it was not journaled, or nobody can say (a timeout): a key of another scope, a value that cannot be encoded, no room
-    /// ([`ErrorKind::Full`]), a Redis that does not answer or has no memory left. To put it again is harmless.
-    /// Where it is written through ([`WhenFull::WriteThrough`](super::WhenFull::WriteThrough)), also where it was journaled and the sink
-    /// does not have it in time (a timeout), or gave it up ([`ErrorKind::Refused`]).
+    /// ([`ErrorKind::Full`](crate::ErrorKind::Full)), a Redis that does not answer or has no memory left. To put it again is harmless.
+    /// Where it was journaled, and is not in time as safe as its level says, or not in the sink that it is written through to
+    /// ([`ErrorKind::Unconfirmed`](crate::ErrorKind::Unconfirmed)): it is flushed all the same. Where that sink gave it up ([`ErrorKind::Refused`](crate::ErrorKind::Refused)).
     pub fn put(&self, key: Key, value: &T) -> impl Future<Output = Result<Journaled, Error>> + Send + use<'_, T> {
         let sealed = self.sealed(&key, value);
         async move { self.write(key, Change::Put(sealed?)).await }
@@ -135,7 +135,8 @@ impl<T: CacheValue> WriteBehind<T> {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put); after a timeout it may have been journaled, and to do it again may add it twice.
+    /// As [`put`](Self::put). After a timeout it may have been journaled, and to do it again may add it twice; an unconfirmed one is
+    /// journaled, and so is a refused one, in a dead letter.
     pub async fn increment(&self, key: Key, by: i64) -> Result<Journaled, Error> {
         self.write(key, Change::Increment(by)).await
     }
@@ -143,14 +144,15 @@ impl<T: CacheValue> WriteBehind<T> {
     async fn write(&self, key: Key, change: Change) -> Result<Journaled, Error> {
         self.check(&key)?;
         if self.shared.tuning.ack != AckLevel::Accepted {
-            return self.append(&key, &change).await.map(|version| Journaled { version: Some(version) });
+            let version = append::append(&self.cache, &self.shared, &key, &change).await?;
+            return Ok(Journaled { version: Some(version) });
         }
-        if self.accepting.take(key, change).await { Ok(Journaled { version: None }) } else { Err(closed()) }
+        if self.accepting.take(key, change).await { Ok(Journaled { version: None }) } else { Err(append::closed()) }
     }
 
     fn check(&self, key: &Key) -> Result<(), Error> {
         if *self.shared.draining.borrow() || self.cache.0.is_closed() {
-            return Err(closed());
+            return Err(append::closed());
         }
         let (name, scope) = (key.scope().name(), &*self.shared.scope);
         if name == scope || name.strip_prefix(scope).is_some_and(|below| below.starts_with(':')) {
@@ -158,11 +160,6 @@ impl<T: CacheValue> WriteBehind<T> {
         }
         let detail = format!("a key of the scope `{name}` is not written by the journal of `{scope}`");
         Err(Error::config("write-behind", detail))
-    }
-
-    /// Journals a change. Its version.
-    pub(super) async fn append(&self, key: &Key, change: &Change) -> Result<u64, Error> {
-        append::append(&self.cache, &self.shared, key, change).await
     }
 
     /// How far the sink is behind.
@@ -203,7 +200,7 @@ impl<T: CacheValue> WriteBehind<T> {
     }
 
     /// Takes no more writes, waits until what this process flushes is flushed, `within` at most, and gives up what it owns. The rest is
-    /// flushed by another node, or when this one starts again. Afterwards every write is an error ([`ErrorKind::Closed`]).
+    /// flushed by another node, or when this one starts again. Afterwards every write is an error ([`ErrorKind::Closed`](crate::ErrorKind::Closed)).
     ///
     /// # Errors
     ///
@@ -240,8 +237,4 @@ async fn said(sender: &watch::Sender<bool>, within: Duration) {
     let mut receiver = sender.subscribe();
     // Nothing of the answer is kept: it locks the sender out.
     let _in_time = timeout(within, receiver.wait_for(|said| *said)).await.is_ok();
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "write-behind", "it takes no more writes")
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{
+    append,
     handle::WriteBehind,
     sink::{Increment, Operation},
 };
@@ -66,7 +67,7 @@ impl<T: CacheValue> WriteBehind<T> {
         let sum = letter.parked.increments.iter().fold(0_i64, |sum, (_, by)| sum.saturating_add(*by));
         let sum = (!letter.parked.increments.is_empty()).then_some(Change::Increment(sum));
         for change in changes.chain(sum) {
-            self.append(&letter.key, &change).await?;
+            append::journal(&self.cache, &self.shared, &letter.key, &change).await?;
         }
         self.discard(letter).await.map(|_| ())
     }

@@ -89,9 +89,9 @@ pub enum WhenFull {
     /// It waits for room so long, then an error.
     Wait(Duration),
     /// It is written through: it waits for room, and is answered when the sink has it. So long altogether, and then an error:
-    /// [`ErrorKind::Full`](crate::ErrorKind::Full) where it was not journaled, and [`ErrorKind::Timeout`](crate::ErrorKind::Timeout)
-    /// where it was, and is flushed all the same. [`ErrorKind::Refused`](crate::ErrorKind::Refused) where the sink gave it up: it is a
-    /// dead letter.
+    /// [`ErrorKind::Full`](crate::ErrorKind::Full) where it was not journaled, and
+    /// [`ErrorKind::Unconfirmed`](crate::ErrorKind::Unconfirmed) where it was, and is flushed all the same.
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where the sink gave it up: it is a dead letter.
     WriteThrough(Duration),
     /// An error at once ([`ErrorKind::Full`](crate::ErrorKind::Full)).
     Fail,

@@ -140,12 +140,6 @@ impl Shared {
         }
     }
 
-    /// Somebody waits for a partition that is full: nothing gathers there any more.
-    pub(super) fn press(&self, partition: u16) {
-        self.fresh[usize::from(partition)].fetch_max(self.tuning.batch as u64, Ordering::Relaxed);
-        self.wake.notify_one();
-    }
-
     /// Asks for a partition for as long as one is owned.
     pub(super) fn own_ask(&self, above: u64) -> Ask {
         Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }

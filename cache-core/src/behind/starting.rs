@@ -165,13 +165,15 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
                           `WhenFull::Wait`";
             return Err(Error::config("write-behind", detail));
         }
+        // What is full is a whole batch: nothing gathers where nothing more has room.
+        let batch = self.tuning.batch.min(usize::try_from(self.tuning.room).unwrap_or(usize::MAX));
         let shared = Shared {
             namespace: Arc::clone(&self.cache.0.namespace),
             scope: self.scope.as_str().into(),
             clock: self.cache.0.clock_of_redis(),
             journal,
             partitions,
-            tuning: self.tuning,
+            tuning: Tuning { batch, ..self.tuning },
             safety: None,
             flushed: Flushed::default(),
             wake: Notify::new(),

@@ -10,7 +10,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 pub use self::position::Position;
 pub(crate) use self::{
-    fate::{Fate, Known},
+    fate::{Fate, Known, Witness},
     parked::{MAX_INCREMENTS, Parked},
     volatile::{Journals, VolatileJournal},
 };
@@ -74,7 +74,7 @@ pub(crate) enum Safety {
 pub(crate) enum Ask {
     /// Journals a change under a new version, `proposed` or above, unless there are `room` entries already. Of a put or a delete
     /// everybody is told. Answered by [`Said::Appended`], when it is as safe as is asked for.
-    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Option<Safety> },
+    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Option<Safety>, witness: Option<Witness> },
     /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
     /// Answered by [`Said::Owned`].
     Own { millis: u64, above: u64 },
@@ -91,9 +91,9 @@ pub(crate) enum Ask {
     Advance { fence: u64, advance: Advance },
     /// The change that a mark stands for, if the sink does not have it by now. Answered by [`Said::Pending`].
     Pending { key: Key, at: Option<Position> },
-    /// What became of a change since it was journaled; dead letters count that are no older than `letters_from`, in milliseconds of
-    /// Redis time. Answered by [`Said::Known`].
-    Known { key: Key, at: Position, letters_from: u64 },
+    /// What became of a change since it was journaled with a witness; of dead letters those behind `letters`, if one was looked at
+    /// before. Answered by [`Said::Known`].
+    Known { key: Key, at: Position, witness: Witness, letters: Option<Position> },
     /// How much there is. Answered by [`Said::Lag`].
     Lag,
     /// Dead letters behind a place. Answered by [`Said::Dead`].
@@ -137,7 +137,8 @@ pub(crate) enum Said {
     },
     Parked(Vec<(Key, Parked)>),
     Pending(Option<Change>),
-    Known(Known),
+    /// Nothing if the server has lost the change.
+    Known(Option<Known>),
     Lag {
         entries: u64,
         /// The oldest entry.

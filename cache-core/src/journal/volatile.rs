@@ -66,7 +66,7 @@ impl VolatileJournal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.remote_micros();
         match ask {
-            Ask::Append { key, change, proposed, room, safety: _ } => {
+            Ask::Append { key, change, proposed, room, .. } => {
                 Said::Appended(state.append(key, change, proposed, room, now))
             }
             Ask::Own { above, .. } => {
@@ -89,7 +89,7 @@ impl VolatileJournal {
                 let parked = || state.parked.get(&key)?.replaced.as_ref().map(|(_, _, change)| change.clone());
                 Said::Pending(entry.or_else(parked))
             }
-            Ask::Known { key, at, letters_from } => Said::Known(state.known(&key, at, letters_from)),
+            Ask::Known { key, at, letters, witness: _ } => Said::Known(Some(state.known(&key, at, letters))),
             Ask::Lag => Said::Lag {
                 entries: state.entries.len() as u64,
                 oldest: state.entries.keys().next().copied(),
@@ -122,11 +122,17 @@ impl State {
         Appended::As { version, position }
     }
 
-    fn known(&self, key: &Key, at: Position, letters_from: u64) -> Known {
-        let letters = self.dead.range(Position { millis: letters_from, number: 0 }..);
-        let letter = letters.rev().find(|(_, (dead, _))| dead == key).map(|(_, (_, letter))| letter.clone());
+    fn known(&self, key: &Key, at: Position, after: Option<Position>) -> Known {
+        // Entries and letters have places of one row.
+        let after = after.unwrap_or(at);
+        let behind = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        let (mut letters, mut last_letter) = (Vec::new(), after);
+        for (place, (dead, letter)) in self.dead.range(behind) {
+            last_letter = *place;
+            letters.extend((dead == key).then(|| letter.clone()));
+        }
         let (has_entry, parked) = (self.entries.contains_key(&at), self.parked.get(key).cloned());
-        Known { has_entry, cursor: self.cursor, parked, letter }
+        Known { has_entry, parked, letters, last_letter }
     }
 
     /// A place behind all that were given.

@@ -101,7 +101,7 @@ async fn write_through_that_comes_too_late_says_that_it_is_journaled() {
     behind.put(key(1), &product(1, 1)).await.unwrap();
     table.open_for_one();
     let late = behind.put(key(1), &product(1, 2)).await.unwrap_err();
-    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    assert_eq!(late.kind(), ErrorKind::Unconfirmed, "{late}");
     assert!(late.to_string().contains("is journaled"), "{late}");
     // No room at all is told apart.
     let full = behind.put(key(1), &product(1, 3)).await.unwrap_err();
@@ -149,15 +149,110 @@ async fn write_through_that_is_given_up_is_an_error_with_the_reason() {
         table.open();
         let refused = waiting.await.unwrap().0.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
-        assert!(refused.to_string().contains("a row that nothing fits"), "{refused}");
-        // Another key of another time is not meant by its letters.
-        table.with(|state| state.refused.clear());
         let letters = behind.dead_letters(10).await.unwrap();
+        assert!(letters[0].reason.contains("a row that nothing fits"), "{letters:?}");
+        // What comes later is not meant by its letters.
+        table.with(|state| state.refused.clear());
         behind.put(key(1), &product(1, 3)).await.unwrap();
         behind.put(key(1), &product(1, 4)).await.unwrap();
         assert_eq!(behind.dead_letters(10).await.unwrap().len(), letters.len());
         behind.close(Duration::from_secs(20)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn write_throughs_of_one_key_that_are_given_up_one_after_the_other_are_errors_each() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    for volatile in [false, true] {
+        let table = Table::shut();
+        table.with(|state| state.refused.insert(counter(1).wire()));
+        let starting = through(&cache, &table, A_MINUTE).attempts(1);
+        let behind = if volatile { starting.start_volatile().await } else { starting.start().await }.unwrap();
+        behind.increment(counter(1), 1).await.unwrap();
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let behind = behind.clone();
+                tokio::spawn(async move { behind.increment(counter(1), 1).await })
+            })
+            .collect();
+        table.open();
+        let mut refused = 0;
+        for waiting in waiting {
+            // Who finds room at once waits for nothing.
+            let Err(error) = waiting.await.unwrap() else { continue };
+            assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+            refused += 1;
+        }
+        assert!(refused > 0);
+        behind.close(Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn write_through_that_the_server_loses_is_no_success() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::shut();
+    let behind = through(&cache, &table, Duration::from_secs(20)).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    a_batch_came(&table, 1).await;
+    let waiting = put_beyond(&behind, &table, 2);
+    table.open_for_one();
+    a_batch_came(&table, 2).await;
+    let _emptied: () = redis::from_redis_value(redis.cli(&["FLUSHALL"]).await).unwrap();
+    let lost = waiting.await.unwrap().0.unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Remote, "{lost}");
+    table.open();
+}
+
+#[tokio::test]
+async fn whoever_waits_for_room_in_a_journal_that_is_closed_is_told_so() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    for when_full in [WhenFull::WriteThrough(A_MINUTE), WhenFull::Wait(A_MINUTE)] {
+        let table = Table::shut();
+        let behind = starting(&cache, &table).room(1).when_full(when_full).start_volatile().await.unwrap();
+        behind.put(key(1), &product(1, 1)).await.unwrap();
+        let waiting = put_beyond(&behind, &table, 2);
+        a_batch_came(&table, 1).await;
+        let closing = tokio::spawn({
+            let behind = behind.clone();
+            async move { behind.close(Duration::from_secs(20)).await }
+        });
+        let closed = waiting.await.unwrap().0.unwrap_err();
+        assert_eq!(closed.kind(), ErrorKind::Closed, "{closed}");
+        table.open();
+        assert_eq!(closing.await.unwrap().unwrap().changes, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_is_replayed_waits_for_room_and_not_for_the_sink() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::shut();
+    table.with(|state| state.refused.insert(key(1).wire()));
+    let behind = through(&cache, &table, A_MINUTE).attempts(1).start_volatile().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    table.open_for_one();
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().dead == 1).await;
+    let letters = behind.dead_letters(10).await.unwrap();
+    table.with(|state| state.refused.clear());
+
+    behind.put(key(2), &product(2, 1)).await.unwrap();
+    let replaying = tokio::spawn({
+        let behind = behind.clone();
+        async move { behind.replay(&letters[0]).await }
+    });
+    a_batch_came(&table, 2).await;
+    table.open_for_one();
+    replaying.await.unwrap().unwrap();
+    assert_eq!(table.product(&key(1)), None, "the table is shut");
+    assert!(behind.dead_letters(10).await.unwrap().is_empty());
+    table.open();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
 }
 
 #[tokio::test]

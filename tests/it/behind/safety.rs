@@ -51,7 +51,7 @@ async fn what_no_replica_has_is_not_answered_and_is_journaled_all_the_same() {
     let replica = cluster.replica_of(cluster.owner_of(slot).await).await;
     replica.pause().await;
     let unsafe_ = behind.put(key(7), &product(7, 2)).await.unwrap_err();
-    assert_eq!(unsafe_.kind(), ErrorKind::Timeout);
+    assert_eq!(unsafe_.kind(), ErrorKind::Unconfirmed);
     assert!(unsafe_.to_string().contains("0 of 1 replicas"), "{unsafe_}");
     eventually(SOON, async || table.product(&key(7)) == Some(product(7, 2))).await;
     replica.resume();
@@ -126,7 +126,7 @@ async fn what_the_disk_had_is_answered_and_what_it_has_not_is_no_answer() {
     // Nobody has it written to the disk any more.
     redis.cli(&["CONFIG", "SET", "appendfsync", "no"]).await;
     let unsafe_ = put(201).await.unwrap_err();
-    assert_eq!(unsafe_.kind(), ErrorKind::Timeout);
+    assert_eq!(unsafe_.kind(), ErrorKind::Unconfirmed);
     assert!(unsafe_.to_string().contains("0 of 1 disks"), "{unsafe_}");
     redis.cli(&["CONFIG", "SET", "appendfsync", "always"]).await;
     put(202).await.unwrap();

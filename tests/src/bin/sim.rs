@@ -91,8 +91,8 @@ impl Totals {
         println!("\n{:<36}{:>12}", "runs", self.runs);
         println!("{:<36}{:>12}", "reads checked", self.reads);
         println!("{:<36}{:>12}", "  of these hits", self.hits);
-        println!("{:<36}{:>12}", "  softly evicted, and said so", self.old);
         println!("{:<36}{:>12}", "changes", self.changes);
+        println!("{:<36}{:>12}", "  soft ones that were read as old", self.old);
         println!("{:<36}{:>12}", "loads", self.loads);
         println!("{:<36}{:>12}", "longest from a loss to order", format!("{:.2?}", self.longest_heal));
         println!("{:<36}{:>12}", "took", format!("{secs:.1} s"));

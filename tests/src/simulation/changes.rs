@@ -28,7 +28,12 @@ pub(super) async fn change(world: &World, node: &Node, id: u64, kind: u8) -> Opt
         Change { node: node.number, kind, rows, lot, softly, ended: world.history().moment(), applied }
     };
     match kind {
-        0..=2 => {
+        0..=1 => {
+            let task = tokio::spawn(observe(async move { shop::save_newer(&cache, database, RowId(id)).await }));
+            let (row, seen) = finish(task).await?;
+            Some(told("put of a version", vec![(id, row.ok()?.version)], None, seen))
+        }
+        2 => {
             let task = tokio::spawn(observe(async move { shop::save(&cache, database, RowId(id)).await }));
             let (row, seen) = finish(task).await?;
             Some(told("put", vec![(id, row.ok()?.version)], None, seen))

@@ -41,6 +41,7 @@ pub enum Script {
     Acquire,
     Fill,
     Bump,
+    PutNewer,
     Leave,
     Heal,
     Lease,
@@ -56,6 +57,7 @@ impl Script {
             ("The version of a record, created if there is none", Self::Acquire),
             ("Stores what a load returned", Self::Fill),
             ("Moves a record to a new version", Self::Bump),
+            ("Puts a row that has a version", Self::PutNewer),
             ("Evicts softly", Self::Leave),
             ("Moves the generation of the namespace, once", Self::Heal),
             ("Takes the lease of a load", Self::Lease),
@@ -173,6 +175,7 @@ impl Store {
             Script::Lease => self.lease(&keys[0], &keys[1], arguments),
             Script::Release => self.release(&keys[0], arguments),
             Script::Bump => self.bump(&keys[0], keys.get(1), arguments),
+            Script::PutNewer => self.put_newer(keys, arguments),
             Script::Leave => self.leave(&keys[0], arguments),
             Script::Heal => self.heal(&keys[0], &keys[1], arguments),
             Script::Probe => {
@@ -295,6 +298,53 @@ impl Store {
         Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
     }
 
+    fn put_newer(&mut self, keys: &[String], arguments: &[Vec<u8>]) -> Said {
+        let [proposed, life, raise, captured, payload, payload_life, row, tags, most] = arguments else {
+            return Said::Error("ERR wrong number of arguments".into());
+        };
+        let said = |version: u64, outcome| Said::Array(vec![Said::Int(version as i64), Said::Int(outcome)]);
+        let (proposed, row) = (millis(proposed), millis(row));
+        let old = self.get(&keys[0]);
+        let current = old.as_deref().and_then(|value| version(value, VERSION_LIMIT - 1));
+        let captured = version(captured, VERSION_LIMIT);
+        let is_captured = current.is_some() && current == captured;
+        let (mut stores, mut before) = (is_captured, Vec::new());
+        let put = self.get(&keys[2]).and_then(|put| Put::read(&put));
+        if let (Some(put), Some(current)) = (put, current)
+            && put.at == current
+        {
+            let follows = is_captured || captured.is_some_and(|captured| put.listed.contains(&captured));
+            if follows && put.tags.as_bytes() == tags.as_slice() {
+                if put.row > row {
+                    return said(current, 2);
+                }
+                stores = is_captured || row > put.row;
+                before = put.listed;
+            } else if is_captured {
+                stores = put.row <= row;
+            }
+        }
+        if let (true, Some(current)) = (stores, current) {
+            if proposed <= current {
+                return said(current, 3);
+            }
+            self.set(&keys[0], proposed.to_string().as_bytes(), Life::Keep);
+            self.set(&keys[1], payload, Life::Millis(millis(payload_life)));
+            let listed = [current].into_iter().chain(before).take((millis(most) as usize).max(1));
+            let listed: Vec<String> = listed.map(|version| version.to_string()).collect();
+            let put = format!("{proposed} {row} {} {}", text(tags), listed.join(" "));
+            self.set(&keys[2], put.as_bytes(), Life::Millis(millis(payload_life)));
+            return said(proposed, 1);
+        }
+        let moved = match current {
+            Some(current) if proposed <= current => (current + millis(raise)).min(VERSION_LIMIT - 1),
+            _ => proposed,
+        };
+        let life = if old.is_some() { Life::Keep } else { Life::Millis(millis(life)) };
+        self.set(&keys[0], moved.to_string().as_bytes(), life);
+        said(moved, 0)
+    }
+
     fn leave(&mut self, record: &str, arguments: &[Vec<u8>]) -> Said {
         let (proposed, life) = (millis(&arguments[0]), millis(&arguments[1]));
         let old = self.get(record);
@@ -332,6 +382,28 @@ impl Store {
         let moved = raised.map_or(proposed, |raised| raised.min(VERSION_LIMIT - 1));
         self.set(record, moved.to_string().as_bytes(), Life::Ever);
         Said::Array(vec![Said::Int(moved as i64), Said::Int(0)])
+    }
+}
+
+/// What stands beside the payload of a row that has a version.
+struct Put {
+    /// The version of the record at which it was put.
+    at: u64,
+    row: u64,
+    tags: String,
+    /// Versions before it that only such puts came after.
+    listed: Vec<u64>,
+}
+
+impl Put {
+    fn read(value: &[u8]) -> Option<Self> {
+        let value = std::str::from_utf8(value).ok()?;
+        let mut words = value.split(' ');
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (at, row) = (number()?, number()?);
+        let tags = words.next()?.to_owned();
+        let listed = words.filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { at, row, tags, listed })
     }
 }
 

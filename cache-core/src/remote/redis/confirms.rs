@@ -189,7 +189,7 @@ impl Confirming {
         let detail = format!(
             "{address} has journaled it, and {had} of {wanted} {what} had it after {PATIENCE:?}: it is flushed unless the server is lost"
         );
-        Err(Error::new(ErrorKind::Timeout, "journal", detail))
+        Err(Error::new(ErrorKind::Unconfirmed, "journal", detail))
     }
 
     fn failed(&self, error: redis::RedisError) -> Error {

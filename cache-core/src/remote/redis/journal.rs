@@ -10,7 +10,9 @@ use super::{
     names::Names,
 };
 use crate::{
-    journal::{Advance, Appended, Ask, Change, JournalEntry, JournalOp, Known, Mark, Parked, Position, Safety, Said},
+    journal::{
+        Advance, Appended, Ask, Change, JournalEntry, JournalOp, Known, Mark, Parked, Position, Safety, Said, Witness,
+    },
     key::Key,
     tier::{Op, Reply},
 };
@@ -51,11 +53,17 @@ impl JournalScripts {
         let JournalOp { journal, partition, ask } = op;
         let named = |kind: char| names.journal(kind, *partition, journal);
         match ask {
-            Ask::Append { key, change, proposed, room, safety: _ } => {
-                let mut call = self.append.call(4);
+            Ask::Append { key, change, proposed, room, witness, safety: _ } => {
+                let mut call = self.append.call(if witness.is_some() { 6 } else { 4 });
                 call.arg(named('j')).arg(named('s')).arg(names.marks(*partition)).arg(names.control(key));
+                if let Some(witness) = witness {
+                    call.arg(named_witness(&named('w'), witness)).arg(named('x'));
+                }
                 call.arg(*room).arg(*proposed).arg(raise()).arg(whole_millis(LIFE_OF_NEW_CONTROL)).arg(key.wire());
                 call.arg(change.letter()).arg(change.body()).arg(&**journal);
+                if let Some(witness) = witness {
+                    call.arg(whole_millis(witness.life));
+                }
                 call
             }
             Ask::Own { millis, above } => self.own.call(1).arg(named('s')).arg(node).arg(*millis).arg(*above).take(),
@@ -77,10 +85,12 @@ impl JournalScripts {
                 let at = at.map_or_else(|| "*".to_owned(), |at| at.to_string());
                 self.pending.call(2).arg(named('j')).arg(named('k')).arg(at).arg(key.wire()).take()
             }
-            Ask::Known { key, at, letters_from } => {
+            Ask::Known { key, at, witness, letters } => {
                 let mut call = self.fate.call(4);
-                call.arg(named('s')).arg(named('j')).arg(named('k')).arg(named('x'));
-                call.arg(at.to_string()).arg(key.wire()).arg(*letters_from).take()
+                call.arg(named('j')).arg(named('k')).arg(named('x'));
+                call.arg(named_witness(&named('w'), witness));
+                let letters = letters.map_or_else(String::new, |letters| letters.to_string());
+                call.arg(at.to_string()).arg(key.wire()).arg(letters).take()
             }
             Ask::Lag => {
                 let mut call = cmd("EVAL");
@@ -97,6 +107,10 @@ impl JournalScripts {
             Ask::CanSay(safety) => confirms::rehearsal(*safety),
         }
     }
+}
+
+fn named_witness(prefix: &str, witness: &Witness) -> String {
+    format!("{prefix}:{:032x}", witness.name)
 }
 
 const LAG: &str = "local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
@@ -186,7 +200,10 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
             Value::BulkString(parked) => Parked::decode(&parked)?.replaced.map(|(_, _, change)| change),
             value => Some(entry(value)?.change),
         }),
-        Ask::Known { .. } => Said::Known(known(value)?),
+        Ask::Known { .. } => Said::Known(match value {
+            Value::Nil => None,
+            value => Some(known(value)?),
+        }),
         Ask::Lag => match array(value)?.as_slice() {
             [Value::Int(entries), oldest, Value::Int(parked), Value::Int(dead)] => Said::Lag {
                 entries: entries.unsigned_abs(),
@@ -214,16 +231,15 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
 }
 
 fn known(value: Value) -> Option<Known> {
-    let [Value::Int(entries), cursor, parked, letter] = <[Value; 4]>::try_from(array(value)?).ok()? else {
-        return None;
+    let all = <[Value; 4]>::try_from(array(value)?).ok()?;
+    let [Value::Int(entries), parked, last_letter, letters] = all else { return None };
+    let parked = match bytes(parked)? {
+        none if none.is_empty() => None,
+        parked => Some(Parked::decode(&parked)?),
     };
-    let kept = |value: Value| match bytes(value)? {
-        none if none.is_empty() => Some(None),
-        kept => Some(Some(Parked::decode(&kept)?)),
-    };
-    // Before anything was flushed there is none.
-    let cursor = Position::parse(text(&cursor)?).unwrap_or_default();
-    Some(Known { has_entry: entries > 0, cursor, parked: kept(parked)?, letter: kept(letter)? })
+    let letters = array(letters)?.into_iter().map(|letter| Parked::decode(&bytes(letter)?)).collect::<Option<_>>()?;
+    let last_letter = Position::parse(text(&last_letter)?)?;
+    Some(Known { has_entry: entries > 0, parked, letters, last_letter })
 }
 
 /// An entry of a stream: its place and its fields.

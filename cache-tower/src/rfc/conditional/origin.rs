@@ -126,7 +126,7 @@ impl Verdict {
             // about it can only mean this one.
             Whose::Ours if newer.is_empty() && stored.len() == 1 => Self::Updated(vec![0]),
             // RFC 9110 section 13.1.2: a condition of one tag says no of that one alone.
-            Whose::Ours if stored.len() == 1 => Self::Holds,
+            Whose::Ours if matches!(stored, [one] if one.tag().is_some()) => Self::Holds,
             Whose::Client => Self::Client,
             Whose::Ours | Whose::Nobody => Self::Again,
         }
@@ -313,6 +313,7 @@ mod tests {
         ("9111 4.3.4 ours", &[A], &[&[A]], Whose::Ours, Expected::Updated),
         ("9111 4.3.4 another tag than ours", &[("etag", "\"d\"")], &[&[A]], Whose::Ours, Expected::Holds),
         ("9111 4.3.4 another tag than two of ours", &[("etag", "\"d\"")], &[&[A], &[B]], Whose::Ours, Expected::Again),
+        ("9110 13.1.3 an earlier date", &[("last-modified", "@5")], &[&[LM]], Whose::Ours, Expected::Again),
         ("9110 15.4.5 bare, and only one was named", &[], &[&[A]], Whose::Ours, Expected::Updated),
         ("9110 15.4.5 bare, and two were named", &[], &[&[A], &[B]], Whose::Ours, Expected::Again),
         ("9111 4.3.3 only the client's condition", &[LM], &[], Whose::Client, Expected::Client),

@@ -1,8 +1,9 @@
 #!lua
 -- Journals a change under a version above all that the partition gave and above the record's. A put or a delete moves the record,
 -- audibly, and leaves a mark by which readers find it here for as long as the sink does not have it. A full Redis refuses it.
--- KEYS: journal, state, marks, control
--- ARGV: room (entries), version proposed, raise, life of a new record (ms), key, letter, body, name of the journal
+-- KEYS: journal, state, marks, control, and where somebody waits for the sink: witness, dead
+-- ARGV: room (entries), version proposed, raise, life of a new record (ms), key, letter, body, name of the journal,
+--       life of the witness (ms)
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
 local version = ARGV[2]
 local last, old = redis.call('HGET', KEYS[2], 'last'), redis.pcall('GET', KEYS[4])
@@ -30,5 +31,10 @@ if ARGV[6] ~= 'i' then
   else
     redis.call('SET', KEYS[4], version, 'PX', ARGV[4])
   end
+end
+if KEYS[5] then
+  -- As long as it is there the server has not lost the change either. It says which letter was the last one by then.
+  local letter = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+  redis.call('SET', KEYS[5], letter and letter[1] or '0-0', 'PX', ARGV[9])
 end
 return {1, version, id}

@@ -1,6 +1,6 @@
 //! What keeps writes: of two rows the newer one, and journals.
 
-use super::{Guard, guard, unit};
+use super::{Guard, guard};
 
 pub(super) const GUARDS: &[Guard] = &[
     guard(
@@ -39,6 +39,14 @@ pub(super) const GUARDS: &[Guard] = &[
         "writers::versions::row_put_before_an_eviction_of_its_tags_is_not_taken_for_the_newer_one",
     ),
     guard(
+        "a row is compared with one that was put only if nothing else moved the record since",
+        "remote/redis/scripts/put_newer.lua",
+        "if current and at == current then",
+        "if current and at then",
+        "writers::versions::row_put_after_an_evict_is_not_compared_with_one_from_before",
+    )
+    .simulated_there("&& put.at == current", "&& put.at <= current"),
+    guard(
         "a newer row's version is above the record's",
         "remote/redis/scripts/put_newer.lua",
         "if not above(ARGV[1], current) then return {tonumber(current), 3} end",
@@ -76,29 +84,43 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "a write through is answered by the sink, not by the journal",
         "behind/append.rs",
-        "if matches!(shared.tuning.when_full, WhenFull::WriteThrough(_)) {",
-        "if false {",
+        "stored(shared, key, &entry, began).await?;",
+        "",
         "behind::full::write_through_is_answered_when_the_sink_has_it_whoever_flushes",
     ),
     guard(
         "a dead letter is not stored",
         "journal/fate.rs",
-        "self.letter.filter(|letter| letter.stands_for(version))",
-        "self.letter.filter(|_| false)",
+        "if self.letters.iter().any(stands) {",
+        "if false {",
         "behind::full::write_through_that_is_given_up_is_an_error_with_the_reason",
     ),
     guard(
         "what is kept to be tried again is not stored",
         "journal/fate.rs",
-        "self.parked.filter(|parked| parked.stands_for(version))",
-        "self.parked.filter(|_| false)",
+        "} else if self.parked.as_ref().is_some_and(stands) {",
+        "} else if self.parked.as_ref().is_some_and(|_| false) {",
         "behind::full::write_through_that_a_row_refuses_waits_until_it_does_not",
     ),
-    unit(
+    guard(
         "what the server has lost is not stored",
-        "journal/fate.rs",
-        "if self.has_entry || self.cursor < at {",
-        "if self.has_entry {",
-        "journal::fate::tests::what_the_server_has_lost_is_not_stored",
+        "remote/redis/scripts/journal_fate.lua",
+        "if not after then return false end",
+        "if not after then after = '0-0' end",
+        "behind::full::write_through_that_the_server_loses_is_no_success",
+    ),
+    guard(
+        "a journal that is closed takes nothing that waits for room",
+        "behind/append.rs",
+        "if *shared.draining.borrow() && shared.tuning.ack != AckLevel::Accepted {",
+        "if false {",
+        "behind::full::whoever_waits_for_room_in_a_journal_that_is_closed_is_told_so",
+    ),
+    guard(
+        "who replays a letter does not wait for the sink",
+        "behind/letters.rs",
+        "append::journal(&self.cache, &self.shared, &letter.key, &change)",
+        "append::append(&self.cache, &self.shared, &letter.key, &change)",
+        "behind::full::a_letter_that_is_replayed_waits_for_room_and_not_for_the_sink",
     ),
 ];
