@@ -9,7 +9,8 @@ fn a_few_rounds_in_every_deployment_lose_and_add_nothing() {
     let run = Command::new(env!("CARGO_BIN_EXE_crash")).args(["--rounds", "4"]).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
-    let mut deployments = vec!["postgres-always", "sqlite-always", "postgres-everysec", "everysec-redis-killed"];
+    let mut deployments =
+        vec!["postgres-always", "sqlite-always", "sqlite-through", "postgres-everysec", "everysec-redis-killed"];
     // Where there is no server for it, it is said not to have run.
     match RedisOptions::that_waits_for_its_disk() {
         Some(_) => deployments.push("postgres-fsynced"),

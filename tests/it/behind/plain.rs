@@ -53,6 +53,23 @@ async fn evict_of_what_is_not_flushed_does_not_bring_the_old_row_back() {
 }
 
 #[tokio::test]
+async fn versions_stay_with_the_time_however_many_there_are() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    let behind = starting(&cache, &table).start().await.unwrap();
+    let mut last = 0;
+    for revision in 0..1_000 {
+        let version = behind.put(key(1), &product(1, revision)).await.unwrap().version.unwrap();
+        assert!(version > last, "{version} after {last}");
+        last = version;
+    }
+    let (secs, micros): (u64, u64) = redis::from_redis_value(redis.cli(&["TIME"]).await).unwrap();
+    let now = secs * 1_000_000 + micros;
+    assert!(last < now + 1_000_000, "{last} at {now}");
+}
+
+#[tokio::test]
 async fn many_changes_of_a_key_are_few_writes_and_the_last_one_stays() {
     let redis = durable().await;
     let cache = node(&redis).await;

@@ -1,5 +1,5 @@
 //! The crash run: `cargo run --release -p tests --bin crash -- [--rounds 100] [--seed N]
-//! [--only postgres-always|sqlite-always|postgres-everysec|postgres-fsynced|everysec-redis-killed]
+//! [--only postgres-always|sqlite-always|sqlite-through|postgres-everysec|postgres-fsynced|everysec-redis-killed]
 //! [--throughput]`.
 //!
 //! Write-behind in several processes over a real Redis and a real database, side by side in five deployments, and everything is

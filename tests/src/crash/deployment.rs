@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::database::Database;
+use super::{database::Database, orders::Writers};
 use crate::fixtures::{RedisOptions, RedisServer};
 
 /// A row of the table.
@@ -12,6 +12,8 @@ pub enum Kind {
     Postgres,
     /// `appendfsync always`, SQLite; everything that is a process is killed.
     Sqlite,
+    /// The same with writers that wait for the sink, through a journal that is always full.
+    Through,
     /// `appendfsync everysec`, PostgreSQL; everything but Redis is killed.
     Everysec,
     /// The same with writers that wait for the disk by `WAITAOF`, and Redis is killed too.
@@ -42,12 +44,13 @@ pub enum Fault {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Sqlite, Self::Everysec, Self::Fsynced, Self::Loss];
+    pub const ALL: [Self; 6] = [Self::Postgres, Self::Sqlite, Self::Through, Self::Everysec, Self::Fsynced, Self::Loss];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres-always",
             Self::Sqlite => "sqlite-always",
+            Self::Through => "sqlite-through",
             Self::Everysec => "postgres-everysec",
             Self::Fsynced => "postgres-fsynced",
             Self::Loss => "everysec-redis-killed",
@@ -65,26 +68,34 @@ impl Kind {
         is_missing.then_some("WAITAOF_SERVER_BIN names no server that has WAITAOF")
     }
 
+    pub(crate) fn writers(self) -> Writers {
+        match self {
+            Self::Fsynced => Writers::Fsynced,
+            Self::Through => Writers::Through,
+            Self::Postgres | Self::Sqlite | Self::Everysec | Self::Loss => Writers::Journaled,
+        }
+    }
+
     pub(crate) fn faults(self) -> &'static [Fault] {
         use Fault::{Database, DatabaseAnswers, Owner, Pause, Redis, RedisAnswers, Writer};
         match self {
             Self::Postgres | Self::Fsynced | Self::Loss => {
                 &[Writer, Owner, Pause, Redis, Database, RedisAnswers, DatabaseAnswers]
             }
-            Self::Sqlite => &[Writer, Owner, Pause, Redis, RedisAnswers],
+            Self::Sqlite | Self::Through => &[Writer, Owner, Pause, Redis, RedisAnswers],
             Self::Everysec => &[Writer, Owner, Pause, Database, RedisAnswers, DatabaseAnswers],
         }
     }
 
     pub(crate) async fn start(self) -> (RedisServer, Database) {
-        let fsync = if matches!(self, Self::Postgres | Self::Sqlite) { "always" } else { "everysec" };
+        let fsync = if matches!(self, Self::Postgres | Self::Sqlite | Self::Through) { "always" } else { "everysec" };
         let server = match self {
             Self::Fsynced => RedisOptions::that_waits_for_its_disk().expect("it is run only where there is one"),
             _ => RedisServer::options(),
         };
         let redis = server.append_only(fsync).start();
         match self {
-            Self::Sqlite => tokio::join!(redis, Database::sqlite()),
+            Self::Sqlite | Self::Through => tokio::join!(redis, Database::sqlite()),
             _ => tokio::join!(redis, Database::postgres()),
         }
     }

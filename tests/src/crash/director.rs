@@ -84,7 +84,7 @@ pub async fn run(settings: Settings) -> Outcome {
     let (redis, database) = kind.start().await;
     let line = Proxy::before(&redis).await;
     let places = (line.url(), database.place());
-    let team = Team::start(program, (seed, OWNED, kind == Kind::Fsynced), places, WRITERS).await;
+    let team = Team::start(program, (seed, OWNED, kind.writers()), places, WRITERS).await;
     let (kills, taken, dead) = (Mutex::default(), Mutex::default(), Mutex::default());
     let director = Director { kind, redis, line, database, team, kills, taken, dead };
     let mut chance = fastrand::Rng::with_seed(seed ^ kind as u64);

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use cache_core::{
     Cache,
-    behind::{AckLevel, PostgresSink, Sink, SqliteSink, WriteBehind},
+    behind::{AckLevel, PostgresSink, Sink, SqliteSink, WhenFull, WriteBehind},
 };
 use sqlx::{
     postgres::PgPoolOptions,
@@ -18,13 +18,16 @@ use tokio::{
 };
 
 use super::{
-    orders::{Behind, Order, Report, Setup, Where},
+    orders::{Behind, Order, Report, Setup, Where, Writers},
     work::{Doing, Goods, doing, key},
 };
 use crate::torture::Moment;
 
 /// Partitions of the journal.
 const PARTITIONS: u16 = 4;
+/// What each of them has room for where it is written through, and how long that may take.
+const ROOM: u64 = 6;
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A key is written again after up to this long; after an error later.
 const PAUSE: Duration = Duration::from_millis(12);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
@@ -84,8 +87,12 @@ async fn started<S: Sink<Goods>>(setup: &Setup, sink: impl Fn() -> S) -> WriteBe
     let cache = Cache::builder("crash").redis(setup.redis.as_str()).ensure_notifications().partitions(PARTITIONS);
     let cache = again(async || cache.clone().build().await).await;
     again(async || {
-        let ack = if setup.fsynced { AckLevel::Fsynced } else { AckLevel::Journaled };
-        let starting = cache.write_behind("goods", sink()).gather(Duration::from_millis(20)).ack(ack);
+        let starting = cache.write_behind("goods", sink()).gather(Duration::from_millis(20));
+        let starting = match setup.writers {
+            Writers::Journaled => starting,
+            Writers::Fsynced => starting.ack(AckLevel::Fsynced),
+            Writers::Through => starting.room(ROOM).when_full(WhenFull::WriteThrough(PATIENCE)),
+        };
         starting.owned_for(Duration::from_millis(setup.owned)).start().await
     })
     .await

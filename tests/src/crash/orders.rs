@@ -15,8 +15,18 @@ pub(crate) struct Setup {
     pub(crate) database: Where,
     /// How long it owns a partition, in milliseconds.
     pub(crate) owned: u64,
-    /// Whether its writers wait for the disk.
-    pub(crate) fsynced: bool,
+    pub(crate) writers: Writers,
+}
+
+/// What writers wait for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Writers {
+    /// The journal.
+    Journaled,
+    /// The disk of the journal's server.
+    Fsynced,
+    /// The sink: the journal has hardly any room, and is written through.
+    Through,
 }
 
 /// Where the rows end up.

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     ledger::Ledger,
-    orders::{Behind, Order, Report, Setup, Where},
+    orders::{Behind, Order, Report, Setup, Where, Writers},
     work::keys_of,
 };
 use crate::{fixtures::NodeProcess, torture::Moment};
@@ -45,7 +45,7 @@ pub(crate) struct Team {
     redis: String,
     database: Where,
     owned: Duration,
-    fsynced: bool,
+    writers: Writers,
     started: AtomicU64,
     waiting: Waiting,
     places: Vec<Mutex<Option<Node>>>,
@@ -72,19 +72,19 @@ struct Said {
 impl Team {
     pub(crate) async fn start(
         program: PathBuf,
-        (seed, owned, fsynced): (u64, Duration, bool),
+        (seed, owned, writers): (u64, Duration, Writers),
         (redis, database): (String, Where),
-        writers: usize,
+        count: usize,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let waiting = Waiting::default();
         tokio::spawn(greet(listener, Arc::downgrade(&waiting)));
-        let ledger = Ledger::new(seed, keys_of(writers - 1).end);
-        let places = (0..writers).map(|_| Mutex::default()).collect();
+        let ledger = Ledger::new(seed, keys_of(count - 1).end);
+        let places = (0..count).map(|_| Mutex::default()).collect();
         let (started, ledger) = (AtomicU64::new(0), Arc::new(Mutex::new(ledger)));
-        let team = Self { program, seed, address, redis, database, owned, fsynced, started, waiting, places, ledger };
-        let all = (0..writers).map(|place| team.fill(place));
+        let team = Self { program, seed, address, redis, database, owned, writers, started, waiting, places, ledger };
+        let all = (0..count).map(|place| team.fill(place));
         futures_util::future::join_all(all).await;
         team
     }
@@ -103,7 +103,7 @@ impl Team {
             redis: self.redis.clone(),
             database: self.database.clone(),
             owned: self.owned.as_millis() as u64,
-            fsynced: self.fsynced,
+            writers: self.writers,
         };
         let (came, stream) = oneshot::channel();
         lock(&self.waiting).insert(number, came);

@@ -20,6 +20,11 @@ use crate::{
 /// The life of a control record that an append creates, as of one that a bump does.
 const LIFE_OF_NEW_CONTROL: Duration = Duration::from_secs(60);
 
+/// The most that a version of a journal is raised by where there are several in a microsecond, or the clock is behind. By the second that a
+/// record is raised by, a busy partition would run ahead of the time: whatever it gave before a loss would be newer for the sink than
+/// what it gives after it, and in the end there would be no more versions.
+const RAISE: u64 = 8;
+
 /// The scripts of journals.
 pub(super) struct JournalScripts {
     append: Script,
@@ -59,7 +64,8 @@ impl JournalScripts {
                 if let Some(witness) = witness {
                     call.arg(named_witness(&named('w'), witness)).arg(named('x'));
                 }
-                call.arg(*room).arg(*proposed).arg(raise()).arg(whole_millis(LIFE_OF_NEW_CONTROL)).arg(key.wire());
+                call.arg(*room).arg(*proposed).arg(fastrand::u64(1..=RAISE)).arg(raise());
+                call.arg(whole_millis(LIFE_OF_NEW_CONTROL)).arg(key.wire());
                 call.arg(change.letter()).arg(change.body()).arg(&**journal);
                 if let Some(witness) = witness {
                     call.arg(whole_millis(witness.life));

@@ -82,6 +82,13 @@ pub(super) const GUARDS: &[Guard] = &[
         "behind::safety::what_no_replica_has_is_not_answered_and_is_journaled_all_the_same",
     ),
     guard(
+        "versions of a journal stay with the time",
+        "remote/redis/journal.rs",
+        "const RAISE: u64 = 8;",
+        "const RAISE: u64 = 1 << 20;",
+        "behind::plain::versions_stay_with_the_time_however_many_there_are",
+    ),
+    guard(
         "a write through is answered by the sink, not by the journal",
         "behind/append.rs",
         "stored(shared, key, &entry, began).await?;",
