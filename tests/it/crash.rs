@@ -21,7 +21,9 @@ fn a_few_rounds_in_every_deployment_lose_and_add_nothing() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let acknowledged: usize = cells[3].parse().unwrap();
         let kills: usize = cells[5..12].iter().map(|cell| cell.parse::<usize>().unwrap()).sum();
-        assert!(acknowledged > 500 && kills >= 4, "too little happened: {said}");
+        // Where each write waits for the sink there are fewer.
+        let least = if deployment == "sqlite-through" { 100 } else { 500 };
+        assert!(acknowledged > least && kills >= 4, "too little happened: {said}");
     }
     assert!(said.contains("violations: 0"), "{said}");
 }

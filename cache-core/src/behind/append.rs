@@ -91,8 +91,7 @@ async fn try_append(
 ) -> Result<Option<Entry>, Error> {
     let partition = key.partition(shared.partitions);
     let (room, safety) = (shared.tuning.room, shared.safety);
-    let proposed = cache.0.remote_micros();
-    let ask = Ask::Append { key: key.clone(), change: change.clone(), proposed, room, safety, witness };
+    let ask = Ask::Append { key: key.clone(), change: change.clone(), room, safety, witness };
     let said = shared.ask(partition, ask).await;
     if change.replaces() {
         // Whatever was answered: this process must not show the old value after it.
@@ -119,18 +118,15 @@ async fn stored(shared: &Shared, key: &Key, entry: &Entry, began: Tick) -> Resul
         look().await;
         let ask = Ask::Known { key: key.clone(), at: entry.position, witness, letters };
         let why = match shared.ask(partition, ask).await {
-            Ok(Said::Known(Some(known))) => match known.fate_of(entry.version) {
-                Fate::Stored => return Ok(()),
-                Fate::GivenUp => return Err(given_up()),
-                Fate::Refused => {
-                    letters = Some(known.last_letter);
-                    ": it was refused, and is tried again".to_owned()
+            Ok(Said::Known(Some(known))) => {
+                letters = Some(known.last_letter);
+                match known.fate_of(entry.version) {
+                    Fate::Stored => return Ok(()),
+                    Fate::GivenUp => return Err(given_up()),
+                    Fate::Refused => ": it was refused, and is tried again".to_owned(),
+                    Fate::Waits => String::new(),
                 }
-                Fate::Waits => {
-                    letters = Some(known.last_letter);
-                    String::new()
-                }
-            },
+            }
             Ok(Said::Known(None)) => return Err(lost()),
             Ok(_) => return Err(another_question()),
             Err(error) => format!(": {error}"),

@@ -72,9 +72,9 @@ pub(crate) enum Safety {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    /// Journals a change under a new version, `proposed` or above, unless there are `room` entries already. Of a put or a delete
+    /// Journals a change under a new version, unless there are `room` entries already. Of a put or a delete
     /// everybody is told. Answered by [`Said::Appended`], when it is as safe as is asked for.
-    Append { key: Key, change: Change, proposed: u64, room: u64, safety: Option<Safety>, witness: Option<Witness> },
+    Append { key: Key, change: Change, room: u64, safety: Option<Safety>, witness: Option<Witness> },
     /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
     /// Answered by [`Said::Owned`].
     Own { millis: u64, above: u64 },

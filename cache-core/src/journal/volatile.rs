@@ -66,9 +66,7 @@ impl VolatileJournal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.remote_micros();
         match ask {
-            Ask::Append { key, change, proposed, room, .. } => {
-                Said::Appended(state.append(key, change, proposed, room, now))
-            }
+            Ask::Append { key, change, room, .. } => Said::Appended(state.append(key, change, room, now)),
             Ask::Own { above, .. } => {
                 state.fence = state.fence.max(above.saturating_add(1));
                 Said::Owned(Some((state.fence, state.cursor)))
@@ -109,11 +107,11 @@ impl VolatileJournal {
 }
 
 impl State {
-    fn append(&mut self, key: Key, change: Change, proposed: u64, room: u64, now: u64) -> Appended {
+    fn append(&mut self, key: Key, change: Change, room: u64, now: u64) -> Appended {
         if self.entries.len() as u64 >= room {
             return Appended::Full;
         }
-        let (version, position) = (proposed.max(self.last + 1), self.place(now));
+        let (version, position) = (now.max(self.last + 1), self.place(now));
         self.last = version;
         if change.replaces() {
             self.marks.insert(key.clone(), Some(position));

@@ -88,6 +88,10 @@ impl Table {
         self.with(|state| state.fences.values().map(|(fence, _)| *fence).max().unwrap_or(0))
     }
 
+    pub(crate) fn raise_fences(&self, by: u64) {
+        self.with(|state| state.fences.values_mut().for_each(|(fence, _)| *fence += by));
+    }
+
     pub(crate) fn row(&self, key: &Key) -> Row {
         self.with(|state| state.rows.get(&key.wire()).cloned().unwrap_or_default())
     }

@@ -58,13 +58,13 @@ impl JournalScripts {
         let JournalOp { journal, partition, ask } = op;
         let named = |kind: char| names.journal(kind, *partition, journal);
         match ask {
-            Ask::Append { key, change, proposed, room, witness, safety: _ } => {
+            Ask::Append { key, change, room, witness, safety: _ } => {
                 let mut call = self.append.call(if witness.is_some() { 6 } else { 4 });
                 call.arg(named('j')).arg(named('s')).arg(names.marks(*partition)).arg(names.control(key));
                 if let Some(witness) = witness {
                     call.arg(named_witness(&named('w'), witness)).arg(named('x'));
                 }
-                call.arg(*room).arg(*proposed).arg(fastrand::u64(1..=RAISE)).arg(raise());
+                call.arg(*room).arg(fastrand::u64(1..=RAISE)).arg(raise());
                 call.arg(whole_millis(LIFE_OF_NEW_CONTROL)).arg(key.wire());
                 call.arg(change.letter()).arg(change.body()).arg(&**journal);
                 if let Some(witness) = witness {

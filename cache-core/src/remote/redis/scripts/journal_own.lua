@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Owns a partition for a while, if nobody else does, under a fence that no owner before had; or lengthens what is owned.
+-- Owns a partition for a while, if nobody else does, under a fence that no owner before had; or lengthens what is owned. Fences go with
+-- the time, so that one that a server gave and lost is not given again.
 -- KEYS: state   ARGV: node, how long (ms), the fence has to be above this
 -- Answers the fence and the place up to which all is flushed, or nothing.
 local now = redis.call('TIME')
@@ -9,7 +10,7 @@ local owner, ends, fence, cursor = held[1], tonumber(held[2] or '0'), tonumber(h
 if owner and owner ~= ARGV[1] and ends > now then return false end
 local above = tonumber(ARGV[3])
 if owner ~= ARGV[1] or ends <= now or fence <= above then
-  fence = math.max(fence, above) + 1
+  fence = math.max(fence + 1, above + 1, now)
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', string.format('%.0f', now + tonumber(ARGV[2])), 'fence',
   string.format('%.0f', fence))

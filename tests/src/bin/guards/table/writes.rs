@@ -43,7 +43,7 @@ pub(super) const GUARDS: &[Guard] = &[
         "remote/redis/scripts/put_newer.lua",
         "if current and at == current then",
         "if current and at then",
-        "writers::versions::row_put_after_an_evict_is_not_compared_with_one_from_before",
+        "writers::versions::evict_in_between_leaves_neither_row",
     )
     .simulated_there("&& put.at == current", "&& put.at <= current"),
     guard(
@@ -80,6 +80,13 @@ pub(super) const GUARDS: &[Guard] = &[
         "if journal::was_appended(&value) { safe.map(|()| value) } else { Ok(value) }",
         "Ok(value)",
         "behind::safety::what_no_replica_has_is_not_answered_and_is_journaled_all_the_same",
+    ),
+    guard(
+        "fences go with the time",
+        "remote/redis/scripts/journal_own.lua",
+        "math.max(fence + 1, above + 1, now)",
+        "math.max(fence + 1, above + 1)",
+        "behind::owners::a_fence_that_the_server_lost_is_not_given_again",
     ),
     guard(
         "versions of a journal stay with the time",
