@@ -62,7 +62,9 @@ async fn versions_stay_with_the_time_however_many_there_are() {
     // As a node does whose clock is ahead.
     let states: Vec<String> = redis::from_redis_value(redis.cli(&["KEYS", "*:s:*:product"]).await).unwrap();
     let mut last = first + 1_000_000;
-    redis.cli(&["HSET", &states[0], "last", &last.to_string()]).await;
+    for state in states {
+        redis.cli(&["HSET", &state, "last", &last.to_string()]).await;
+    }
     for revision in 2..1_000 {
         let version = behind.put(key(1), &product(1, revision)).await.unwrap().version.unwrap();
         assert!(version > last, "{version} after {last}");
