@@ -10,7 +10,8 @@ use tokio::{
 
 use super::{AckLevel, append, shared::Shared};
 use crate::{
-    cache::{Cache, Inner},
+    cache::Cache,
+    error::{Error, ErrorKind},
     journal::Change,
     key::Key,
 };
@@ -19,11 +20,14 @@ use crate::{
 const ACCEPTED: u32 = 4_096;
 /// Changes that are journaled at once.
 const LANES: usize = 16;
-/// Between two attempts to journal one.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two attempts to journal one, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A change on its way to the journal.
 struct Accepted {
+    /// It is there for as long as there is something to journal.
+    cache: Cache,
     key: Key,
     change: Change,
     /// Room for one, given back when it is journaled.
@@ -43,18 +47,17 @@ impl Accepting {
         let lanes = if shared.tuning.ack == AckLevel::Accepted { LANES } else { 0 };
         let lanes = (0..lanes).map(|_| {
             let (give, take) = mpsc::channel(ACCEPTED as usize);
-            let inner = Arc::downgrade(&cache.0);
-            cache.0.spawn(journal(inner, Arc::clone(shared), take, cache.0.serve_until_closed()));
+            cache.0.spawn(journal(Arc::clone(shared), take, cache.0.serve_until_closed()));
             give
         });
         Self { room: Arc::new(Semaphore::new(ACCEPTED as usize)), lanes: lanes.collect() }
     }
 
     /// Takes a change, as soon as there is room for it. Whether it was taken.
-    pub(super) async fn take(&self, key: Key, change: Change) -> bool {
+    pub(super) async fn take(&self, cache: Cache, key: Key, change: Change) -> bool {
         let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return false };
         let lane = key.local_hash() as usize % LANES;
-        self.lanes[lane].send(Accepted { key, change, _room: room }).await.is_ok()
+        self.lanes[lane].send(Accepted { cache, key, change, _room: room }).await.is_ok()
     }
 
     /// Waits until all that was taken is journaled, so long at most.
@@ -65,7 +68,6 @@ impl Accepting {
 
 /// Journals what comes down a lane, in its order, and what is there when the cache is closed.
 async fn journal(
-    inner: std::sync::Weak<Inner>,
     shared: Arc<Shared>,
     mut lane: mpsc::Receiver<Accepted>,
     closing: tokio_util::sync::CancellationToken,
@@ -74,19 +76,30 @@ async fn journal(
         let next = tokio::select! {
             biased;
             next = lane.recv() => next,
-            () = closing.cancelled() => lane.try_recv().ok(),
+            () = closing.cancelled(), if !lane.is_closed() => {
+                lane.close();
+                continue;
+            }
         };
-        let Some(Accepted { key, change, _room }) = next else { return };
-        loop {
-            let Some(inner) = inner.upgrade() else { return };
-            let Err(error) = append::journal(&Cache(inner), &shared, &key, &change).await else { break };
-            // To put or delete again is harmless; to add again may add twice.
-            if closing.is_cancelled() || !change.replaces() || !error.is_transient() {
-                tracing::error!(%error, scope = key.scope().name(), "an accepted write was not journaled");
+        let Some(Accepted { cache, key, change, _room }) = next else { return };
+        let (scope, mut pause) = (key.scope().name(), FIRST_PAUSE);
+        while let Err(error) = append::journal(&cache, &shared, &key, &change).await {
+            if closing.is_cancelled() || !may_go_on(&change, &error) {
+                tracing::error!(%error, scope, "an accepted write was not journaled");
                 break;
             }
-            tracing::warn!(%error, scope = key.scope().name(), "an accepted write is not journaled yet");
-            sleep(PAUSE).await;
+            tracing::warn!(%error, scope, "an accepted write is not journaled yet");
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
+    }
+}
+
+/// Whether a change is tried again. To put or delete again is harmless; to add again may add twice, unless there was no room.
+fn may_go_on(change: &Change, error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Full => true,
+        ErrorKind::Codec | ErrorKind::Config | ErrorKind::Closed => false,
+        _ => change.replaces(),
     }
 }

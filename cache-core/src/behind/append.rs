@@ -73,8 +73,8 @@ async fn journaled(
         if shared.clock.now().since(began) >= longest {
             return Err(full(shared));
         }
-        // What was accepted is journaled before anything is closed.
-        if *shared.draining.borrow() && shared.tuning.ack != AckLevel::Accepted {
+        // What was accepted is journaled before anything is closed; when the cache is, nobody makes room any more.
+        if cache.0.is_closed() || (*shared.draining.borrow() && shared.tuning.ack != AckLevel::Accepted) {
             return Err(closed());
         }
         look().await;
@@ -93,8 +93,8 @@ async fn try_append(
     let (room, safety) = (shared.tuning.room, shared.safety);
     let ask = Ask::Append { key: key.clone(), change: change.clone(), room, safety, witness };
     let said = shared.ask(partition, ask).await;
-    if change.replaces() {
-        // Whatever was answered: this process must not show the old value after it.
+    if change.replaces() && !matches!(said, Ok(Said::Appended(Appended::Full))) {
+        // Whatever else was answered: this process must not show the old value after it.
         cache.0.journaled(key, said.is_ok());
     }
     match said? {

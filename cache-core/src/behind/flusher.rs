@@ -1,13 +1,16 @@
-//! The flusher: owns partitions of a journal, reads them in order, and hands batches to the sink.
+//! The flusher: reads the partitions that are its own in order, and hands batches to the sink.
 
 use std::{
-    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::{sleep, timeout};
+use futures_util::FutureExt;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,12 +19,13 @@ use super::{
     outcome::Outcome,
     shared::Shared,
     sink::{Batch, Increment, Operation, Sink, SinkError, Write, Written},
+    slots::{FIRST_PAUSE, Ours, RENEWALS, Slots},
 };
 use crate::{
     cache::{Cache, Evicts, Inner},
     clock::Tick,
     error::Error,
-    journal::{Advance, Ask, Change, JournalEntry, Parked, Position, Said, envelope},
+    journal::{Advance, Ask, Change, JournalEntry, Parked, Said, envelope},
     key::Key,
     value::CacheValue,
     wire::Packing,
@@ -31,11 +35,10 @@ use crate::{
 const LANES: usize = 8;
 /// How long a sink may take for a batch; then it is dropped, and tried again.
 const SINK_PATIENCE: Duration = Duration::from_secs(60);
-/// An ownership is lengthened when such a part of it is over.
-const RENEWALS: u32 = 3;
-/// The first pause after the sink could not be reached, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause after the sink could not be reached.
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a partition is left alone after a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 /// Keys that one partition may have to be tried again. Beyond it, it waits: whatever refuses so many is broken.
 const MAX_PARKED: usize = 10_000;
 
@@ -45,24 +48,6 @@ pub(crate) struct Flusher<T, S> {
     pub(crate) cache: Weak<Inner>,
     pub(crate) packing: Packing,
     pub(crate) values: std::marker::PhantomData<fn() -> T>,
-}
-
-/// A partition of this process.
-struct Ours {
-    number: u16,
-    fence: u64,
-    cursor: Position,
-    parked: BTreeMap<String, (Key, Parked)>,
-    /// Nothing is known yet of what the sink has committed.
-    is_new: bool,
-    /// What the sink has committed, and the journal does not know.
-    committed: Option<Position>,
-    due: Tick,
-    pause: Duration,
-    /// What there is was left to gather at the last look.
-    gathers: bool,
-    /// There is something to read, or nobody knows.
-    has_entries: bool,
 }
 
 /// What one attempt to flush a partition came to.
@@ -79,19 +64,11 @@ enum Flush {
 enum Looked {
     /// To be looked at again then.
     Again(Box<Ours>, Tick),
-    /// It is another's by now, or nobody knows.
-    Lost(u16),
+    /// It is another's by now, or nobody knows what became of what was asked under this fence. To be asked for after so long.
+    Lost(u16, u64, Duration),
     /// Of those that were idle it is known now whether there is something to read.
     #[expect(clippy::vec_box, reason = "they go back into their slots")]
     Asked(Vec<Box<Ours>>),
-}
-
-enum Slot {
-    /// Another's, as far as is known. To be asked for then.
-    Foreign(Tick),
-    Idle(Box<Ours>),
-    /// In a lane.
-    Busy,
 }
 
 impl<T, S> Flusher<T, S>
@@ -105,137 +82,66 @@ where
         let shared = Arc::clone(&me.shared);
         let mut draining = shared.draining.subscribe();
         let start = shared.clock.now();
-        let mut slots: Vec<Slot> = (0..shared.partitions).map(|_| Slot::Foreign(start)).collect();
-        let mut lanes = FuturesUnordered::new();
-        let mut renew_at = start.plus(shared.tuning.owned / RENEWALS);
+        let mut slots = Slots::new(shared.partitions, start);
+        let mut lanes = JoinSet::new();
+        let mut renew_at = start;
         loop {
             let now = shared.clock.now();
             me.send_due(&mut slots, &mut lanes, now);
-            let next = slots.iter().filter_map(|slot| match slot {
-                Slot::Foreign(at) => Some(*at),
-                Slot::Idle(ours) if lanes.len() < LANES => Some(ours.due),
-                _ => None,
-            });
-            let next = next.chain([renew_at]).min().unwrap_or(renew_at);
+            let next = slots.due(lanes.len() < LANES).map_or(renew_at, |due| due.min(renew_at));
             tokio::select! {
-                Some(looked) = lanes.next(), if !lanes.is_empty() => match looked {
+                Some(looked) = lanes.join_next() => match looked.expect("a lane does not panic, and nobody ends it") {
                     Looked::Again(mut ours, due) => {
                         ours.due = due;
-                        let number = usize::from(ours.number);
-                        slots[number] = Slot::Idle(ours);
+                        slots.put_back(ours);
                     }
                     Looked::Asked(all) => {
                         let now = shared.clock.now();
                         for mut ours in all {
                             ours.due = if ours.has_entries { now } else { now.plus(shared.tuning.age) };
-                            let number = usize::from(ours.number);
-                            slots[number] = Slot::Idle(ours);
+                            slots.put_back(ours);
                         }
                     }
-                    Looked::Lost(number) => {
-                        shared.disowned(number);
-                        slots[usize::from(number)] = Slot::Foreign(shared.clock.now().plus(shared.tuning.age));
+                    Looked::Lost(number, fence, pause) => {
+                        slots.lost(&shared, number, fence, shared.clock.now().plus(pause));
                     }
                 },
                 () = sleep(next.since(now)) => {
                     let now = shared.clock.now();
                     if renew_at <= now {
-                        me.renew(&mut slots).await;
+                        slots.renew(&shared).await;
                         renew_at = shared.clock.now().plus(shared.tuning.owned / RENEWALS);
                     }
-                    me.ask_for_foreign(&mut slots).await;
+                    slots.ask_for_foreign(&shared).await;
                     shared.asked.send_replace(true);
                 }
-                () = shared.wake.notified() => make_due(&shared, &mut slots),
-                Ok(()) = draining.changed() => make_due(&shared, &mut slots),
+                () = shared.wake.notified() => slots.make_due(&shared),
+                Ok(()) = draining.changed() => slots.make_due(&shared),
                 () = closing.cancelled() => break,
                 () = shared.stop.cancelled() => break,
             }
         }
         // What is under way is finished: its outcome is better known than guessed.
-        while lanes.next().await.is_some() {}
-        me.disown_all().await;
+        while lanes.join_next().await.is_some() {}
+        slots.give_up_all(&shared).await;
         shared.ended.send_replace(true);
     }
 
     /// Sends everything that is due into a lane, as long as there are lanes.
-    fn send_due(
-        self: &Arc<Self>,
-        slots: &mut [Slot],
-        lanes: &mut FuturesUnordered<BoxFuture<'static, Looked>>,
-        now: Tick,
-    ) {
+    fn send_due(self: &Arc<Self>, slots: &mut Slots, lanes: &mut JoinSet<Looked>, now: Tick) {
         let mut idle = Vec::new();
-        for slot in slots {
-            if lanes.len() >= LANES {
-                break;
-            }
-            if matches!(slot, Slot::Idle(ours) if ours.due <= now)
-                && let Slot::Idle(ours) = std::mem::replace(slot, Slot::Busy)
-            {
-                if self.is_idle(&ours) {
-                    idle.push(ours);
-                } else {
-                    lanes.push(Arc::clone(self).look(ours).boxed());
-                }
+        while lanes.len() < LANES
+            && let Some(ours) = slots.take_due(now)
+        {
+            if self.is_idle(&ours) {
+                idle.push(ours);
+            } else {
+                lanes.spawn(Arc::clone(self).look_safely(ours));
             }
         }
         if !idle.is_empty() {
-            lanes.push(Arc::clone(self).ask_idle(idle).boxed());
+            lanes.spawn(Arc::clone(self).ask_idle(idle));
         }
-    }
-
-    /// Lengthens what is owned.
-    async fn renew(&self, slots: &mut [Slot]) {
-        let owned: Vec<(u16, u64)> = self.shared.lock_owned().iter().map(|(number, fence)| (*number, *fence)).collect();
-        let asks = owned.iter().map(|(number, _)| (*number, self.shared.own_ask(0))).collect();
-        let Ok(said) = self.shared.ask_all(asks).await else { return };
-        for ((number, fence), said) in owned.into_iter().zip(said) {
-            // Whoever is in a lane finds out when it advances.
-            let is_kept = matches!(said, Ok(Said::Owned(Some((now, _)))) if now == fence);
-            if !is_kept && !matches!(slots[usize::from(number)], Slot::Busy) {
-                self.shared.disowned(number);
-                slots[usize::from(number)] = Slot::Foreign(self.shared.clock.now());
-            }
-        }
-    }
-
-    /// Asks for partitions that were another's, or nobody's.
-    async fn ask_for_foreign(&self, slots: &mut [Slot]) {
-        let now = self.shared.clock.now();
-        let due = |slot: &Slot| matches!(slot, Slot::Foreign(at) if *at <= now);
-        let wanted: Vec<u16> = (0..self.shared.partitions).filter(|number| due(&slots[usize::from(*number)])).collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let asks = wanted.iter().map(|number| (*number, self.shared.own_ask(0))).collect();
-        let said = self.shared.ask_all(asks).await;
-        let said: Vec<Result<Said, Error>> = match said {
-            Ok(said) => said,
-            Err(error) => {
-                tracing::debug!(%error, "partitions of a journal cannot be asked for");
-                wanted.iter().map(|_| Err(error.clone())).collect()
-            }
-        };
-        for (number, said) in wanted.into_iter().zip(said) {
-            slots[usize::from(number)] = match said {
-                Ok(Said::Owned(Some((fence, cursor)))) => {
-                    self.shared.lock_owned().insert(number, fence);
-                    Slot::Idle(Box::new(Ours::new(number, fence, cursor)))
-                }
-                // Somebody else may be gone by then; not all nodes at once.
-                _ => Slot::Foreign(
-                    self.shared.clock.now().plus(self.shared.tuning.owned.mul_f64(0.2 + 0.2 * fastrand::f64())),
-                ),
-            };
-        }
-    }
-
-    async fn disown_all(&self) {
-        let owned: Vec<(u16, u64)> = std::mem::take(&mut *self.shared.lock_owned()).into_iter().collect();
-        let asks = owned.into_iter().map(|(number, fence)| (number, Ask::Disown { fence })).collect();
-        // What is not given up ends by itself.
-        let _best_effort = self.shared.ask_all(asks).await;
     }
 
     /// Whether there is nothing to do for a partition unless somebody else has journaled a change.
@@ -256,9 +162,20 @@ where
         Looked::Asked(all)
     }
 
+    /// The same, where a sink or a value's own code may panic: that is one more thing to be tried again.
+    async fn look_safely(self: Arc<Self>, ours: Box<Ours>) -> Looked {
+        let (shared, number, fence) = (Arc::clone(&self.shared), ours.number, ours.fence);
+        let looked = AssertUnwindSafe(self.look(ours)).catch_unwind().await;
+        looked.unwrap_or_else(|_| {
+            shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(partition = %shared.partition(number), pause = ?AFTER_PANIC, "a sink panicked, and is tried again");
+            Looked::Lost(number, fence, AFTER_PANIC)
+        })
+    }
+
     /// One look at one partition: reads, folds, writes, advances.
     async fn look(self: Arc<Self>, mut ours: Box<Ours>) -> Looked {
-        let number = ours.number;
+        let (number, fence, age) = (ours.number, ours.fence, self.shared.tuning.age);
         self.shared.fresh[usize::from(number)].store(0, Ordering::Relaxed);
         match self.flush(&mut ours).await {
             Ok(flush) => {
@@ -266,7 +183,6 @@ where
                 ours.gathers = matches!(flush, Flush::Gathers(_));
                 ours.has_entries = !matches!(flush, Flush::Rest);
                 let is_hurried = !ours.parked.is_empty();
-                let age = self.shared.tuning.age;
                 let now = self.shared.clock.now();
                 let pause = match flush {
                     Flush::Whole => Duration::ZERO,
@@ -276,7 +192,7 @@ where
                 };
                 Looked::Again(ours, now.plus(pause))
             }
-            Err(Stopped::Lost) => Looked::Lost(number),
+            Err(Stopped::Lost) => Looked::Lost(number, fence, age),
             Err(Stopped::Sink(error)) => {
                 self.shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
                 let pause = ours.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
@@ -284,7 +200,7 @@ where
                 ours.pause = (ours.pause * 2).min(LAST_PAUSE);
                 Looked::Again(ours, self.shared.clock.now().plus(pause))
             }
-            Err(Stopped::Fenced(fence)) => self.raise_fence(ours, fence).await,
+            Err(Stopped::Fenced(above)) => self.raise_fence(ours, above).await,
             Err(Stopped::Journal(error)) => {
                 if error.is_transient() {
                     tracing::debug!(%error, "a journal cannot be read now");
@@ -292,13 +208,13 @@ where
                     tracing::warn!(%error, partition = %self.shared.partition(number), "a journal cannot be read");
                 }
                 // Whether the cursor advanced is not known: it is read again with the ownership.
-                Looked::Lost(number)
+                Looked::Lost(number, fence, age)
             }
         }
     }
 
-    /// The sink has seen a later owner. If this node still owns the partition, the journal has lost its fences, and this one is raised
-    /// above the sink's.
+    /// The sink has seen a later owner, or may still do what it was asked for under this fence. If the partition is still this one's, its
+    /// fence is raised above that.
     async fn raise_fence(&self, ours: Box<Ours>, above: u64) -> Looked {
         let asked = self.shared.ask(ours.number, self.shared.own_ask(above)).await;
         match asked {
@@ -306,7 +222,7 @@ where
                 self.shared.lock_owned().insert(ours.number, fence);
                 Looked::Again(Box::new(Ours::new(ours.number, fence, cursor)), self.shared.clock.now())
             }
-            _ => Looked::Lost(ours.number),
+            _ => Looked::Lost(ours.number, above, self.shared.tuning.age),
         }
     }
 
@@ -328,7 +244,7 @@ where
             return Ok(Flush::Gathers(left));
         }
         let flush = if is_full { Flush::Whole } else { Flush::Rest };
-        let Fold { now, later } = fold::fold(entries, &ours.parked, millis);
+        let Fold { now, later } = fold::fold(entries, &ours.parked, millis, shared.tuning.batch);
         if now.is_empty() && later.is_empty() {
             return Ok(flush);
         }
@@ -343,14 +259,19 @@ where
         if !writes.is_empty() {
             shared.flushed.batches.fetch_add(1, Ordering::Relaxed);
             shared.flushed.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
-            let batch = Batch { partition: shared.partition(ours.number), fence: ours.fence, position: cursor, writes };
+            // Not back behind what was committed, of which nothing was read.
+            let position = ours.committed.filter(|_| is_choked).map_or(cursor, |committed| committed.max(cursor));
+            let batch = Batch { partition: shared.partition(ours.number), fence: ours.fence, position, writes };
             let written = match timeout(SINK_PATIENCE, self.sink.write(&batch)).await {
                 Ok(Ok(written)) => written,
                 Ok(Err(SinkError::Fenced(fence))) => return Err(Stopped::Fenced(fence)),
                 Ok(Err(error)) => return Err(Stopped::Sink(error)),
                 Err(_) => {
-                    let detail = format!("it did not answer within {SINK_PATIENCE:?}");
-                    return Err(Stopped::Sink(SinkError::unavailable(detail)));
+                    shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
+                    let partition = shared.partition(ours.number);
+                    tracing::warn!(%partition, "a sink did not answer within {SINK_PATIENCE:?}, and is tried again");
+                    // It may still be at it.
+                    return Err(Stopped::Fenced(ours.fence));
                 }
             };
             if written.len() != batch.writes.len() {
@@ -367,6 +288,10 @@ where
             outcome.refuse(&key, parked, reason, &shared.tuning);
         }
         self.advance(ours, outcome).await?;
+        if !is_choked {
+            // All that the journal had of it was in this batch.
+            ours.committed = None;
+        }
         shared.flushed.changes.fetch_add(changes, Ordering::Relaxed);
         Ok(flush)
     }
@@ -399,33 +324,36 @@ where
     }
 
     /// Entries for one batch, the last version that was given, and whether there may be more.
+    ///
+    /// What the sink had committed before this owner came is folded together again, whole: a row that was deleted in it is not put first.
     async fn read(&self, ours: &mut Ours) -> Result<(Vec<JournalEntry>, u64, bool), Stopped> {
         let Tuning { batch, batch_bytes, .. } = self.shared.tuning;
         let (mut entries, mut last, mut after) = (Vec::new(), 0, ours.cursor);
         loop {
             let ask = Ask::Read { after, entries: batch, bytes: batch_bytes };
-            let (given, mut more) = match self.shared.ask(ours.number, ask).await {
-                Ok(Said::Entries { last, entries }) => (last, entries),
+            let (given, mut more, is_full) = match self.shared.ask(ours.number, ask).await {
+                Ok(Said::Entries { last, entries, is_full }) => (last, entries, is_full),
                 Ok(_) => return Err(Stopped::Lost),
                 Err(error) => return Err(Stopped::Journal(error)),
             };
             last = last.max(given);
-            let is_full = more.len() >= batch || more.iter().map(JournalEntry::bytes).sum::<usize>() >= batch_bytes;
             let Some(committed) = ours.committed else {
                 entries.append(&mut more);
                 return Ok((entries, last, is_full));
             };
-            // What was committed together is folded together again: a row that was deleted in it is not put first.
-            let Some(end) = more.last().map(|entry| entry.position) else {
-                // Trimmed: the journal knows by now.
-                ours.committed = None;
-                return Ok((entries, last, false));
-            };
-            entries.extend(more.into_iter().filter(|entry| entry.position <= committed));
-            if end >= committed {
-                return Ok((entries, last, true));
+            let of_it = more.iter().take_while(|entry| entry.position <= committed).count();
+            let goes_on = of_it == more.len() && is_full;
+            after = more.last().map_or(after, |entry| entry.position);
+            entries.extend(more.drain(..of_it));
+            if goes_on {
+                continue;
             }
-            after = end;
+            if entries.is_empty() {
+                // The journal has none of it: it knows by now, or has lost it.
+                ours.committed = None;
+                return Ok((more, last, is_full));
+            }
+            return Ok((entries, last, true));
         }
     }
 
@@ -448,7 +376,10 @@ where
         let key = key.clone();
         if let Some((version, _, change)) = &parked.replaced {
             let operation = match change {
-                Change::Put(envelope) => Operation::Put(envelope::read(&key, &self.packing, envelope)?),
+                Change::Put(envelope) => {
+                    let read = catch_unwind(AssertUnwindSafe(|| envelope::read(&key, &self.packing, envelope)));
+                    Operation::Put(read.unwrap_or_else(|_| Err("to read the value panics".to_owned()))?)
+                }
                 _ => Operation::Delete,
             };
             return Ok(Write { key, version: *version, operation });
@@ -481,6 +412,8 @@ where
             .filter(|(wire, _)| flushed.contains_key(*wire) || dead.contains_key(*wire) || evict.contains_key(*wire))
             .map(|(wire, (key, _))| (wire.clone(), key.clone()))
             .collect();
+        // While the journal has it: whoever takes over writes it again, and evicts it again.
+        self.evict(evict.into_values().collect()).await;
         let advance = Advance {
             cursor,
             flushed: flushed.values().cloned().collect(),
@@ -488,13 +421,13 @@ where
             unparked: unparked.iter().map(|(_, key)| key.clone()).collect(),
             dead: dead.values().cloned().collect(),
         };
-        match shared.ask(ours.number, Ask::Advance { fence: ours.fence, advance }).await {
+        let (owner, fence) = (shared.owner, ours.fence);
+        match shared.ask(ours.number, Ask::Advance { owner, fence, advance }).await {
             Ok(Said::Done(true)) => {}
             Ok(_) => return Err(Stopped::Lost),
             Err(error) => return Err(Stopped::Journal(error)),
         }
         ours.cursor = cursor;
-        ours.committed = ours.committed.filter(|committed| *committed > cursor);
         for (wire, _) in unparked {
             ours.parked.remove(&wire);
         }
@@ -502,14 +435,18 @@ where
         for (key, parked) in dead.values() {
             tracing::error!(scope = key.scope().name(), reason = parked.reason, "a write was given up: a dead letter");
         }
-        // What the cache has of these is not what the origin has now.
+        // The mark of what was given up is gone, by which readers got it.
+        self.evict(dead.into_values().map(|(key, _)| key).collect()).await;
+        Ok(())
+    }
+
+    /// What the cache has of these is not what the origin has now.
+    async fn evict(&self, keys: Vec<Key>) {
         if let Some(inner) = self.cache.upgrade()
-            && !evict.is_empty()
+            && !keys.is_empty()
         {
-            let keys = evict.into_values().collect();
             let _told = Cache(inner).evict_now(keys, Vec::new(), Evicts::ForGood).await;
         }
-        Ok(())
     }
 }
 
@@ -521,37 +458,4 @@ enum Stopped {
     Fenced(u64),
     Sink(SinkError),
     Journal(Error),
-}
-
-// === impl Ours ===
-
-impl Ours {
-    fn new(number: u16, fence: u64, cursor: Position) -> Self {
-        Self {
-            number,
-            fence,
-            cursor,
-            parked: BTreeMap::new(),
-            is_new: true,
-            committed: None,
-            due: Tick::ZERO,
-            pause: FIRST_PAUSE,
-            gathers: false,
-            has_entries: true,
-        }
-    }
-}
-
-/// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
-/// flushed with few changes is written once more for the next ones.
-fn make_due(shared: &Shared, slots: &mut [Slot]) {
-    let (is_draining, batch) = (*shared.draining.borrow(), shared.tuning.batch as u64);
-    for (slot, fresh) in slots.iter_mut().zip(&shared.fresh) {
-        if let Slot::Idle(ours) = slot {
-            // One that waits for the sink goes on waiting.
-            if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
-                ours.due = Tick::ZERO;
-            }
-        }
-    }
 }

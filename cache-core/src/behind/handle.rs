@@ -22,8 +22,10 @@ use crate::{
     value::{CacheValue, ValueOps},
 };
 
-/// How often a writer that waits for room looks for it.
+/// How often is looked whether all is flushed.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long it may take to give up what is owned, when there is no time left.
+const HAND_OVER: Duration = Duration::from_secs(1);
 
 /// Writes that are answered when they are journaled. Cheap to clone; all clones are one.
 ///
@@ -147,7 +149,11 @@ impl<T: CacheValue> WriteBehind<T> {
             let version = append::append(&self.cache, &self.shared, &key, &change).await?;
             return Ok(Journaled { version: Some(version) });
         }
-        if self.accepting.take(key, change).await { Ok(Journaled { version: None }) } else { Err(append::closed()) }
+        if self.accepting.take(self.cache.clone(), key, change).await {
+            Ok(Journaled { version: None })
+        } else {
+            Err(append::closed())
+        }
     }
 
     fn check(&self, key: &Key) -> Result<(), Error> {
@@ -199,8 +205,8 @@ impl<T: CacheValue> WriteBehind<T> {
         Ok(lag)
     }
 
-    /// Takes no more writes, waits until what this process flushes is flushed, `within` at most, and gives up what it owns. The rest is
-    /// flushed by another node, or when this one starts again. Afterwards every write is an error ([`ErrorKind::Closed`](crate::ErrorKind::Closed)).
+    /// Takes no more writes, waits until what this process flushes is flushed, `within` at most, and gives up what it owns, which takes
+    /// another second at most. The rest is flushed by another node, or when this one starts again. Afterwards every write is an error ([`ErrorKind::Closed`](crate::ErrorKind::Closed)).
     ///
     /// # Errors
     ///
@@ -209,10 +215,11 @@ impl<T: CacheValue> WriteBehind<T> {
         let shared = &self.shared;
         shared.draining.send_replace(true);
         let deadline = shared.clock.now().plus(within);
+        let left = || deadline.since(shared.clock.now());
         // What was accepted is journaled first.
-        self.accepting.emptied(within).await;
+        self.accepting.emptied(left()).await;
         // Before the flusher has asked, it owns nothing, and there would seem to be nothing to flush.
-        said(&shared.asked, within).await;
+        said(&shared.asked, left()).await;
         let outcome = loop {
             let owned: Vec<u16> = shared.lock_owned().keys().copied().collect();
             let lag = self.lag_of(&owned).await;
@@ -227,7 +234,7 @@ impl<T: CacheValue> WriteBehind<T> {
             sleep(LOOK).await;
         };
         shared.stop.cancel();
-        said(&shared.ended, within).await;
+        said(&shared.ended, left().max(HAND_OVER)).await;
         outcome
     }
 }

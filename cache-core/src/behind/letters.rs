@@ -60,13 +60,12 @@ impl<T: CacheValue> WriteBehind<T> {
     ///
     /// # Errors
     ///
-    /// Where it cannot be journaled; it stays then. It may be journaled twice if the process dies in between: a put or delete is the same
-    /// twice, an increment is added twice.
+    /// Where it cannot be journaled; it stays then. It may be journaled twice if the process dies in between, or if two replay it at once:
+    /// a put or delete is the same twice, an increment is added twice.
     pub async fn replay(&self, letter: &DeadLetter<T>) -> Result<(), Error> {
         let changes = letter.parked.replaced.iter().map(|(_, _, change)| change.clone());
-        let sum = letter.parked.increments.iter().fold(0_i64, |sum, (_, by)| sum.saturating_add(*by));
-        let sum = (!letter.parked.increments.is_empty()).then_some(Change::Increment(sum));
-        for change in changes.chain(sum) {
+        let sums = sums(letter.parked.increments.iter().map(|(_, by)| *by));
+        for change in changes.chain(sums.into_iter().map(Change::Increment)) {
             append::journal(&self.cache, &self.shared, &letter.key, &change).await?;
         }
         self.discard(letter).await.map(|_| ())
@@ -94,5 +93,31 @@ impl<T: CacheValue> WriteBehind<T> {
         let operations = replaced.into_iter().chain(increments).collect();
         let (attempts, reason) = (parked.attempts, parked.reason.clone());
         DeadLetter { partition, place, key, operations, attempts, reason, parked }
+    }
+}
+
+/// What increments come to: one number, or several where one cannot hold it.
+fn sums(increments: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut sums: Vec<i64> = Vec::new();
+    for by in increments {
+        match sums.last_mut().and_then(|sum| Some((sum.checked_add(by)?, sum))) {
+            Some((more, sum)) => *sum = more,
+            None => sums.push(by),
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn increments_come_to_one_number_as_long_as_one_holds_them() {
+        let rows: [(&[i64], &[i64]); 4] =
+            [(&[], &[]), (&[1, 2, -5], &[-2]), (&[i64::MAX, 1, 1], &[i64::MAX, 2]), (&[i64::MIN, -1], &[i64::MIN, -1])];
+        for (increments, expected) in rows {
+            assert_eq!(sums(increments.iter().copied()), expected, "{increments:?}");
+        }
     }
 }

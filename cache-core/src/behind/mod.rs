@@ -43,6 +43,7 @@ mod remote;
 mod server;
 mod shared;
 mod sink;
+mod slots;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sql;
 mod starting;

@@ -15,7 +15,7 @@ use super::{AckLevel, Tuning, sink::Partition};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
-    journal::{Ask, Journal, JournalOp, Safety, Said},
+    journal::{Ask, Journal, JournalOp, Owner, Safety, Said},
 };
 
 /// What the flusher of this process has done.
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) scope: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) journal: Arc<dyn Journal>,
+    /// The name under which this one owns partitions.
+    pub(crate) owner: Owner,
     pub(crate) partitions: u16,
     pub(crate) tuning: Tuning,
     /// Where a change has to be before its writer is answered, beyond the journal.
@@ -142,7 +144,16 @@ impl Shared {
 
     /// Asks for a partition for as long as one is owned.
     pub(super) fn own_ask(&self, above: u64) -> Ask {
-        Ask::Own { millis: self.tuning.owned.as_millis() as u64, above }
+        Ask::Own { owner: self.owner, millis: self.tuning.owned.as_millis() as u64, above }
+    }
+
+    pub(super) fn disown_ask(&self, fence: u64) -> Ask {
+        Ask::Disown { owner: self.owner, fence }
+    }
+
+    /// Says that this one flushes, for as long as a partition is owned.
+    pub(super) fn present_ask(&self) -> Ask {
+        Ask::Present { owner: self.owner, millis: self.tuning.owned.as_millis() as u64 }
     }
 
     pub(super) fn disowned(&self, number: u16) {

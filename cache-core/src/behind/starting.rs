@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cache::Cache,
     error::Error,
-    journal::{Journal, VolatileJournal},
+    journal::{Journal, Owner, VolatileJournal},
     policy::check_scope,
     value::CacheValue,
 };
@@ -144,12 +144,17 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
     }
 
     /// Starts, with the journal in this process: **what is not flushed when the process ends is lost**. For tests, and for what may be
-    /// lost.
+    /// lost. Not beside Redis, where other processes would not see it. Started once more for a scope, it takes the place of the one
+    /// before.
     ///
     /// # Errors
     ///
-    /// A bad scope, or settings that contradict each other.
+    /// A cache with Redis, a bad scope, or settings that contradict each other.
     pub async fn start_volatile(self) -> Result<WriteBehind<T>, Error> {
+        if self.cache.0.has_redis() {
+            let detail = "the cache has a Redis, and readers of other processes would not see what this one keeps: use `start()`";
+            return Err(Error::config("write-behind", detail));
+        }
         let clock = self.cache.0.clock_of_redis();
         let journal = Arc::new(VolatileJournal::new(self.scope.as_str().into(), clock));
         let cache = self.cache.clone();
@@ -172,6 +177,7 @@ impl<T: CacheValue, S: Sink<T>> Starting<T, S> {
             scope: self.scope.as_str().into(),
             clock: self.cache.0.clock_of_redis(),
             journal,
+            owner: Owner::new(),
             partitions,
             tuning: Tuning { batch, ..self.tuning },
             safety: None,
@@ -206,8 +212,9 @@ impl<T: CacheValue, S: Sink<T>> Started<T, S> {
             packing: self.cache.0.packing().clone(),
             values: PhantomData,
         };
+        // Work, which ends when the cache is closed: it is waited for before Redis is hung up on.
         let closing = self.cache.0.serve_until_closed();
-        self.cache.0.serve(flusher.run(closing));
+        self.cache.0.spawn(flusher.run(closing));
         WriteBehind::new(self.cache, shared)
     }
 }

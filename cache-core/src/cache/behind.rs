@@ -42,14 +42,9 @@ impl Inner {
         self.tasks.is_closed()
     }
 
-    /// Starts work that ends by itself.
+    /// Starts work that ends by itself, or when the cache is closed.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
         !self.tasks.is_closed() && self.tasks.spawn(work)
-    }
-
-    /// Starts a service that ends when the cache is closed.
-    pub(crate) fn serve(&self, service: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.serve(service);
     }
 
     /// Cancelled when the cache is closed.

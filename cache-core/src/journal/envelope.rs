@@ -69,6 +69,7 @@ pub(crate) fn read<T: DeserializeOwned>(key: &Key, packing: &Packing, envelope: 
     let (_, bytes) = wire::decode(envelope, Expect::of(Codec::Json, ANY_TYPE, key, packing))
         .map_err(|error| format!("the journal's envelope: {}", error.as_str()))?;
     let (_, json) = bytes.split_first_chunk::<8>().ok_or("the journal's envelope is empty")?;
-    // The message of serde names fields and places, not contents; positions are enough for whoever has the letter.
-    serde_json::from_slice(json).map_err(|error| format!("the value does not fit its type: {error}"))
+    // Not the message of serde, which may quote what it found.
+    let place = |error: &serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+    serde_json::from_slice(json).map_err(|error| format!("the value does not fit its type, at {}", place(&error)))
 }

@@ -6,7 +6,7 @@ mod parked;
 mod position;
 mod volatile;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use self::position::Position;
 pub(crate) use self::{
@@ -69,17 +69,39 @@ pub(crate) enum Safety {
     OnReplicas(u32),
 }
 
+/// The name of one flusher. Two of one process are two: what the one has under way the other must not take for its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(u64);
+
+/// Whose a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nobody's: it was given up, or never owned.
+    Free,
+    /// That of one which is not heard of any more.
+    Ended,
+    /// That of the one that asks.
+    Own,
+    /// Another's.
+    Foreign,
+}
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// Journals a change under a new version, unless there are `room` entries already. Of a put or a delete
     /// everybody is told. Answered by [`Said::Appended`], when it is as safe as is asked for.
     Append { key: Key, change: Change, room: u64, safety: Option<Safety>, witness: Option<Witness> },
-    /// Owns the partition for so many milliseconds, if nobody else does; with a fence above `above`, if it has to get a new one.
-    /// Answered by [`Said::Owned`].
-    Own { millis: u64, above: u64 },
-    /// Ends this node's ownership. Answered by [`Said::Done`].
-    Disown { fence: u64 },
+    /// Owns the partition for so many milliseconds, if nobody else does; under a fence above `above`. Answered by [`Said::Owned`].
+    Own { owner: Owner, millis: u64, above: u64 },
+    /// Ends an ownership. Answered by [`Said::Done`].
+    Disown { owner: Owner, fence: u64 },
+    /// Whose the partition is, as `owner` sees it. Answered by [`Said::Standing`].
+    Standing { owner: Owner },
+    /// That `owner` flushes the journal, for so many milliseconds; asked of one partition. Answered by [`Said::Present`].
+    Present { owner: Owner, millis: u64 },
+    /// That `owner` no longer does. Answered by [`Said::Present`].
+    Absent { owner: Owner },
     /// Whether there is any entry. Answered by [`Said::Has`].
     HasEntries,
     /// Entries behind a place, in order: at least one if there is one, no more than so many, about so many bytes. Answered by
@@ -88,7 +110,7 @@ pub(crate) enum Ask {
     /// What is kept to be tried again. Answered by [`Said::Parked`].
     Parked,
     /// Notes what was flushed, if the partition is still owned under this fence. Answered by [`Said::Done`].
-    Advance { fence: u64, advance: Advance },
+    Advance { owner: Owner, fence: u64, advance: Advance },
     /// The change that a mark stands for, if the sink does not have it by now. Answered by [`Said::Pending`].
     Pending { key: Key, at: Option<Position> },
     /// What became of a change since it was journaled with a witness; of dead letters those behind `letters`, if one was looked at
@@ -127,13 +149,18 @@ pub(crate) struct Advance {
 #[derive(Debug)]
 pub(crate) enum Said {
     Appended(Appended),
-    /// Under this fence, flushed up to here; nothing if another node owns it.
+    /// Under this fence, flushed up to here; nothing if it is another's.
     Owned(Option<(u64, Position)>),
+    Standing(Standing),
+    /// So many flush the journal.
+    Present(usize),
     Has(bool),
     Entries {
         /// The last version that was given in the partition.
         last: u64,
         entries: Vec<JournalEntry>,
+        /// They are as many, or as many bytes, as was asked for: there may be more.
+        is_full: bool,
     },
     Parked(Vec<(Key, Parked)>),
     Pending(Option<Change>),
@@ -162,11 +189,16 @@ pub(crate) enum Appended {
     Full,
 }
 
-impl JournalEntry {
-    /// What it takes, about.
-    pub(crate) fn bytes(&self) -> usize {
-        let Change::Put(payload) = &self.change else { return 64 };
-        64 + payload.len()
+impl Owner {
+    /// A name that nobody else has.
+    pub(crate) fn new() -> Self {
+        Self(fastrand::u64(..))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

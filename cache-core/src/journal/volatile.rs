@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Advance, Answers, Appended, Ask, Change, Journal, JournalEntry, JournalOp, Known, Mark, Parked, Position, Said,
+    Standing,
 };
 use crate::{clock::Clock, key::Key};
 
@@ -15,8 +16,11 @@ use crate::{clock::Clock, key::Key};
 pub(crate) struct Journals(RwLock<Vec<Arc<VolatileJournal>>>);
 
 impl Journals {
+    /// Adds one, in place of an older one of its name.
     pub(crate) fn add(&self, journal: Arc<VolatileJournal>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(journal);
+        let mut journals = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        journals.retain(|other| other.name != journal.name);
+        journals.push(journal);
     }
 
     /// Where a change of the key is found that the sink does not have yet.
@@ -72,16 +76,20 @@ impl VolatileJournal {
                 Said::Owned(Some((state.fence, state.cursor)))
             }
             Ask::Disown { .. } => Said::Done(true),
+            Ask::Standing { .. } => Said::Standing(Standing::Free),
+            Ask::Present { .. } | Ask::Absent { .. } => Said::Present(1),
             Ask::Read { after, entries, .. } => {
                 let behind = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
-                let entries = state.entries.range(behind).take(entries).map(|(_, entry)| entry.clone()).collect();
-                Said::Entries { last: state.last, entries }
+                let given: Vec<_> = state.entries.range(behind).take(entries).map(|(_, entry)| entry.clone()).collect();
+                Said::Entries { last: state.last, is_full: given.len() >= entries, entries: given }
             }
             Ask::HasEntries => Said::Has(!state.entries.is_empty()),
             Ask::Parked => {
                 Said::Parked(state.parked.iter().map(|(key, parked)| (key.clone(), parked.clone())).collect())
             }
-            Ask::Advance { fence, advance } => Said::Done(fence == state.fence && state.advance(advance, now)),
+            Ask::Advance { fence, advance, owner: _ } => {
+                Said::Done(fence == state.fence && state.advance(advance, now))
+            }
             Ask::Pending { key, at } => {
                 let entry = at.and_then(|at| state.entries.get(&at)).map(|entry| entry.change.clone());
                 let parked = || state.parked.get(&key)?.replaced.as_ref().map(|(_, _, change)| change.clone());

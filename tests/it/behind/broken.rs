@@ -1,6 +1,6 @@
 //! Sinks that fail: as a whole, for one row, too slowly.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use cache_core::behind::Operation;
 use tests::fixtures::eventually;
@@ -23,6 +23,36 @@ async fn a_sink_that_is_down_is_tried_until_it_is_back_and_nothing_is_given_up()
     flushed(&behind).await;
     assert!((1..=20).all(|id| table.product(&key(id)) == Some(product(id, 1))));
     assert_eq!(behind.lag().await.unwrap().dead, 0);
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_is_tried_again() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let table = Table::new();
+    table.with(|state| state.panics = 1);
+    let behind = starting(&cache, &table).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
+    assert_eq!(behind.lag().await.unwrap().failures, 1);
+}
+
+/// Otherwise there is no way out: only what is flushed gives memory back.
+#[tokio::test]
+async fn a_journal_in_a_redis_that_is_full_is_read_and_flushed() {
+    let redis = durable().await;
+    let (cache, other) = (node(&redis).await, node(&redis).await);
+    let table = Table::shut();
+    let behind = starting(&cache, &table).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    redis.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    behind.put(key(2), &product(2, 1)).await.unwrap_err();
+    let seen = other.get_or_load(key(1), async || Ok::<_, Infallible>(product(1, 0))).await;
+    assert_eq!(seen, Ok(product(1, 1)), "by its mark");
+    table.open();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
 }
 
 #[tokio::test]

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use cache_core::{
     Cache, Error, ErrorKind,
-    behind::{Journaled, Starting, WhenFull, WriteBehind},
+    behind::{AckLevel, Journaled, Starting, WhenFull, WriteBehind},
 };
 use tests::fixtures::eventually;
 use tokio::task::JoinHandle;
 
 use super::{counter, durable, flushed, node, starting, table::Table};
-use crate::support::{Product, key, product};
+use crate::support::{Product, built, key, product, settings};
 
 /// A journal with room for one, whose writers are patient beyond it.
 fn through(cache: &Cache, table: &Table, longest: Duration) -> Starting<Product, Table> {
@@ -138,8 +138,8 @@ async fn write_through_that_a_row_refuses_waits_until_it_does_not() {
 #[tokio::test]
 async fn write_through_that_is_given_up_is_an_error_with_the_reason() {
     let redis = durable().await;
-    let cache = node(&redis).await;
     for volatile in [false, true] {
+        let cache = if volatile { Cache::in_memory() } else { node(&redis).await };
         let table = Table::shut();
         table.with(|state| state.refused.insert(key(1).wire()));
         let starting = through(&cache, &table, A_MINUTE).attempts(1);
@@ -163,8 +163,8 @@ async fn write_through_that_is_given_up_is_an_error_with_the_reason() {
 #[tokio::test]
 async fn write_throughs_of_one_key_that_are_given_up_one_after_the_other_are_errors_each() {
     let redis = durable().await;
-    let cache = node(&redis).await;
     for volatile in [false, true] {
+        let cache = if volatile { Cache::in_memory() } else { node(&redis).await };
         let table = Table::shut();
         table.with(|state| state.refused.insert(counter(1).wire()));
         let starting = through(&cache, &table, A_MINUTE).attempts(1);
@@ -208,8 +208,7 @@ async fn write_through_that_the_server_loses_is_no_success() {
 
 #[tokio::test]
 async fn whoever_waits_for_room_in_a_journal_that_is_closed_is_told_so() {
-    let redis = durable().await;
-    let cache = node(&redis).await;
+    let cache = Cache::in_memory();
     for when_full in [WhenFull::WriteThrough(A_MINUTE), WhenFull::Wait(A_MINUTE)] {
         let table = Table::shut();
         let behind = starting(&cache, &table).room(1).when_full(when_full).start_volatile().await.unwrap();
@@ -227,10 +226,45 @@ async fn whoever_waits_for_room_in_a_journal_that_is_closed_is_told_so() {
     }
 }
 
+/// What a writer was answered for is not dropped because the sink is behind.
+#[tokio::test]
+async fn what_was_accepted_waits_for_room() {
+    let redis = durable().await;
+    let cache = built(settings(redis.url()).ensure_notifications().partitions(1)).await;
+    let table = Table::shut();
+    let starting = starting(&cache, &table).ack(AckLevel::Accepted).room(2).when_full(WhenFull::Fail);
+    let behind = starting.start().await.unwrap();
+    for id in 1..=10 {
+        behind.put(key(id), &product(id, 1)).await.unwrap();
+        behind.increment(counter(id), 1).await.unwrap();
+    }
+    eventually(Duration::from_secs(20), async || behind.lag().await.unwrap().changes == 2).await;
+    table.open();
+    eventually(Duration::from_secs(30), async || {
+        (1..=10).all(|id| table.product(&key(id)) == Some(product(id, 1)) && table.row(&counter(id)).count == 1)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_journaled_when_the_last_handle_is_gone() {
+    let redis = durable().await;
+    let cache = built(settings(redis.url()).ensure_notifications().partitions(1)).await;
+    let behind = starting(&cache, &Table::shut()).ack(AckLevel::Accepted).start().await.unwrap();
+    for id in 1..=100 {
+        behind.put(key(id), &product(id, 1)).await.unwrap();
+    }
+    drop((behind, cache));
+    let cache = built(settings(redis.url()).ensure_notifications().partitions(1)).await;
+    let table = Table::new();
+    let _behind = starting(&cache, &table).start().await.unwrap();
+    eventually(Duration::from_secs(30), async || (1..=100).all(|id| table.product(&key(id)) == Some(product(id, 1))))
+        .await;
+}
+
 #[tokio::test]
 async fn a_letter_that_is_replayed_waits_for_room_and_not_for_the_sink() {
-    let redis = durable().await;
-    let cache = node(&redis).await;
+    let cache = Cache::in_memory();
     let table = Table::shut();
     table.with(|state| state.refused.insert(key(1).wire()));
     let behind = through(&cache, &table, A_MINUTE).attempts(1).start_volatile().await.unwrap();
@@ -258,8 +292,8 @@ async fn a_letter_that_is_replayed_waits_for_room_and_not_for_the_sink() {
 #[tokio::test]
 async fn deletes_and_increments_are_written_through_in_their_order() {
     let redis = durable().await;
-    let cache = node(&redis).await;
     for volatile in [false, true] {
+        let cache = if volatile { Cache::in_memory() } else { node(&redis).await };
         let table = Table::shut();
         let starting = through(&cache, &table, A_MINUTE);
         let behind = if volatile { starting.start_volatile().await } else { starting.start().await }.unwrap();

@@ -2,29 +2,106 @@
 
 use std::time::Duration;
 
+use cache_core::behind::WriteBehind;
 use tests::fixtures::{Direction, Proxy, eventually};
 
 use super::{counter, durable, flushed, node, starting, table::Table};
-use crate::support::{built, key, product, settings};
+use crate::support::{Product, built, key, product, settings};
 
 const SOON: Duration = Duration::from_secs(20);
 
-#[tokio::test]
-async fn a_partition_has_one_owner_and_another_when_that_one_ends() {
-    let redis = durable().await;
-    let (a, b) = (node(&redis).await, node(&redis).await);
-    let table = Table::new();
-    let first = starting(&a, &table).start().await.unwrap();
-    eventually(Duration::from_secs(20), async || first.lag().await.unwrap().owned == 4).await;
-    let second = starting(&b, &table).start().await.unwrap();
-    second.put(key(1), &product(1, 1)).await.unwrap();
-    flushed(&second).await;
-    assert_eq!(second.lag().await.unwrap().owned, 0);
+/// What they own, once it is this.
+async fn come_to_own(all: &[&WriteBehind<Product>], expected: &[usize]) {
+    eventually(SOON, async || {
+        let mut owned = Vec::new();
+        for behind in all {
+            owned.push(behind.lag().await.unwrap().owned);
+        }
+        owned.sort_unstable();
+        if owned == expected { Ok(()) } else { Err(owned) }
+    })
+    .await;
+}
 
-    first.close(Duration::from_secs(20)).await.unwrap();
+#[tokio::test]
+async fn partitions_are_shared_evenly_and_have_one_owner_each() {
+    let redis = durable().await;
+    let table = Table::new();
+    let flusher = async || {
+        let cache = built(settings(redis.url()).ensure_notifications().partitions(8)).await;
+        starting(&cache, &table).owned_for(Duration::from_millis(500)).start().await.unwrap()
+    };
+    let first = flusher().await;
+    come_to_own(&[&first], &[8]).await;
+    let second = flusher().await;
+    come_to_own(&[&first, &second], &[4, 4]).await;
+    let third = flusher().await;
+    come_to_own(&[&first, &second, &third], &[2, 3, 3]).await;
+    for id in 1..=40 {
+        second.put(key(id), &product(id, 1)).await.unwrap();
+    }
+    flushed(&second).await;
+    first.close(SOON).await.unwrap();
+    come_to_own(&[&second, &third], &[4, 4]).await;
     second.put(key(1), &product(1, 2)).await.unwrap();
     flushed(&second).await;
-    eventually(Duration::from_secs(20), async || second.lag().await.unwrap().owned == 4).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 2)));
+    assert!((2..=40).all(|id| table.product(&key(id)) == Some(product(id, 1))));
+}
+
+/// What the one has under way the other must not take for its own.
+#[tokio::test]
+async fn two_flushers_of_one_process_are_two() {
+    let redis = durable().await;
+    let cache = node(&redis).await;
+    let start =
+        async |table: &Table| starting(&cache, table).owned_for(Duration::from_millis(500)).start().await.unwrap();
+    let (first, second) = (start(&Table::new()).await, start(&Table::new()).await);
+    come_to_own(&[&first, &second], &[2, 2]).await;
+}
+
+/// An advance of which nothing was heard may still come: under the same fence it would be taken.
+#[tokio::test]
+async fn who_does_not_know_what_became_of_an_advance_goes_on_under_another_fence() {
+    let redis = durable().await;
+    let line = Proxy::before(&redis).await;
+    let table = Table::shut();
+    let cache = built(settings(line.url()).ensure_notifications().partitions(1)).await;
+    let behind = starting(&cache, &table).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(SOON, async || table.is_waited_for()).await;
+    let before = table.fence();
+    line.stall(Direction::ToClient);
+    table.open();
+    eventually(SOON, async || table.product(&key(1)).is_some()).await;
+    line.cut();
+    line.pass();
+    eventually(SOON, async || table.fence() > before).await;
+    eventually(SOON, async || behind.lag().await.is_ok_and(|lag| lag.changes == 0)).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
+}
+
+/// What the sink has committed is not in the journal any more, and what is in it came later.
+#[tokio::test]
+async fn a_position_of_the_sink_that_the_journal_has_lost_holds_nothing_up() {
+    let redis = durable().await;
+    let table = Table::new();
+    table.with(|state| state.keeps_positions = true);
+    let cache = node(&redis).await;
+    let behind = starting(&cache, &table).start().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    flushed(&behind).await;
+    behind.close(SOON).await.unwrap();
+    redis.cli(&["FLUSHALL"]).await;
+    let away = Table::new();
+    away.with(|state| state.is_down = true);
+    let writer = node(&redis).await;
+    let behind = starting(&writer, &away).start().await.unwrap();
+    behind.put(key(1), &product(1, 2)).await.unwrap();
+    writer.close().await;
+
+    let behind = starting(&cache, &table).start().await.unwrap();
+    flushed(&behind).await;
     assert_eq!(table.product(&key(1)), Some(product(1, 2)));
 }
 

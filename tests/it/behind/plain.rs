@@ -245,6 +245,20 @@ async fn a_process_without_redis_writes_behind_too_and_reads_what_it_wrote() {
 }
 
 #[tokio::test]
+async fn a_journal_of_the_process_that_is_started_again_is_the_one_that_is_read() {
+    let cache = Cache::in_memory();
+    for revision in 1..=2 {
+        let table = Table::shut();
+        let behind = starting(&cache, &table).start_volatile().await.unwrap();
+        behind.put(key(1), &product(1, revision)).await.unwrap();
+        assert!(cache.evict(&key(1)).await.is_applied());
+        assert_eq!(read(&cache, &table, 1).await, Some(product(1, revision)));
+        table.open();
+        behind.close(Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn writes_that_are_only_accepted_keep_the_order_of_their_key() {
     let redis = durable().await;
     let cache = node(&redis).await;

@@ -40,6 +40,15 @@ async fn without_redis_it_says_what_there_is_instead() {
     assert!(refused.to_string().contains("start_volatile()"), "{refused}");
 }
 
+/// Readers of other processes would not see what this one keeps.
+#[tokio::test]
+async fn beside_redis_no_journal_is_kept_in_the_process() {
+    let redis = durable().await;
+    let refused = starting(&node(&redis).await, &Table::new()).start_volatile().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.to_string().contains("`start()`"), "{refused}");
+}
+
 #[tokio::test]
 async fn writers_that_do_not_wait_for_the_journal_do_not_wait_for_the_sink() {
     let through = WhenFull::WriteThrough(Duration::from_secs(5));

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -40,6 +40,8 @@ pub(crate) struct State {
     /// Answers that are lost, though the batch was written.
     pub(crate) lost_answers: usize,
     pub(crate) keeps_positions: bool,
+    /// Batches at which it panics.
+    pub(crate) panics: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ impl Table {
     }
 
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
-        look(&mut self.state.lock().unwrap())
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The highest fence of any partition.
@@ -108,6 +110,10 @@ impl Sink<Product> for Table {
         self.with(|state| {
             if state.is_down {
                 return Err(SinkError::unavailable("the table is down"));
+            }
+            if state.panics > 0 {
+                state.panics -= 1;
+                std::panic::resume_unwind(Box::new("the table panics"));
             }
             let known = state.fences.get(&batch.partition).map_or(0, |(fence, _)| *fence);
             if batch.fence < known {

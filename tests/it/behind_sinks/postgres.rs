@@ -106,7 +106,7 @@ async fn refusal_says_why_and_nothing_of_the_row() {
         (serde_json::json!({"name": "first"}), ""),
         (serde_json::json!({"name": "first"}), "product_name_key\" (23505)"),
         (serde_json::json!({"name": "much too long"}), "too long for type character varying(9) (22001)"),
-        (serde_json::json!({"size": 3_000_000_000_u64}), "out of range for type integer (22003)"),
+        (serde_json::json!({"size": 3_000_000_000_u64}), "(22003)"),
         (serde_json::json!({"size": "many"}), "(22P02)"),
         (serde_json::json!({"kind": "secret"}), "product_kind_check\" (23514)"),
         (serde_json::json!({"name": "a\0b"}), "(22P05)"),
@@ -120,7 +120,7 @@ async fn refusal_says_why_and_nothing_of_the_row() {
     let answers = sink.write(&batch(1, 1, writes)).await.unwrap();
     for ((_, says), refusal) in cases.iter().zip(refusals(&answers)) {
         assert!(refusal.contains(says) && says.is_empty() == refusal.is_empty(), "{says}: {refusal}");
-        assert!(!refusal.contains("first") && !refusal.contains("secret"), "{refusal}");
+        assert!(["first", "secret", "many", "3000000000"].iter().all(|value| !refusal.contains(value)), "{refusal}");
     }
     // A key that is no number.
     let answers =

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cache_core::behind::Written;
 use serde::Serialize;
 
-use super::database::{Database, applied, on_both, product, put};
+use super::database::{Database, add, applied, on_both, product, put, refusals};
 
 #[derive(Clone, Serialize)]
 struct Everything {
@@ -142,7 +142,13 @@ on_both! {
         let sink = database.sink("product", "product:{id}").columns(&["a", "b", "c"]);
         assert_eq!(sink.answers(vec![put(&product(1), 10, map(&["a"])), put(&product(2), 10, map(&["c"]))]).await, applied(2));
         assert_eq!(database.text(rows).await, "a!-- --c! --c", "named columns are null");
-        let error = database.sink("product", "product:{id}").columns(&["a"]).unavailable(vec![put(&product(1), 11, map(&["b"]))]).await;
+        let sink = database.sink("product", "product:{id}").columns(&["a"]);
+        let error = sink.unavailable(vec![put(&product(1), 11, map(&["b"]))]).await;
         assert!(error.contains("lacks the value's field \"b\""), "{error}");
+        // Among others it is that value, and they are written.
+        let writes = vec![put(&product(1), 11, map(&["b"])), put(&product(2), 11, map(&["a"])), add(&product(3), &[(11, 1)])];
+        let answers = sink.answers(writes).await;
+        assert!(matches!(&answers[..], [Written::Refused(_), Written::Applied, Written::Refused(_)]), "{answers:?}");
+        assert!(refusals(&answers)[2].contains(".counter_column("), "{answers:?}");
     }
 }

@@ -15,7 +15,7 @@ use tests::{
     stampede,
 };
 
-/// Violations that are printed of a row.
+/// Violations of a rule that are printed of a row.
 const PRINTED: usize = 10;
 
 #[tokio::main]
@@ -59,8 +59,7 @@ async fn main() -> ExitCode {
     for kind in missing {
         println!("\n{}: not run: {}", kind.as_str(), kind.missing().unwrap_or_default());
     }
-    let judged = |outcome: &&&Outcome| outcome.kind.is_judged();
-    let broken = outcomes.iter().filter(judged).map(|outcome| outcome.violations.len()).sum::<usize>();
+    let broken = outcomes.iter().map(|outcome| judged(outcome)).sum::<usize>();
     println!("\nviolations: {broken}");
     if outcomes.len() < ended.len() {
         println!("runs that came to no end: {}", ended.len() - outcomes.len());
@@ -78,6 +77,12 @@ async fn paced() -> ExitCode {
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What may not be: where a loss is only counted, that nothing goes on.
+fn judged(outcome: &Outcome) -> usize {
+    let counts = |rule| outcome.kind.is_judged() || rule == Rule::Stuck;
+    outcome.violations.iter().filter(|violation| counts(violation.rule)).count()
+}
+
 fn print(outcomes: &[&Outcome]) {
     let names = |names: Vec<&str>| names.join(" | ");
     let faults = names(Fault::ALL.map(Fault::as_str).to_vec());
@@ -89,10 +94,10 @@ fn print(outcomes: &[&Outcome]) {
         let kills = Fault::ALL.map(|fault| kills.get(&fault).copied().unwrap_or_default().to_string());
         let count = |rule| violations.iter().filter(|violation| violation.rule == rule).count();
         let broken = Rule::ALL.map(|rule| count(rule).to_string());
-        let verdict = match (kind.is_judged(), violations.is_empty()) {
-            (false, _) => "counted, not judged",
-            (true, true) => "ok",
-            (true, false) => "BROKEN",
+        let verdict = match (kind.is_judged(), judged(outcome)) {
+            (false, 0) => "loss is counted, not judged",
+            (true, 0) => "ok",
+            _ => "BROKEN",
         };
         println!(
             "| {} | {rounds} | {acknowledged} | {uncertain} | {} | {} | {seconds:.0} | {verdict} |",
@@ -102,8 +107,10 @@ fn print(outcomes: &[&Outcome]) {
         );
     }
     for outcome in outcomes {
-        for violation in outcome.violations.iter().take(PRINTED) {
-            println!("\n{}: {}: {}", outcome.kind.as_str(), violation.rule.as_str(), violation.detail);
+        for rule in Rule::ALL {
+            for violation in outcome.violations.iter().filter(|violation| violation.rule == rule).take(PRINTED) {
+                println!("\n{}: {}: {}", outcome.kind.as_str(), rule.as_str(), violation.detail);
+            }
         }
         if std::env::var_os("RUST_LOG").is_some() {
             println!("\n{}: errors of writers: {:#?}", outcome.kind.as_str(), outcome.errors);

@@ -87,9 +87,10 @@ pub async fn run(settings: Settings) -> Outcome {
     let team = Team::start(program, (seed, OWNED, kind.writers()), places, WRITERS).await;
     let (kills, taken, dead) = (Mutex::default(), Mutex::default(), Mutex::default());
     let director = Director { kind, redis, line, database, team, kills, taken, dead };
-    let mut chance = fastrand::Rng::with_seed(seed ^ kind as u64);
+    let (mut chance, mut done) = (fastrand::Rng::with_seed(seed ^ kind as u64), 0);
     for round in 1..=rounds {
         let (lasts, plan) = draw(kind, &mut chance);
+        done = round;
         if !director.round(lasts, &plan).await {
             break;
         }
@@ -101,7 +102,7 @@ pub async fn run(settings: Settings) -> Outcome {
     let mut ledger = lock(&team.ledger);
     Outcome {
         kind,
-        rounds,
+        rounds: done,
         acknowledged: ledger.acknowledged,
         uncertain: ledger.uncertain,
         kills: std::mem::take(&mut *lock(&kills)),

@@ -19,7 +19,7 @@ pub(super) enum Failure {
 // === impl Failure ===
 
 impl Failure {
-    /// Sorts an error. What PostgreSQL says in `DETAIL` is left out: it quotes the row.
+    /// Sorts an error. What PostgreSQL says in `DETAIL` is left out, and its message where it is about a value: they quote the row.
     pub(super) fn of<D: Dialect>(error: sqlx::Error) -> Self {
         let sqlx::Error::Database(said) = &error else { return Self::Sink(SinkError::unavailable(error)) };
         let text = text(&**said);
@@ -52,6 +52,10 @@ impl From<Failure> for SinkError {
 
 fn text(said: &dyn DatabaseError) -> String {
     match said.code() {
+        // Of these only what is too long is not quoted.
+        Some(code) if code.starts_with("22") && code.len() == 5 && code != "22001" => {
+            format!("a value that its column does not take ({code})")
+        }
         Some(code) => format!("{} ({code})", said.message()),
         None => said.message().to_owned(),
     }

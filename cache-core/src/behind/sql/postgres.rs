@@ -56,6 +56,9 @@ const OF_THE_SCHEMA: &[&str] = &["0A", "3D", "3F", "42"];
 
 const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a \
     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+/// The journal forgets what is committed: where a commit does not wait for the disk, it does here.
+const SAFE: &str =
+    "CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END";
 /// An index that `ON CONFLICT` can go by: whole, and checked at once.
 const UNIQUES: &str = "SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid \
     AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) FROM pg_catalog.pg_index i \
@@ -97,7 +100,8 @@ impl Dialect for Postgres {
 
     fn bound<'c>(connection: &'c mut PgConnection, options: &Options) -> Answer<'c, ()> {
         let millis = options.timeout.as_millis().clamp(1, i32::MAX as u128);
-        Self::run(connection, &format!("SET LOCAL statement_timeout = {millis}"))
+        let sql = format!("SELECT set_config('statement_timeout', '{millis}', true), {SAFE}");
+        Box::pin(async move { Self::run(connection, &sql).await })
     }
 
     fn give_up(connection: &mut PoolConnection<Self>) {

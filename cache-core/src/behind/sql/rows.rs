@@ -55,10 +55,12 @@ pub(super) const AFTER: &str = "the write of this key before it was refused";
 // === impl Rows ===
 
 impl Rows {
-    /// Makes rows of writes. Fails where the table does not fit the values.
+    /// Makes rows of writes. Fails where the table fits no value that is put, or nothing at all; what it does not fit among others is
+    /// refused.
     pub(super) fn of<D: Dialect, T: Serialize>(layout: &Layout, writes: &[Write<T>]) -> Result<Self, Failure> {
         let mut this = Self { rows: Vec::with_capacity(writes.len()), refused: Vec::new() };
         let mut keys: HashSet<&Key> = HashSet::new();
+        let mut misfits: Vec<(bool, Failure)> = Vec::new();
         for (index, write) in writes.iter().enumerate() {
             let row = if keys.contains(&write.key) {
                 Err(Failure::Refused(AFTER.to_owned()))
@@ -67,14 +69,24 @@ impl Rows {
             };
             match row {
                 Ok(row) => this.rows.push(row),
-                Err(Failure::Refused(reason)) => {
-                    keys.insert(&write.key);
+                Err(Failure::Refused(reason) | Failure::Misfit(reason)) if keys.contains(&write.key) => {
                     this.refused.push((index, reason));
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    keys.insert(&write.key);
+                    let (Failure::Refused(reason) | Failure::Misfit(reason)) = &failure else { return Err(failure) };
+                    this.refused.push((index, reason.clone()));
+                    if matches!(failure, Failure::Misfit(_)) {
+                        misfits.push((matches!(write.operation, Operation::Put(_)), failure));
+                    }
+                }
             }
         }
-        Ok(this)
+        let fits = |is_put: bool| this.rows.iter().any(|row| !is_put || matches!(row.change, Change::Put(..)));
+        match misfits.into_iter().find(|(is_put, _)| !fits(*is_put)) {
+            Some((_, failure)) => Err(failure),
+            None => Ok(this),
+        }
     }
 }
 

@@ -157,7 +157,7 @@ impl Scripts {
                 pipeline.add_command(call.arg(names.ends("")).arg(names.end(key, *word)).take());
             }
             Op::Journal(op) => {
-                pipeline.add_command(self.journal.command(names, &self.node, op));
+                pipeline.add_command(self.journal.command(names, op));
             }
             Op::Heal { incident, proposed } => {
                 let mut call = evalsha(&self.heal, 2);

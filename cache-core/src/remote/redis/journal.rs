@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     journal::{
-        Advance, Appended, Ask, Change, JournalEntry, JournalOp, Known, Mark, Parked, Position, Safety, Said, Witness,
+        Advance, Appended, Ask, Change, JournalEntry, JournalOp, Known, Mark, Parked, Position, Safety, Said, Standing,
+        Witness,
     },
     key::Key,
     tier::{Op, Reply},
@@ -30,6 +31,8 @@ pub(super) struct JournalScripts {
     append: Script,
     own: Script,
     disown: Script,
+    standing: Script,
+    present: Script,
     read: Script,
     advance: Script,
     pending: Script,
@@ -42,6 +45,8 @@ impl JournalScripts {
             append: Script::new(include_str!("scripts/journal_append.lua")),
             own: Script::new(include_str!("scripts/journal_own.lua")),
             disown: Script::new(include_str!("scripts/journal_disown.lua")),
+            standing: Script::new(include_str!("scripts/journal_standing.lua")),
+            present: Script::new(include_str!("scripts/journal_present.lua")),
             read: Script::new(include_str!("scripts/journal_read.lua")),
             advance: Script::new(include_str!("scripts/journal_advance.lua")),
             pending: Script::new(include_str!("scripts/journal_pending.lua")),
@@ -49,12 +54,13 @@ impl JournalScripts {
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 7] {
-        [&self.append, &self.own, &self.disown, &self.read, &self.advance, &self.pending, &self.fate]
+    pub(super) fn all(&self) -> [&Script; 9] {
+        let Self { append, own, disown, standing, present, read, advance, pending, fate } = self;
+        [append, own, disown, standing, present, read, advance, pending, fate]
     }
 
-    /// The command that asks, as the node of this name.
-    pub(super) fn command(&self, names: &Names, node: &str, op: &JournalOp) -> Cmd {
+    /// The command that asks.
+    pub(super) fn command(&self, names: &Names, op: &JournalOp) -> Cmd {
         let JournalOp { journal, partition, ask } = op;
         let named = |kind: char| names.journal(kind, *partition, journal);
         match ask {
@@ -72,18 +78,27 @@ impl JournalScripts {
                 }
                 call
             }
-            Ask::Own { millis, above } => self.own.call(1).arg(named('s')).arg(node).arg(*millis).arg(*above).take(),
-            Ask::Disown { fence } => self.disown.call(1).arg(named('s')).arg(node).arg(*fence).take(),
+            Ask::Own { owner, millis, above } => {
+                self.own.call(1).arg(named('s')).arg(owner.to_string()).arg(*millis).arg(*above).take()
+            }
+            Ask::Disown { owner, fence } => {
+                self.disown.call(1).arg(named('s')).arg(owner.to_string()).arg(*fence).take()
+            }
+            Ask::Standing { owner } => self.standing.call(1).arg(named('s')).arg(owner.to_string()).take(),
+            Ask::Present { owner, millis } => {
+                self.present.call(1).arg(named('n')).arg(owner.to_string()).arg(*millis).take()
+            }
+            Ask::Absent { owner } => self.present.call(1).arg(named('n')).arg(owner.to_string()).arg(0).take(),
             Ask::Read { after, entries, bytes } => {
                 let mut call = self.read.call(2);
                 call.arg(named('j')).arg(named('s')).arg(after.to_string()).arg(*entries).arg(*bytes).take()
             }
             Ask::HasEntries => cmd("XLEN").arg(named('j')).take(),
             Ask::Parked => cmd("HGETALL").arg(named('k')).take(),
-            Ask::Advance { fence, advance } => {
+            Ask::Advance { owner, fence, advance } => {
                 let mut call = self.advance.call(5);
                 call.arg(named('s')).arg(named('j')).arg(names.marks(*partition)).arg(named('k')).arg(named('x'));
-                call.arg(node).arg(*fence);
+                call.arg(owner.to_string()).arg(*fence);
                 add_advance(&mut call, journal, advance);
                 call
             }
@@ -170,25 +185,20 @@ pub(super) fn said(op: &JournalOp, value: Value) -> Reply {
 
 fn read(ask: &Ask, value: Value) -> Option<Said> {
     Some(match ask {
-        Ask::Append { .. } => Said::Appended(match array(value)?.as_slice() {
-            [Value::Int(0)] => Appended::Full,
-            [Value::Int(1), version, position] => {
-                Appended::As { version: text(version)?.parse().ok()?, position: Position::parse(text(position)?)? }
-            }
-            _ => return None,
-        }),
+        Ask::Append { .. } => Said::Appended(appended(value)?),
         Ask::Own { .. } => Said::Owned(match value {
             Value::Nil => None,
-            value => match array(value)?.as_slice() {
-                [fence, cursor] => Some((text(fence)?.parse().ok()?, Position::parse(text(cursor)?)?)),
-                _ => return None,
-            },
+            value => Some(owned(value)?),
         }),
+        Ask::Standing { .. } => Said::Standing(standing(&value)?),
+        Ask::Present { .. } | Ask::Absent { .. } => match value {
+            Value::Int(nodes) => Said::Present(usize::try_from(nodes).ok()?),
+            _ => return None,
+        },
         Ask::Read { .. } => {
-            let mut values = array(value)?;
-            let entries = array(values.pop()?)?;
-            let last = text(&values.pop()?)?.parse().ok()?;
-            Said::Entries { last, entries: entries.into_iter().map(entry).collect::<Option<_>>()? }
+            let [last, entries, Value::Int(is_full)] = <[Value; 3]>::try_from(array(value)?).ok()? else { return None };
+            let entries = array(entries)?.into_iter().map(entry).collect::<Option<_>>()?;
+            Said::Entries { last: text(&last)?.parse().ok()?, entries, is_full: is_full == 1 }
         }
         Ask::HasEntries => match value {
             Value::Int(entries) => Said::Has(entries > 0),
@@ -234,6 +244,33 @@ fn read(ask: &Ask, value: Value) -> Option<Said> {
             value => String::from_utf8(bytes(value)?).ok()?,
         }),
     })
+}
+
+fn appended(value: Value) -> Option<Appended> {
+    match array(value)?.as_slice() {
+        [Value::Int(0)] => Some(Appended::Full),
+        [Value::Int(1), version, position] => {
+            Some(Appended::As { version: text(version)?.parse().ok()?, position: Position::parse(text(position)?)? })
+        }
+        _ => None,
+    }
+}
+
+fn owned(value: Value) -> Option<(u64, Position)> {
+    match array(value)?.as_slice() {
+        [fence, cursor] => Some((text(fence)?.parse().ok()?, Position::parse(text(cursor)?)?)),
+        _ => None,
+    }
+}
+
+fn standing(value: &Value) -> Option<Standing> {
+    match text(value)? {
+        "free" => Some(Standing::Free),
+        "ended" => Some(Standing::Ended),
+        "own" => Some(Standing::Own),
+        "foreign" => Some(Standing::Foreign),
+        _ => None,
+    }
 }
 
 fn known(value: Value) -> Option<Known> {

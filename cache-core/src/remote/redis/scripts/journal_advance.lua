@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Notes what was flushed, for whoever owns the partition under this fence and nobody else.
 -- KEYS: state, journal, marks, parked, dead
--- ARGV: node, fence, cursor, the next place, name of the journal,
+-- ARGV: owner, fence, cursor, the next place, name of the journal,
 --       flushed (count, then key and place each), parked (count, then key and text each), unparked (count, then keys),
 --       dead (count, then key and text each)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Owns a partition for a while, if nobody else does, under a fence that no owner before had; or lengthens what is owned. Fences go with
 -- the time, so that one that a server gave and lost is not given again.
--- KEYS: state   ARGV: node, how long (ms), the fence has to be above this
+-- KEYS: state   ARGV: owner, how long (ms), the fence has to be above this
 -- Answers the fence and the place up to which all is flushed, or nothing.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)

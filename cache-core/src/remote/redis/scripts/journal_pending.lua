@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- The change of a key that the sink does not have yet: in the journal, or kept to be tried again.
 -- KEYS: journal, parked   ARGV: place (or *), key
 if ARGV[1] ~= '*' then

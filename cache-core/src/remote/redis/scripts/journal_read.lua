@@ -1,5 +1,5 @@
-#!lua
--- Entries behind a place, in order, and the last version that was given.
+#!lua flags=no-writes
+-- Entries behind a place, in order, the last version that was given, and whether there may be more entries.
 -- KEYS: journal, state   ARGV: behind this, entries at most, bytes about
 local after, left, bytes, out = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}
 while left > 0 and bytes > 0 do
@@ -13,4 +13,4 @@ while left > 0 and bytes > 0 do
   end
   left = left - #some
 end
-return {redis.call('HGET', KEYS[2], 'last') or '0', out}
+return {redis.call('HGET', KEYS[2], 'last') or '0', out, (left <= 0 or bytes <= 0) and 1 or 0}
