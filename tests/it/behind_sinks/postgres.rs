@@ -129,6 +129,18 @@ async fn refusal_says_why_and_nothing_of_the_row() {
 }
 
 #[tokio::test]
+async fn column_that_takes_more_by_now_does_so_without_a_restart() {
+    let Database::Postgres(_server, pool) = Database::postgres().await else { unreachable!() };
+    let run = async |sql: &'static str| sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    run("CREATE TABLE product (id bigint PRIMARY KEY, name varchar(3), cache_version bigint)").await;
+    let sink = PostgresSink::new(pool.clone(), "product").keyed_by("product:{id}");
+    let write = async || sink.write(&batch(1, 1, vec![put(&product(1), 1, serde_json::json!({"name": "long"}))])).await;
+    assert!(refusals(&write().await.unwrap())[0].contains("(22001)"));
+    run("ALTER TABLE product ALTER COLUMN name TYPE varchar(9)").await;
+    assert_eq!(write().await.unwrap(), [Written::Applied]);
+}
+
+#[tokio::test]
 async fn columns_of_many_types_take_their_text() {
     #[derive(Serialize)]
     struct Rich {

@@ -18,7 +18,7 @@ use crate::behind::{Batch, Partition, Position, SinkError, Written};
 pub(super) struct Inner<D: Dialect> {
     pool: sqlx::Pool<D>,
     pub(super) options: Options,
-    /// Looked at once, and again after something did not fit.
+    /// Looked at once, and again after something did not fit or was refused.
     layout: Mutex<Option<Arc<Layout>>>,
 }
 
@@ -97,6 +97,10 @@ impl<D: Dialect> Inner<D> {
         let Rows { rows, refused } = Rows::of::<D, T>(&layout, &batch.writes)?;
         let connection = self.connection(held).await?;
         let mut answers = flush::flush::<D>(connection, &layout, &mark, &rows).await?;
+        if answers.iter().any(|(_, answer)| matches!(answer, Written::Refused(_))) {
+            // It may be that a column takes more by now.
+            self.forget();
+        }
         answers.extend(refused.into_iter().map(|(at, reason)| (at, Written::Refused(reason))));
         answers.sort_unstable_by_key(|(at, _)| *at);
         debug_assert!(answers.iter().map(|(at, _)| *at).eq(0..batch.writes.len()), "one answer for each write");
