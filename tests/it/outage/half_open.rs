@@ -7,7 +7,7 @@ use tests::fixtures::{Direction, Proxy, RedisServer, eventually};
 use tokio::time::{Instant, sleep};
 
 use super::{SOON, in_order, local, state};
-use crate::support::{Origin, Product, built, coherent, key, node, product, sees, settings};
+use crate::support::{Origin, Product, built, coherent, healed, key, node, product, sees, settings};
 
 const BOUND: Duration = Duration::from_millis(500);
 
@@ -66,6 +66,21 @@ async fn nothing_to_the_server_is_noticed_within_the_bound() {
 #[tokio::test]
 async fn nothing_either_way_is_noticed_within_the_bound() {
     nothing_old_after_the_bound(&[Direction::ToClient, Direction::ToServer]).await;
+}
+
+#[tokio::test]
+async fn a_connection_for_commands_that_falls_silent_alone_is_noticed_within_the_bound() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::before(&redis).await;
+    let far = behind(&proxy).await;
+    let (origin, fences) = (Origin::default(), far.coherence().fences);
+    origin.write(1);
+    local(&far, &origin, 7).await;
+    // The first of a link is that for commands; beats and notifications go on on the second.
+    proxy.stall_one(Direction::ToClient, 0);
+    healed(&far, fences).await;
+    eventually(SOON, async || far.evict(&key(7)).await.is_applied()).await;
+    in_order(&far, &node(&redis).await).await;
 }
 
 /// A writer whose link stops while its row is already in the database.

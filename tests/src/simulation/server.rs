@@ -106,8 +106,8 @@ impl Server {
         }
         let (near, far) = duplex(WINDOW);
         let (uplink, end) = duplex(WINDOW);
-        let (line, cuts) = (Arc::clone(line), line.cuts());
-        tokio::spawn(async move { line.carry(cuts, far, uplink).await });
+        let (line, taken) = (Arc::clone(line), line.take());
+        tokio::spawn(async move { line.carry(taken, far, uplink).await });
         tokio::spawn(self.clone().serve(end, running.life));
         Box::pin(std::future::ready(Ok(Box::new(near) as BoxWire)))
     }

@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection, cmd};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{Shard, commands, journal, link::Link};
 use crate::{
@@ -158,8 +161,11 @@ impl Confirming {
         for safety in &wanted {
             pipeline.add_command(question(*safety));
         }
-        let values = self.connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
-        let mut values = values.map_err(|error| self.failed(error))?.into_iter();
+        // Each question may take its time; and a connection that says nothing for longer is dead.
+        let patience = PATIENCE * (2 + u32::try_from(wanted.len()).unwrap_or(0));
+        let values = timeout(patience, self.connection.send_packed_commands(&pipeline, 0, pipeline.len())).await;
+        let silent = |_| Error::new(ErrorKind::Timeout, "journal", format!("{} does not answer", self.address));
+        let mut values = values.map_err(silent)?.map_err(|error| self.failed(error))?.into_iter();
         let mut appends = Vec::with_capacity(batch.len());
         for asked in batch {
             if asked.asking {

@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    PushInfo, RedisError, Value, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    PushInfo, RedisError, Value,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
+
+/// A connection on which nothing is said for so long is asked by the system whether it is there: that for confirmed appends has
+/// no beat.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone)]
@@ -38,7 +44,7 @@ impl Target {
             Error::caused(ErrorKind::Config, "redis url", detail, error)
         })?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = TcpSettings::default().set_nodelay(true);
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE));
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         Ok(Self {
             info,

@@ -503,10 +503,13 @@ impl Shard {
     async fn catch_up(&self) -> Result<(), Error> {
         // The answer comes down the same stream as the notifications: those sent before it have been applied.
         let link = self.link()?;
-        let mut ears = link.ears.clone();
+        self.ping(&link, link.ears.clone()).await
+    }
+
+    async fn ping(&self, link: &Link, mut connection: MultiplexedConnection) -> Result<(), Error> {
         let mut ping = redis::pipe();
         ping.cmd("PING");
-        self.trip(&link, &mut ears, &ping, 1).await.map(|_| ())
+        self.trip(link, &mut connection, &ping, 1).await.map(|_| ())
     }
 }
 

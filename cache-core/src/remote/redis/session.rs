@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{
@@ -187,7 +188,7 @@ impl Session {
                 _ = due.tick() => {}
                 () = shard.wanted_beat() => {}
             }
-            match timeout(bound, self.beat.send(&shard, link)).await {
+            match timeout(bound, self.beat(link)).await {
                 Ok(Ok(sent)) => {
                     shard.remember(&self.beat);
                     link.set_answers(true);
@@ -213,6 +214,15 @@ impl Session {
                 return "another has taken its place";
             }
         }
+    }
+
+    /// Sends a beat; and once in a bound asks something on the connection for commands, which may be dead while the beat's is not.
+    async fn beat(&mut self, link: &Link) -> Result<Sent, Error> {
+        let shard = Arc::clone(&self.shard);
+        let asks = self.beat.number().is_multiple_of(u64::from(BEATS));
+        let answers = async { if asks { shard.ping(link, link.data.clone()).await } else { Ok(()) } };
+        let (sent, ()) = try_join(self.beat.send(&shard, link), answers).await?;
+        Ok(sent)
     }
 
     /// A server that is still there has lost what it had.
