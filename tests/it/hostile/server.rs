@@ -7,7 +7,10 @@ use tests::fixtures::{RedisServer, eventually};
 use tokio::time::{Instant, sleep};
 
 use super::{Hand, SOON, stored};
-use crate::support::{Origin, Product, built, coherent, key, node, product, sees, settings};
+use crate::{
+    outage::in_order,
+    support::{Origin, Product, built, coherent, healed, key, node, product, sees, settings},
+};
 
 fn tagged(id: u64) -> Key {
     Key::new("flushed-scripts").arg(id)
@@ -101,6 +104,21 @@ async fn redis_that_is_full_still_evicts() {
     let tag = Key::new("full-group").arg("books");
     assert!(a.evict_tag(tag).await.is_applied());
     assert!(a.evict_scope("product").await.is_applied());
+}
+
+#[tokio::test]
+async fn redis_that_is_full_takes_a_new_node_and_takes_one_back() {
+    let redis = RedisServer::start().await;
+    let first = node(&redis).await;
+    fill_up(&redis).await;
+    let late = node(&redis).await;
+    in_order(&first, &late).await;
+    let fences = [&first, &late].map(|cache| cache.coherence().fences);
+    redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    for (cache, fences) in [&first, &late].into_iter().zip(fences) {
+        healed(cache, fences).await;
+    }
+    in_order(&late, &first).await;
 }
 
 #[tokio::test]

@@ -180,6 +180,16 @@ impl Target {
         self.step(op, work).await
     }
 
+    /// A batch of which a server that is full may leave out what it has no room for.
+    pub(crate) async fn rehearse(&self, connection: &mut MultiplexedConnection, batch: &Pipeline) -> Result<(), Error> {
+        let work = async {
+            let values = connection.send_packed_commands(batch, 0, batch.len()).await?;
+            let refused = values.into_iter().filter(|value| !is_full(value));
+            refused.map(Value::extract_error).collect::<Result<Vec<_>, _>>().map(|_| ())
+        };
+        self.step("rehearsal", work).await
+    }
+
     fn explain(&self, op: &'static str, error: &RedisError) -> Error {
         let address = self.address();
         let kind = kind_of(error);
@@ -197,6 +207,11 @@ impl Target {
 /// Whether the scheme asks for TLS.
 pub(crate) fn wants_tls(url: impl AsRef<str>) -> bool {
     ["rediss://", "valkeys://"].iter().any(|scheme| url.as_ref().starts_with(scheme))
+}
+
+/// Whether the server has no room for what it was told to store.
+fn is_full(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if error.code() == "OOM")
 }
 
 /// What a redis error is to us.

@@ -75,7 +75,7 @@ impl Link {
 
         let [control, payload] = [0, 1].map(|beyond| fleet.names.probe(&fleet.node, beat.slot(), PROBES + beyond));
         let rehearsal = fleet.scripts.rehearsal(&control, &payload, fleet.clock.remote_micros());
-        target.batch("rehearsal", &mut data, &rehearsal).await?;
+        target.rehearse(&mut data, &rehearsal).await?;
 
         let pushes = Arc::clone(&hearing);
         let mut ears = target.open(move |info| pushes.push(&info)).await?;

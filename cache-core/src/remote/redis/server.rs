@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use redis::{aio::MultiplexedConnection, cmd};
+use redis::{Value, aio::MultiplexedConnection, cmd};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{RedisConfig, connect::Target, names::Names};
@@ -146,11 +146,22 @@ pub(crate) async fn agree_on_partitions(
     connection: &mut MultiplexedConnection,
     names: &Names,
 ) -> Result<(), Error> {
+    let ask = |pipeline: &mut redis::Pipeline| {
+        pipeline.cmd("HGET").arg(names.meta()).arg("partitions");
+    };
+    let text =
+        |answer: Vec<Value>| answer.into_iter().next_back().and_then(|value| redis::from_redis_value(value).ok());
+    // Asked first: a server that is full takes no write, and what is recorded needs none.
     let mut pipeline = redis::pipe();
-    pipeline.cmd("HSETNX").arg(names.meta()).arg("partitions").arg(names.partitions());
-    pipeline.cmd("HGET").arg(names.meta()).arg("partitions");
-    let recorded = target.batch("namespace", connection, &pipeline).await?.pop();
-    let recorded: String = recorded.and_then(|value| redis::from_redis_value(value).ok()).unwrap_or_default();
+    ask(&mut pipeline);
+    let mut recorded: Option<String> = text(target.batch("namespace", connection, &pipeline).await?);
+    if recorded.is_none() {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HSETNX").arg(names.meta()).arg("partitions").arg(names.partitions());
+        ask(&mut pipeline);
+        recorded = text(target.batch("namespace", connection, &pipeline).await?);
+    }
+    let recorded = recorded.unwrap_or_default();
     if recorded == names.partitions().to_string() {
         return Ok(());
     }
