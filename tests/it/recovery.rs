@@ -254,6 +254,37 @@ async fn a_beat_that_is_gone_from_a_server_that_is_still_there_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_beat_that_was_reclaimed_is_no_loss() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::before(&redis).await;
+    let cache = built(settings(proxy.url()).ensure_notifications().bound(millis(800))).await;
+    let origin = Origin::default();
+    filled(&cache, &origin, [7]).await;
+    eventually(SOON, async || latest_beat(&redis).await > 8).await;
+    // One of eight, and not the last: its turn comes again in a bound.
+    let reclaim = async || {
+        let middle = latest_beat(&redis).await - 4;
+        for probe in probes(&redis).await {
+            let number: String = redis::from_redis_value(redis.cli(&["GET", &probe]).await).unwrap_or_default();
+            if number == middle.to_string() {
+                redis.cli(&["DEL", &probe]).await;
+            }
+        }
+        middle
+    };
+    let fences = cache.coherence().fences;
+    let of_before = reclaim().await;
+    eventually(SOON, async || latest_beat(&redis).await > of_before + 12).await;
+    reclaim().await;
+    assert_eq!(cache.coherence().fences, fences);
+    proxy.cut();
+    healed(&cache, fences).await;
+    let loads = origin.loads();
+    origin.through(&cache, 7).await;
+    assert_eq!(origin.loads(), loads, "nothing was lost, so nothing is loaded again");
+}
+
+#[tokio::test]
 async fn a_server_that_lost_everything_while_connected_is_noticed() {
     let redis = RedisServer::start().await;
     let (a, b) = (node(&redis).await, node(&redis).await);

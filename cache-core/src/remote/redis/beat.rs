@@ -20,8 +20,10 @@ use crate::{
     tier::{Continuity, Op, Record, Reply},
 };
 
-/// A probe outlives a lost connection by as long as this, to be compared when it is back.
+/// A probe outlives a lost connection by as long as this, to be compared when it is back; and by so many bounds, since it has to
+/// last until its turn comes again.
 const LIFE: Duration = Duration::from_secs(3_600);
+const LIFE_BOUNDS: u32 = 16;
 
 /// A beat waits for its replicas for the bound divided by this: less than the time to the next one.
 const WAITS: u32 = 8;
@@ -130,7 +132,7 @@ impl Beat {
             }
             value => number_in(&value),
         };
-        let continues = before >= self.taken[index];
+        let continues = before >= self.taken[index] || (before == 0 && self.has_last(shard, link, index).await?);
         self.taken[index] = number;
         if !continues {
             return Ok(Sent::RolledBack);
@@ -140,6 +142,23 @@ impl Beat {
         }
         link.hearing.answered(number);
         Ok(Sent::Taken)
+    }
+
+    /// Whether the server has the last beat that it took. A record with a life may be reclaimed or expire: a server that has lost what
+    /// came after an older beat has lost the last one with it.
+    async fn has_last(&self, shard: &Shard, link: &Link, overwritten: usize) -> Result<bool, Error> {
+        let last = self.taken.into_iter().max().unwrap_or(0);
+        if index_of(last) == overwritten {
+            return Ok(false);
+        }
+        let mut question = redis::pipe();
+        question.cmd("MGET").arg(shard.fleet.names.probe(&shard.fleet.node, self.slot, index_of(last)));
+        let mut ears = link.ears.clone();
+        let found = match shard.trip(link, &mut ears, &question, 1).await?.pop() {
+            Some(Value::Array(values)) => values.first().map_or(0, number_in),
+            _ => 0,
+        };
+        Ok(found >= last)
     }
 
     /// FLUSHALL tells nobody. But the record of the namespace has no life to end: if it moved silently, or had to be made
@@ -172,7 +191,10 @@ impl Beat {
         };
         let found: Vec<u64> = found.iter().map(number_in).collect();
         let was_ever_taken = self.taken != [0; PROBES];
-        let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken);
+        let last = self.taken.into_iter().max().unwrap_or(0);
+        let has_last = found[index_of(last)] >= last;
+        // One that was reclaimed is no older one.
+        let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken || (*found == 0 && has_last));
         // From here on the server is held to what it has. Not before it has answered: an attempt that comes to nothing must not
         // make a stranger known.
         self.identity.clone_from(&link.identity);
@@ -233,7 +255,8 @@ impl Asked {
             replicas: fleet.config.redis.replicas(),
         };
         let pipeline = &mut asked.pipeline;
-        fleet.scripts.add_probe(pipeline, fleet.names.probe(&fleet.node, slot, index_of(number)), number, LIFE);
+        let life = LIFE.max(fleet.config.bound.saturating_mul(LIFE_BOUNDS));
+        fleet.scripts.add_probe(pipeline, fleet.names.probe(&fleet.node, slot, index_of(number)), number, life);
         if asked.namespace {
             pipeline.cmd("TIME");
             fleet.scripts.add(pipeline, &fleet.names, &ACQUIRE_NAMESPACE, fleet.clock.remote_micros());

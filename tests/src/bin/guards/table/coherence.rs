@@ -120,7 +120,7 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "what comes back after a lost link is compared with what was there",
         "remote/redis/beat.rs",
-        "let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken);",
+        "let has_all = found.iter().zip(self.taken).all(|(found, taken)| *found >= taken || (*found == 0 && has_last));",
         "let has_all = true;",
         "recovery::an_older_snapshot_is_healed_by_a_node_that_remembers_although_the_evicting_one_is_gone",
     )
@@ -144,8 +144,8 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "the beat notices that the beat of eight beats ago is gone",
         "remote/redis/beat.rs",
-        "let continues = before >= self.taken[index];",
-        "let continues = before >= self.taken[index] || true;",
+        "let continues = before >= self.taken[index] || (before == 0 && self.has_last(shard, link, index).await?);",
+        "let continues = true;",
         "recovery::a_beat_that_is_gone_from_a_server_that_is_still_there_is_noticed",
     ),
     guard(
