@@ -1,7 +1,7 @@
 //! A server that no longer tells about changes, and answers everything else.
 
 use cache_core::{Cache, CoherenceState, Outcome, Tier, millis, observe};
-use tests::fixtures::RedisServer;
+use tests::fixtures::{Proxy, RedisServer};
 
 use super::{in_order, local, state};
 use crate::support::{Origin, built, coherent, key, sees, settings};
@@ -50,6 +50,23 @@ async fn notifications_switched_off_make_each_hit_ask_first() {
         }
     }
     in_order(&a, &b).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_no_beat_is_not_stormed() {
+    let options = RedisServer::options().notifications("K$gxe").user("shop on >secret ~shop:* &* +@all");
+    let redis = options.start().await;
+    let proxy = Proxy::before(&redis).await;
+    let cache = built(settings(proxy.url_with("shop", "secret", "")).bound(millis(400))).await;
+    redis.cli(&["ACL", "SETUSER", "shop", "-eval"]).await;
+    state(&cache, CoherenceState::Fenced).await;
+    let before = proxy.counts().accepted;
+    // Time itself: that of some attempts with pauses between them, and of hundreds without.
+    tokio::time::sleep(millis(2_000)).await;
+    let links = (proxy.counts().accepted - before) / 2;
+    assert!(links <= 12, "{links}");
+    redis.cli(&["ACL", "SETUSER", "shop", "+eval"]).await;
+    coherent(&cache).await;
 }
 
 #[tokio::test]

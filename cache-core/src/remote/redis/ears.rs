@@ -31,8 +31,6 @@ pub(crate) struct Ears {
     beats: Mutex<[Option<Beat>; PROBES]>,
     /// The number of the last beat whose echo came; at first, that of the last beat of the link before.
     echoed: AtomicU64,
-    /// Echoes of this link so far.
-    echoes: AtomicU64,
     /// When the beat was sent that was heard last; at first, when the link was made.
     heard: AtomicU64,
     /// A beat has come to count.
@@ -65,7 +63,6 @@ impl Ears {
             listener,
             beats: Mutex::new([None; PROBES]),
             echoed: AtomicU64::new(last),
-            echoes: AtomicU64::new(0),
             heard: AtomicU64::new(now.nanos()),
             counted: Notify::new(),
             gone,
@@ -177,8 +174,7 @@ impl Ears {
         beat.echoed = true;
         self.heard.fetch_max(beat.sent.nanos(), Ordering::AcqRel);
         let last = self.echoed.swap(beat.number, Ordering::AcqRel);
-        let is_first = self.echoes.fetch_add(1, Ordering::AcqRel) == 0;
-        if beat.number != last + 1 && !is_first {
+        if beat.number != last + 1 {
             // The server was silent for a while: whatever happened then was not told.
             self.listener.gap(self.primary, "a beat went unheard");
         }
@@ -313,6 +309,18 @@ mod tests {
         }
         let expected = ["heard 1", "heard 2", "gap: a beat went unheard", "heard 4"];
         assert_eq!(*log.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_first_beat_of_a_link_that_went_unheard_is_a_gap() {
+        let (ears, log) = ears();
+        for number in 1..=2 {
+            ears.sending(number, Tick::from_nanos(number));
+            ears.answered(number);
+        }
+        // What was filled since the link is there was told of no change before the second.
+        hear(&ears, "shop:p:n:2", "set");
+        assert_eq!(*log.0.lock().unwrap(), ["gap: a beat went unheard", "heard 2"]);
     }
 
     #[test]

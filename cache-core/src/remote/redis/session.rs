@@ -27,12 +27,14 @@ pub(crate) struct Session {
     beat: Beat,
     /// Which of the mechanisms the last link was by.
     mechanism: usize,
+    /// How long to wait before the next attempt. Not at first, nor after a link that has lived for a bound.
+    backoff: Duration,
 }
 
 impl Session {
     /// A session; `beat` is that of a primary whose place this one has taken.
     pub(crate) fn new(shard: Arc<Shard>, beat: Option<Beat>) -> Self {
-        Self { shard, beat: beat.unwrap_or_default(), mechanism: 0 }
+        Self { shard, beat: beat.unwrap_or_default(), mechanism: 0, backoff: Duration::ZERO }
     }
 
     /// Whom it is with.
@@ -91,8 +93,12 @@ impl Session {
             loop {
                 match link.take() {
                     Some(link) => {
+                        let begun = shard.fleet.clock.now();
                         let end = self.live(&link).await;
                         self.lost(&link, end);
+                        if shard.fleet.clock.now().since(begun) >= shard.fleet.config.bound {
+                            self.backoff = Duration::ZERO;
+                        }
                     }
                     None => link = Some(self.relink().await),
                 }
@@ -130,9 +136,10 @@ impl Session {
 
     /// A new link, compared with the one before.
     async fn relink(&mut self) -> Arc<Link> {
-        let mut backoff = BACKOFF_FIRST;
         let mut said = String::new();
         loop {
+            sleep(self.backoff.mul_f64(0.5 + fastrand::f64())).await;
+            self.backoff = (self.backoff * 2).clamp(BACKOFF_FIRST, BACKOFF_LAST);
             match self.attempt().await {
                 Ok((link, continuity)) => {
                     tracing::info!(server = self.shard.address(), ?continuity, "connected to Redis again");
@@ -150,8 +157,6 @@ impl Session {
                     self.mechanism += 1;
                 }
             }
-            sleep(backoff.mul_f64(0.5 + fastrand::f64())).await;
-            backoff = (backoff * 2).min(BACKOFF_LAST);
         }
     }
 
