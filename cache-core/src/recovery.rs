@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Tick},
-    key::{Hashing, Key, ScopeId, hashing},
+    key::{Hashing, Key, hashing},
     tag::TagId,
     tier::{Continuity, Op, Record, RemoteTier, Reply},
 };
@@ -268,7 +268,7 @@ impl State {
             Record::Control(key) => {
                 let scope = key.scope();
                 self.keys.retain(|key, _| key.scope() != scope);
-                let whole = if scope == ScopeId::ROOT { TagId::Namespace } else { TagId::Scope(scope) };
+                let whole = TagId::of_scope(scope);
                 self.queue(Record::Tag(whole), None);
             }
             Record::Tag(tag) => {

@@ -17,6 +17,11 @@ pub(crate) enum TagId {
 const RESERVED: char = '@';
 
 impl TagId {
+    /// A scope and all below it. The one without a name is above all of them.
+    pub(crate) fn of_scope(scope: ScopeId) -> Self {
+        if scope == ScopeId::ROOT { Self::Namespace } else { Self::Scope(scope) }
+    }
+
     /// The tag as text, in the envelope and in Redis keys.
     pub(crate) fn wire(&self) -> String {
         match self {

@@ -137,7 +137,7 @@ async fn relay(pool: &PgPool, cache: &Cache, evicted: impl AsyncFnOnce()) -> usi
     if rows.is_empty() {
         return 0;
     }
-    let ack = cache.evict_intents(rows.iter().map(|(_, intent)| intent)).await.unwrap();
+    let ack = cache.evict_intents(rows.iter().map(|(_, intent)| intent)).await;
     evicted().await;
     if ack.is_applied() {
         let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
@@ -336,7 +336,7 @@ async fn sqlite_has_it_rolled_back_committed_and_evicted_by_an_outbox() {
     let rows: Vec<(i64, String)> =
         sqlx::query_as("SELECT id, intent FROM cache_outbox").fetch_all(&pool).await.unwrap();
     assert_eq!(rows.len(), 2, "those of the transactions that were committed");
-    assert!(writer.evict_intents(rows.iter().map(|(_, intent)| intent)).await.unwrap().is_applied());
+    assert!(writer.evict_intents(rows.iter().map(|(_, intent)| intent)).await.is_applied());
     sqlx::query("DELETE FROM cache_outbox WHERE id <= $1").bind(rows[1].0).execute(&pool).await.unwrap();
     caches(1, 4).await;
 }

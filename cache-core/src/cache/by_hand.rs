@@ -6,15 +6,14 @@ use super::{
     Cache, Call, Rules,
     call::Place,
     load::Answer,
-    write::{After, Evicts, WritePlan},
+    write::{After, WritePlan},
 };
 use crate::{
     entry,
     error::TimedOut,
-    key::{Key, ScopeId},
+    key::Key,
     outcome::{Ack, Bypass, Outcome, Tier},
     policy::Overrides,
-    tag::TagId,
     token::Token,
     value::{CacheValue, ValueOps},
 };
@@ -143,72 +142,6 @@ impl Cache {
     #[track_caller]
     pub fn put<T: CacheValue>(&self, key: Key, value: T) -> impl Future<Output = Ack> + Send + use<'_, T> {
         self.entry(key).put(value)
-    }
-
-    /// Says that what is cached under `key` is no longer true, for all of its types, on every node.
-    pub async fn evict(&self, key: &Key) -> Ack {
-        self.evict_now(vec![key.clone()], Vec::new(), Evicts::ForGood).await
-    }
-
-    /// Evicts everything under a tag, whatever its number: `cache.evict_tag(key!("category:{category}"))`.
-    pub async fn evict_tag(&self, tag: impl Into<Key>) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Tag(tag.into())], Evicts::ForGood).await
-    }
-
-    /// Evicts everything in a scope and below it, whatever its number.
-    pub async fn evict_scope(&self, scope: &str) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Scope(ScopeId::intern(scope))], Evicts::ForGood).await
-    }
-
-    /// Evicts everything in the namespace, whatever its number.
-    pub async fn clear(&self) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Namespace], Evicts::ForGood).await
-    }
-
-    /// Says that what is cached under `key` is old: from now on it is as if it had ended to be fresh by itself, for all of its
-    /// types, on every node. It is served while one load for all nodes replaces it ([`Policy::stale`](crate::Policy::stale)), and
-    /// when that fails ([`Policy::fail_safe`](crate::Policy::fail_safe)), both counted from now and never longer than they would
-    /// have been without. Where the policy gives neither, readers load, as after [`evict`](Self::evict).
-    ///
-    /// For what may be shown a while longer: a listing that a new row belongs in, a figure that is computed anew. What must not
-    /// be seen again, a price, a right, a deleted row, is evicted for good; that reaches what was softly evicted before, too. A
-    /// load that was under way is not stored, as after every eviction. A *nothing* and an error have no use after their
-    /// freshness, so they are gone; so is what was softly evicted more than eight times and not loaded since.
-    ///
-    /// What comes back, when another node hears of it at the latest, and a caller that goes away, are as with
-    /// [`evict`](Self::evict). [`Ack::Queued`] is put in force for good as soon as Redis answers: the value is then gone, here at
-    /// once. So is what Redis confirmed less than a minute before another server took its place.
-    ///
-    /// ```
-    /// # use cache_core::{Cache, Key, Outcome, Policy, secs};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let cache = Cache::builder("shop").policy(Policy::new().stale(secs(30))).build().await?;
-    /// let key = Key::new("listing").arg("books");
-    /// let load = || async { Ok::<_, std::io::Error>(vec![1_u64, 2]) };
-    /// cache.get_or_load(key.clone(), load).await?;
-    /// assert!(cache.soft_evict(&key).await.is_applied());
-    /// let old = cache.entry(key).or_load(load).await?;
-    /// assert!(matches!(old.outcome(), Outcome::Stale(_)), "and a new one is being loaded");
-    /// # Ok(()) }
-    /// ```
-    pub async fn soft_evict(&self, key: &Key) -> Ack {
-        self.evict_now(vec![key.clone()], Vec::new(), Evicts::Softly).await
-    }
-
-    /// Says that everything under a tag is old, whatever its number, as [`soft_evict`](Self::soft_evict) does of one key.
-    pub async fn soft_evict_tag(&self, tag: impl Into<Key>) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Tag(tag.into())], Evicts::Softly).await
-    }
-
-    /// Says that everything in a scope and below it is old, whatever its number, as [`soft_evict`](Self::soft_evict) does of one
-    /// key.
-    pub async fn soft_evict_scope(&self, scope: &str) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Scope(ScopeId::intern(scope))], Evicts::Softly).await
-    }
-
-    /// Says that everything in the namespace is old, whatever its number, as [`soft_evict`](Self::soft_evict) does of one key.
-    pub async fn soft_clear(&self) -> Ack {
-        self.evict_now(Vec::new(), vec![TagId::Namespace], Evicts::Softly).await
     }
 }
 
@@ -491,7 +424,9 @@ impl<'c> Request<'c> {
     {
         let cache = self.cache;
         let write = cache.begin_write(self.plan()).await;
-        match body().await {
+        let returned = body().await;
+        let write = write.after_body();
+        match returned {
             Ok(value) => {
                 let after = After { row: version(&value), ..After::default() };
                 let ack = write.put(ValueOps::<T>::of(), Some(value.clone()), after).await;

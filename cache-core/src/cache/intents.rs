@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{Cache, Evicts, Unit};
 use crate::{
-    error::Error,
     key::{Key, ScopeId},
     outcome::Ack,
     tag::TagId,
@@ -24,7 +23,7 @@ enum Intent {
 
 impl Unit {
     /// What it has named so far, as texts for [`Cache::evict_intents`]: to be written into a table in the same transaction, so that
-    /// what is committed is evicted whatever becomes of this process. `docs/write-behind.md` has the whole of it.
+    /// what is committed is evicted whatever becomes of this process. `docs/writes.md` has the whole of it.
     ///
     /// The texts mean the same in every release. They name keys as Redis has them, with their arguments.
     #[must_use]
@@ -36,13 +35,12 @@ impl Unit {
 }
 
 impl Cache {
-    /// Evicts what [`Unit::intents`] has named, in one trip. Where it is [applied](Ack::is_applied), they may be forgotten; to evict them
-    /// again is harmless.
+    /// Evicts what [`Unit::intents`] has named. Where it is [applied](Ack::is_applied), they may be forgotten; to evict them again is
+    /// harmless.
     ///
-    /// # Errors
-    ///
-    /// A text that is no intent. Nothing is evicted then.
-    pub async fn evict_intents<I>(&self, intents: I) -> Result<Ack, Error>
+    /// A text that is no intent (a row that is broken, or of a later release) evicts everything, as [`clear`](Self::clear) does, and
+    /// the log says so: something was changed, nobody can say what, and a relay that met it again and again would get no further.
+    pub async fn evict_intents<I>(&self, intents: I) -> Ack
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
@@ -52,13 +50,15 @@ impl Cache {
                 Some(Intent::Key(key)) => keys.push(key),
                 Some(Intent::Tag(tag)) => tags.push(tag),
                 None => {
-                    let detail =
-                        "this text is no intent to evict: expected what `Unit::intents` gave, like `key product:7`";
-                    return Err(Error::config("outbox", detail));
+                    tracing::error!(
+                        namespace = &*self.0.namespace,
+                        "an outbox has a text that `Unit::intents` did not give (it gives texts like `key product:7`): everything is evicted"
+                    );
+                    tags.push(TagId::Namespace);
                 }
             }
         }
-        Ok(self.evict_now(keys, tags, Evicts::ForGood).await)
+        self.evict_now(keys, tags, Evicts::ForGood).await
     }
 }
 
@@ -84,7 +84,8 @@ impl Intent {
             return Key::parse(tag).map(TagId::Tag).map(Self::Tag);
         }
         if let Some(scope) = text.strip_prefix(SCOPE) {
-            return ScopeId::is_valid(scope).then(|| Self::Tag(TagId::Scope(ScopeId::intern(scope))));
+            let is_one = scope.is_empty() || ScopeId::is_valid(scope);
+            return is_one.then(|| Self::Tag(TagId::of_scope(ScopeId::intern(scope))));
         }
         (text == ALL).then_some(Self::Tag(TagId::Namespace))
     }
@@ -120,15 +121,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn text_that_is_no_intent_evicts_nothing() {
+    async fn intents_evict_what_they_name_and_what_is_none_everything() {
         let cache = Cache::in_memory();
-        let key = Key::new("product").arg(7_u64);
-        assert!(cache.put(key.clone(), 1_u64).await.is_applied());
+        let [named, other] = ["product", "order"].map(|head| Key::new(head).arg(7_u64));
+        let both = async || (cache.get::<u64>(&named).await, cache.get::<u64>(&other).await);
+        let put = async || {
+            assert!(cache.put(named.clone(), 1_u64).await.is_applied());
+            assert!(cache.put(other.clone(), 2_u64).await.is_applied());
+        };
         for odd in ["", "product:7", "key ", "scope Product", "scope ", "All", "keys product:7"] {
-            assert!(cache.evict_intents(["key product:7", odd]).await.is_err(), "{odd:?}");
+            put().await;
+            assert!(cache.evict_intents(["key product:7", odd]).await.is_applied(), "nothing holds a relay up");
+            assert_eq!(both().await, (None, None), "{odd:?}");
         }
-        assert_eq!(cache.get::<u64>(&key).await, Some(1));
-        assert!(cache.evict_intents(["key product:7"]).await.unwrap().is_applied());
-        assert_eq!(cache.get::<u64>(&key).await, None);
+        put().await;
+        assert!(cache.evict_intents(["key product:7"]).await.is_applied());
+        assert_eq!(both().await, (None, Some(2)));
     }
 }

@@ -11,6 +11,7 @@ mod call;
 mod claim;
 mod context;
 mod doubt;
+mod evictions;
 mod exchange;
 mod expired;
 mod intents;

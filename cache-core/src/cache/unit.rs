@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Cache, Evicts, WritePlan};
+use super::{Cache, Evicts, WritePlan, evictions::scope_named};
 use crate::{
     key::{Key, ScopeId},
     outcome::Ack,
@@ -116,9 +116,13 @@ impl Unit {
         self.member.evict(Vec::new(), vec![TagId::Tag(tag.into())]).await
     }
 
-    /// Evicts everything in a scope and below it now, and again at the end.
+    /// Evicts everything in a scope and below it now, and again at the end. A name that is no scope's is [`Ack::Failed`], as with
+    /// [`Cache::evict_scope`].
     pub async fn evict_scope(&mut self, scope: &str) -> Ack {
-        self.member.evict(Vec::new(), vec![TagId::Scope(ScopeId::intern(scope))]).await
+        match scope_named(scope) {
+            Some(scope) => self.member.evict(Vec::new(), vec![scope]).await,
+            None => Ack::Failed,
+        }
     }
 
     /// The transaction was committed: evicts all that was named once more, since the old rows may have been loaded meanwhile.
@@ -170,7 +174,7 @@ impl Named {
             if self.keys.len() < NAMED {
                 self.keys.push(key.clone());
             } else {
-                self.remember(TagId::Scope(key.scope()));
+                self.remember(TagId::of_scope(key.scope()));
             }
         }
         tags.iter().cloned().for_each(|tag| self.remember(tag));
@@ -209,7 +213,7 @@ impl Member {
 
     /// Before the body of a writer inside of the unit: what it is going to change is evicted now, and again at the end.
     pub(crate) async fn begin(self, plan: WritePlan) -> Within {
-        let scopes = |scopes: Vec<ScopeId>| scopes.into_iter().map(TagId::Scope);
+        let scopes = |scopes: Vec<ScopeId>| scopes.into_iter().map(TagId::of_scope);
         let tags = plan.evict_tags.into_iter().map(TagId::Tag).chain(scopes(plan.evict_scopes));
         let mut within = Within {
             keys: plan.puts.into_iter().chain(plan.evict).collect(),
