@@ -193,7 +193,8 @@ impl Builder {
         self
     }
 
-    /// How long one call may wait for Redis, over all of its trips, before it goes on without. What this process is late by itself,
+    /// How long one call may wait for Redis, over all of its trips, before it goes on without; a writer before its body, and again
+    /// after it. What this process is late by itself,
     /// because it has no processor or too much to do, does not count, up to as much again. Default: 50 ms.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;

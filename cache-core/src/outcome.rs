@@ -89,13 +89,16 @@ impl Bypass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "only `Applied` is in force on every node"]
 pub enum Ack {
-    /// Redis has it: every node sees it, at the latest when the bound has passed. The number is the key's new version.
+    /// Redis has it: every node sees it, at the latest when the bound has passed. The number is the key's new version; 0 where there
+    /// was nothing to evict, as with [`Cache::disabled`](crate::Cache::disabled), which keeps nothing. Of a put it may be that the
+    /// old value was only evicted: where somebody else wrote meanwhile, and where the new one cannot be stored.
     Applied(u64),
     /// Redis did not confirm it within the budget. It is in force on this node at once, and everywhere as soon as Redis
     /// answers again: until then, what Redis holds of it is not used here.
     Queued,
     /// Redis did not confirm it, and the cache was told to [fail](OnL2Error::Fail) then. It is in force in this process's L1
-    /// alone; whoever called has to try again, or to take back what was changed.
+    /// alone; whoever called has to try again, or to take back what was changed. Also where nothing is done at all: by a cache
+    /// that has been [closed](crate::Cache::close), and for a scope that is none.
     Failed,
 }
 
@@ -106,7 +109,8 @@ pub enum OnL2Error {
     /// It waits in this process, and is put in force as soon as Redis answers: [`Ack::Queued`].
     #[default]
     Queue,
-    /// It is given back to the caller: [`Ack::Failed`].
+    /// It is given back to the caller: [`Ack::Failed`]. Where there is nobody to give it to (a writer whose body failed, or that was
+    /// dropped; a [`Unit`](crate::Unit) that was dropped), it waits as with [`Queue`](Self::Queue).
     Fail,
 }
 

@@ -367,6 +367,34 @@ async fn a_cache_told_to_fail_gives_the_eviction_back_and_keeps_nothing_waiting(
 }
 
 #[tokio::test]
+async fn a_cache_told_to_fail_keeps_waiting_what_nobody_is_left_to_be_told_of() {
+    let redis = RedisServer::start().await;
+    let strict = || settings(redis.url()).ensure_notifications().budget(millis(100)).on_l2_error(OnL2Error::Fail);
+    let (cache, near) = (built(strict()).await, node(&redis).await);
+    let origin = Origin::default();
+    origin.write(1);
+    for id in 1..4 {
+        local(&near, &origin, id).await;
+    }
+    redis.kill().await;
+    origin.write(2);
+    let failed = cache.entry(key(1)).write(|| async { Err::<Product, _>("after the commit") }).await;
+    assert!(failed.is_err());
+    let mut unit = cache.unit();
+    assert_eq!(unit.evict(&key(2)).await, Ack::Failed);
+    drop(unit);
+    // Time itself: longer than the capture may take, so that it is the body that is dropped.
+    let body = std::future::pending::<Result<Product, &str>>;
+    assert!(tokio::time::timeout(millis(500), cache.entry(key(3)).write(body)).await.is_err());
+    eventually(SOON, async || cache.coherence().queued == 3).await;
+    redis.restart().await;
+    trusted(&cache).await;
+    for id in 1..4 {
+        sees(&near, &origin, id, 2).await;
+    }
+}
+
+#[tokio::test]
 async fn a_slow_server_is_left_alone_after_a_while_and_asked_again() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::before(&redis).await;

@@ -213,6 +213,7 @@ impl<K: Kind> Writing<K> {
         // Dropped from here on, by a caller that goes away or by a panic, it evicts what is known.
         let write = cache.begin_write(plan).await;
         let returned = body.await;
+        let write = write.after_body();
         // Nothing of the result is borrowed while Redis is waited for: it need not be `Sync`.
         let (end, outcome): (Ending, fn(Ack) -> Outcome) = match K::view(&returned) {
             Some(value) => after.end(write, value),

@@ -300,7 +300,7 @@ impl Change {
 
     /// It was made: evicts, and what has `more` tags too.
     pub async fn evict(self, more: Vec<Key>) -> Ack {
-        self.0.evict(After { evict_tags: more, ..After::default() }).await
+        self.0.after_body().evict(After { evict_tags: more, ..After::default() }).await
     }
 
     /// It was not made.

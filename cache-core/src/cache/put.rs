@@ -132,7 +132,8 @@ impl Inner {
         };
         let stored: Vec<bool> = (0..ready.len()).map(is_stored).collect();
         let keys = ready.iter().map(|put| Record::Control(put.key.clone()));
-        let ack = self.acknowledge(targets.records().chain(keys), answer);
+        let said = answer.map_or_else(|error| (Vec::new(), Some(error)), |replies| (replies, None));
+        let ack = self.acknowledge(targets.records().chain(keys), said, self.on_l2_error);
         for (put, stored) in ready.iter().zip(stored) {
             self.replace(put, stored);
         }

@@ -8,13 +8,19 @@ use crate::{
     entry::Entry,
     error::Error,
     key::{Key, ScopeId},
-    outcome::{Ack, OnL2Error, Outcome},
+    outcome::{Ack, Bypass, OnL2Error, Outcome},
     policy::Overrides,
     stats::Count,
     tag::TagId,
     tier::{Change, Op, Record, Reply},
     value::ValueOps,
 };
+
+/// Evictions that go in one trip.
+const BATCH: usize = 256;
+
+/// What Redis said to evictions, in their order; it may be less than it was told, with the reason.
+pub(super) type Said = (Vec<Reply>, Option<Error>);
 
 /// When a writer evicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +133,8 @@ pub(crate) struct Write {
     puts: Vec<PutState>,
     budget: Budget,
     scope: ScopeId,
-    armed: bool,
+    /// What became of it, if there is nothing left to do.
+    ended: Option<Ack>,
 }
 
 impl std::fmt::Debug for Write {
@@ -143,7 +150,7 @@ impl Cache {
         let evicted = plan.evict.iter().chain(&plan.puts);
         let scope =
             evicted.clone().chain(&plan.evict_tags).map(Key::scope).chain(plan.evict_scopes.iter().copied()).next();
-        let scopes = plan.evict_scopes.iter().copied().map(TagId::Scope);
+        let scopes = plan.evict_scopes.iter().copied().map(TagId::of_scope);
         let mut write = Write {
             targets: Targets {
                 keys: evicted.cloned().collect(),
@@ -154,24 +161,23 @@ impl Cache {
             puts: Vec::new(),
             budget: Budget::new(inner.budget),
             scope: scope.or_else(|| plan.heads_of_unknown.first().copied()).unwrap_or(ScopeId::ROOT),
-            armed: true,
+            ended: None,
             inner: Arc::clone(inner),
         };
         if let Some(reason) = inner.gate() {
             inner.bypass(write.scope, reason, write.budget.spent());
-            write.armed = false;
+            write.ended = Some(passed_by(reason));
             return write;
         }
         if plan.phase != Phase::After {
             let targets = write.targets.clone();
-            let ack = inner.evict_all(&targets, &mut write.budget).await;
+            let ack = inner.evict_all(&targets, &mut write.budget, inner.on_l2_error).await;
             if plan.phase == Phase::Before {
-                note(write.scope, Outcome::Evict(ack), write.budget.spent());
-                write.armed = false;
+                write.finished(ack, Outcome::Evict);
                 return write;
             }
         }
-        write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::Scope).collect();
+        write.unknown = plan.heads_of_unknown.iter().copied().map(TagId::of_scope).collect();
         if !plan.puts.is_empty() {
             // Boxed: the caller's own future carries it otherwise, and so on up.
             write.puts = Box::pin(inner.begin_puts(&plan, &mut write.budget)).await;
@@ -189,63 +195,74 @@ impl Cache {
             puts: Vec::new(),
             budget: Budget::new(self.0.budget),
             scope,
-            armed: true,
+            ended: None,
         }
     }
 
     pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Ack {
         let mut write = self.writing(keys, tags, evicts);
-        let scope = write.scope;
         if let Some(reason) = self.0.gate() {
-            write.armed = false;
-            self.0.bypass(scope, reason, write.budget.spent());
-            return Ack::Queued;
+            let ack = passed_by(reason);
+            write.ended = Some(ack);
+            self.0.bypass(write.scope, reason, write.budget.spent());
+            return ack;
         }
         let targets = write.targets.clone();
-        let ack = self.0.evict_all(&targets, &mut write.budget).await;
-        write.armed = false;
-        note(scope, Outcome::Evict(ack), write.budget.spent());
+        let ack = self.0.evict_all(&targets, &mut write.budget, self.0.on_l2_error).await;
+        write.finished(ack, Outcome::Evict);
         ack
     }
 }
 
+/// What becomes of an eviction of a cache that is passed by: one that keeps nothing has nothing to evict, and one that is closed
+/// does nothing any more.
+fn passed_by(reason: Bypass) -> Ack {
+    if reason == Bypass::Disabled { Ack::Applied(0) } else { Ack::Failed }
+}
+
 impl Write {
+    /// The body has returned, or failed: what comes now is not to go without because something before it took its time.
+    pub(crate) fn after_body(mut self) -> Self {
+        self.budget.renew(self.inner.budget);
+        self
+    }
+
     /// The body returned the new value of the key to put, or *nothing*.
     pub(crate) async fn put<T: 'static>(mut self, ops: &'static ValueOps<T>, value: Option<T>, after: After) -> Ack {
         self.learned(&after);
-        if !self.armed {
-            return Ack::Queued;
+        if let Some(ack) = self.ended {
+            return ack;
         }
         let (puts, targets) = (std::mem::take(&mut self.puts), self.targets.clone());
         let ack = if puts.is_empty() {
-            self.inner.evict_all(&targets, &mut self.budget).await
+            self.inner.evict_all(&targets, &mut self.budget, self.inner.on_l2_error).await
         } else {
             let inner = Arc::clone(&self.inner);
             Box::pin(inner.finish_puts(puts, ops, value, &after, targets, &mut self.budget)).await
         };
-        self.finished(Outcome::Put(ack));
+        self.finished(ack, Outcome::Put);
         ack
     }
 
     /// The body returned; what was known, and what only the result could name, is evicted.
     pub(crate) async fn evict(mut self, after: After) -> Ack {
         self.learned(&after);
-        if !self.armed {
-            return Ack::Queued;
+        if let Some(ack) = self.ended {
+            return ack;
         }
-        let ack = self.inner.evict_all(&self.targets.clone(), &mut self.budget).await;
-        self.finished(Outcome::Evict(ack));
+        let ack = self.inner.evict_all(&self.targets.clone(), &mut self.budget, self.inner.on_l2_error).await;
+        self.finished(ack, Outcome::Evict);
         ack
     }
 
-    /// The body failed: there is no result, and the row may have changed.
+    /// The body failed: there is no result, and the row may have changed. Its caller gets the error and not the acknowledgement.
     pub(crate) async fn fail(mut self) -> Ack {
-        if !self.armed {
-            return Ack::Queued;
+        if let Some(ack) = self.ended {
+            return ack;
         }
         let targets = self.everything();
-        let ack = self.inner.evict_all(&targets, &mut self.budget).await;
-        self.finished(Outcome::Evict(ack));
+        let ack = self.inner.evict_all(&targets, &mut self.budget, OnL2Error::Queue).await;
+        self.finished(ack, Outcome::Evict);
         ack
     }
 
@@ -257,7 +274,7 @@ impl Write {
 
     /// Nothing changed: nothing is put or evicted.
     pub(crate) fn keep(mut self) {
-        self.armed = false;
+        self.ended = Some(Ack::Applied(0));
     }
 
     /// There is a result: templates over it no longer stand for all that they might have named.
@@ -274,15 +291,15 @@ impl Write {
         targets
     }
 
-    fn finished(&mut self, outcome: Outcome) {
-        self.armed = false;
-        note(self.scope, outcome, self.budget.spent());
+    fn finished(&mut self, ack: Ack, outcome: fn(Ack) -> Outcome) {
+        self.ended = Some(ack);
+        note(self.scope, outcome(ack), self.budget.spent());
     }
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
-        if !self.armed {
+        if self.ended.is_some() {
             return;
         }
         let targets = self.everything();
@@ -294,8 +311,8 @@ impl Drop for Write {
             let (inner, targets) = (Arc::clone(&inner), targets.clone());
             async move {
                 let mut budget = Budget::new(inner.budget);
-                // A failure has been noted as a doubt about all that Redis holds.
-                let _noted = inner.evict_all(&targets, &mut budget).await;
+                // Nobody is left to be told: what is not confirmed waits.
+                let _queued = inner.evict_all(&targets, &mut budget, OnL2Error::Queue).await;
             }
         };
         if !inner.tasks.spawn(evict) {
@@ -309,20 +326,37 @@ impl Drop for Write {
 impl Inner {
     /// Moves every record, then every mark of this process: whatever Redis answered, no reader here sees the old values once
     /// this has returned.
-    async fn evict_all(&self, targets: &Targets, budget: &mut Budget) -> Ack {
+    async fn evict_all(&self, targets: &Targets, budget: &mut Budget, on_l2_error: OnL2Error) -> Ack {
         let ops = self.bumps(targets);
         if ops.is_empty() {
             return Ack::Applied(0);
         }
-        let answer = budget.spend(&self.clock, self.remote.run(ops)).await;
+        let said = self.bump_all(ops, budget).await;
         // First: whoever reads from here on asks Redis, and must not believe it about what it has not confirmed.
-        let ack = self.acknowledge(targets.records(), answer);
+        let ack = self.acknowledge(targets.records(), said, on_l2_error);
         self.hear_own(targets, ack, budget).await;
         // What Redis did not confirm is put in force there for good, and so it is here.
         let evicts = if ack.is_applied() { targets.evicts } else { Evicts::ForGood };
         self.evict_locally(targets, evicts);
         self.counters.add(Count::Evictions);
         ack
+    }
+
+    /// Moves the records in as many trips as it takes, each with the time that a call has.
+    async fn bump_all(&self, ops: Vec<Op>, budget: &mut Budget) -> Said {
+        let mut replies = Vec::with_capacity(ops.len());
+        let mut ops = ops.into_iter().peekable();
+        while ops.peek().is_some() {
+            if !replies.is_empty() {
+                budget.renew(self.budget);
+            }
+            match budget.spend(&self.clock, self.remote.run(ops.by_ref().take(BATCH).collect())).await {
+                Ok(said) => replies.extend(said),
+                // The rest is not tried: it would take the same time, trip by trip.
+                Err(error) => return (replies, Some(error)),
+            }
+        }
+        (replies, None)
     }
 
     /// Lets the echo of an eviction of tags arrive before it returns. A load that began after the eviction, and whose result
@@ -373,11 +407,12 @@ impl Inner {
     }
 
     /// What the server confirmed. What it did not is queued; what it did is remembered, in case the server loses it.
-    pub(super) fn acknowledge(&self, records: impl Iterator<Item = Record>, answer: Result<Vec<Reply>, Error>) -> Ack {
-        let (replies, error) = match answer {
-            Ok(replies) => (replies, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
+    pub(super) fn acknowledge(
+        &self,
+        records: impl Iterator<Item = Record>,
+        (replies, error): Said,
+        on_l2_error: OnL2Error,
+    ) -> Ack {
         let mut replies = replies.into_iter();
         let (mut confirmed, mut queued, mut version, mut refusal) = (Vec::new(), Vec::new(), 0, error);
         for record in records {
@@ -403,7 +438,7 @@ impl Inner {
             self.counters.add(Count::RemoteErrors);
             tracing::warn!(%error, "an eviction was not confirmed");
         }
-        match self.on_l2_error {
+        match on_l2_error {
             OnL2Error::Queue => {
                 self.counters.add(Count::Queued);
                 self.recovery.queue(queued);
@@ -411,5 +446,64 @@ impl Inner {
             }
             OnL2Error::Fail => Ack::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Mutex, PoisonError},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::tier::{BoxFuture, RemoteTier};
+
+    /// A server that takes a while for each operation.
+    #[derive(Default)]
+    struct Slow(Mutex<Vec<usize>>);
+
+    const EACH: Duration = Duration::from_micros(100);
+
+    impl RemoteTier for Slow {
+        fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ops.len());
+            Box::pin(async move {
+                // Time itself, and it is paused: what so many operations take.
+                tokio::time::sleep(EACH * u32::try_from(ops.len()).unwrap()).await;
+                Ok(ops.iter().map(|_| Reply::Bumped { version: 1, stored: false }).collect())
+            })
+        }
+        fn barrier(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+        fn catch_up(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+        fn settles_doubts(&self) -> bool {
+            true
+        }
+        fn record_name(&self, _: &Record) -> Option<String> {
+            None
+        }
+        fn trusts(&self, _: &[Op]) -> bool {
+            true
+        }
+        fn trusts_all(&self) -> bool {
+            true
+        }
+        fn close(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn evictions_have_the_time_of_a_call_for_each_trip() {
+        let (mut cache, slow) = (Cache::in_memory(), Arc::new(Slow::default()));
+        Arc::get_mut(&mut cache.0).unwrap().remote = slow.clone();
+        let keys = (0..2_000_u64).map(|id| Key::new("product").arg(id)).collect();
+        assert!(cache.evict_now(keys, Vec::new(), Evicts::ForGood).await.is_applied());
+        let trips = std::mem::take(&mut *slow.0.lock().unwrap());
+        assert_eq!((trips.iter().sum::<usize>(), trips.iter().max()), (2_000, Some(&BATCH)));
     }
 }

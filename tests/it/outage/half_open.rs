@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use cache_core::{Ack, Cache, CoherenceState, cache_put, millis};
+use cache_core::{Ack, Cache, CoherenceState, Outcome, cache_put, millis, secs};
 use tests::fixtures::{Direction, Proxy, RedisServer, eventually};
 use tokio::time::{Instant, sleep};
 
@@ -119,6 +119,22 @@ async fn put_that_arrives_long_after_it_was_given_up_is_not_served() {
         eventually(SOON, async || through(cache).await == 3).await;
         assert_eq!(through(cache).await, 3);
     }
+}
+
+#[tokio::test]
+async fn what_redis_took_before_a_body_is_not_missing_after_it() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::before(&redis).await;
+    // A bound that does not pass: the link is kept.
+    let patient = settings(proxy.url()).ensure_notifications().bound(secs(600)).budget(millis(200));
+    let cache = built(patient).await;
+    proxy.stall(Direction::ToClient);
+    let body = || async {
+        proxy.pass();
+        Ok::<_, Infallible>(product(7, 1))
+    };
+    let Ok(written) = cache.entry(key(7)).write(body).await;
+    assert!(matches!(written.outcome(), Outcome::Put(Ack::Applied(_))), "{}", written.outcome());
 }
 
 #[tokio::test]

@@ -351,8 +351,8 @@ pub(super) const GUARDS: &[Guard] = &[
     only_simulated(
         "an unconfirmed eviction waits before L1 lets the next reader through",
         "cache/write.rs",
-        "        let ack = self.acknowledge(targets.records(), answer);\n        self.hear_own(targets, ack, budget).await;\n",
-        "        self.evict_locally(targets, targets.evicts);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), answer);",
+        "        let ack = self.acknowledge(targets.records(), said, on_l2_error);\n        self.hear_own(targets, ack, budget).await;\n",
+        "        self.evict_locally(targets, targets.evicts);\n        tokio::time::sleep(Duration::from_millis(300)).await;\n        let ack = self.acknowledge(targets.records(), said, on_l2_error);",
     ),
     unit(
         "a server that lost something is told again what was confirmed in the last minute",
