@@ -40,6 +40,17 @@ impl TagId {
         }
     }
 
+    /// The same of a tag in an envelope: its scope may be one that other processes alone have named so far.
+    pub(crate) fn read(wire: &str) -> Option<Self> {
+        match wire.strip_prefix(RESERVED) {
+            Some(name) if ScopeId::is_valid(name) => {
+                // Where no more are taken in, this is another one.
+                Some(ScopeId::intern(name)).filter(|scope| scope.name() == name).map(Self::Scope)
+            }
+            _ => Self::parse(wire),
+        }
+    }
+
     /// The partition of `partitions` that the tag's record is in.
     pub(crate) fn partition(&self, partitions: u16) -> u16 {
         if partitions <= 1 { 0 } else { partition(self.wire().as_bytes(), partitions) }
@@ -58,6 +69,18 @@ impl TagId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scope_that_nobody_has_named_here_is_one_in_an_envelope() {
+        let name = "named-elsewhere:alone";
+        assert_eq!(TagId::parse(&format!("@{name}")), None);
+        let read = TagId::read(&format!("@{name}")).expect("a scope");
+        assert_eq!((read.wire(), TagId::parse(&format!("@{name}"))), (format!("@{name}"), Some(read)));
+        for odd in ["@Odd", "@odd:", "@:"] {
+            assert_eq!(TagId::read(odd), None, "{odd}");
+        }
+        assert_eq!(TagId::read("@"), Some(TagId::Namespace));
+    }
 
     #[test]
     fn reserved_tags_are_no_tags_of_people() {

@@ -311,7 +311,7 @@ impl Inner {
     ) -> Result<Option<(Verdict, Vec<Held>)>, Error> {
         let mut held: Vec<Held> = Vec::with_capacity(header.tags.len());
         for (wire, generation) in &header.tags {
-            let Some(tag) = TagId::parse(wire) else { return Ok(None) };
+            let Some(tag) = TagId::read(wire) else { return Ok(None) };
             held.push((self.tags.cell(&tag), *generation));
         }
         // An entry of a site that declared less must not escape an eviction of what it left out.
