@@ -175,7 +175,7 @@ impl Inner {
         ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let read = replies.next();
-        hear_all(&mut believed, unknown, replies);
+        hear_all(&mut believed, unknown, replies)?;
         self.judge(call, scope, watch, &mut believed, read, budget).await
     }
 
@@ -204,7 +204,12 @@ impl Inner {
         read: Option<Reply>,
         budget: &mut Budget,
     ) -> Result<Option<Arc<Entry>>, Error> {
-        let Some(Reply::Read { versions: Some(versions), payload: Some(payload) }) = read else { return Ok(None) };
+        let (versions, payload) = match read {
+            Some(Reply::Read { versions: Some(versions), payload: Some(payload) }) => (versions, payload),
+            // Nobody answered, which is not "nothing": of several primaries, one may be away.
+            Some(Reply::Failed(error)) => return Err(error),
+            _ => return Ok(None),
+        };
         let is_counted = !believed.is_second_look;
         let undecodable = |reason: &str| {
             if is_counted {
@@ -323,7 +328,7 @@ impl Inner {
         if !unknown.is_empty() {
             let ops = unknown.iter().map(|seen| generation_of(&seen.cell)).collect();
             let replies = self.ask(budget, ops).await?.into_iter();
-            hear_all(believed, unknown, replies);
+            hear_all(believed, unknown, replies)?;
         }
         let (verdict, moved) = self.verdict_of_tags(believed, &held);
         Ok(Some((verdict, moved.unwrap_or(held))))
@@ -409,12 +414,25 @@ pub(super) fn generation_of(cell: &TagCell) -> Op {
     Op::Version { record: Record::Tag(cell.tag().clone()) }
 }
 
-pub(super) fn hear_all(believed: &mut Believed, asked: Vec<Seen>, replies: impl Iterator<Item = Reply>) {
+/// Takes in what was said of tags.
+///
+/// # Errors
+///
+/// If somebody did not answer. What others said was heard all the same.
+pub(super) fn hear_all(
+    believed: &mut Believed,
+    asked: Vec<Seen>,
+    replies: impl Iterator<Item = Reply>,
+) -> Result<(), Error> {
+    let mut all = Ok(());
     for (seen, reply) in asked.into_iter().zip(replies) {
-        if let Reply::Version(Some(versions)) = reply {
-            believed.hear(seen, versions);
+        match reply {
+            Reply::Version(Some(versions)) => believed.hear(seen, versions),
+            Reply::Failed(error) => all = Err(error),
+            _ => {}
         }
     }
+    all
 }
 
 /// What the record says in an answer to `Acquire`.

@@ -197,20 +197,23 @@ impl Inner {
         let mut budget = Budget::new(self.budget);
         let Ok(replies) = self.ask(&mut budget, ops).await else {
             let unanswered = chunk.into_iter().map(|(id, mut ticket)| {
-                ticket.bypass = Some(Bypass::Remote);
+                self.unanswered(&mut ticket);
                 (id, ticket)
             });
             return batch.leading.extend(unanswered);
         };
         let mut replies = replies.into_iter();
         let reads: Vec<_> = replies.by_ref().take(chunk.len()).collect();
-        hear_all(&mut believed, asked, replies);
+        // What was not said is asked for once more, by those whom it concerns.
+        let _all = hear_all(&mut believed, asked, replies);
         for ((id, mut ticket), read) in chunk.into_iter().zip(reads) {
             let Ticket { call, scope, .. } = &*ticket;
             let Some(watch) = &ticket.watch else { continue };
             let judged = self.judge(call, scope, watch, &mut believed, Some(read), &mut budget).await;
             let Ok(Some(entry)) = judged else {
-                ticket.bypass = judged.is_err().then_some(Bypass::Remote);
+                if judged.is_err() {
+                    self.unanswered(&mut ticket);
+                }
                 batch.leading.push((id, ticket));
                 continue;
             };
@@ -223,6 +226,12 @@ impl Inner {
                 batch.leading.push((id, ticket));
             }
         }
+    }
+
+    /// Redis did not say what it has for one of them.
+    fn unanswered<T: 'static, E: 'static>(&self, ticket: &mut Ticket<T, E>) {
+        ticket.old = ticket.old.take().or_else(|| self.unverified(&ticket.call, &ticket.scope));
+        ticket.bypass = Some(Bypass::Remote);
     }
 
     /// The capture and the lease of each, in one trip for each 256 keys.

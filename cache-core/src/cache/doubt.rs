@@ -94,8 +94,12 @@ impl Inner {
         ops.extend(unknown.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let of_key = replies.next();
-        hear_all(&mut believed, unknown, replies);
-        let Some(Reply::Version(Some(of_key))) = of_key else { return Ok(Settled::Gone) };
+        hear_all(&mut believed, unknown, replies)?;
+        let of_key = match of_key {
+            Some(Reply::Version(Some(of_key))) => of_key,
+            Some(Reply::Failed(error)) => return Err(error),
+            _ => return Ok(Settled::Gone),
+        };
         let (of_tags, moved) = self.verdict_of_tags(&believed, held);
         Ok(match of_key.verdict(entry.meta.version).and(of_tags) {
             Verdict::Current => {

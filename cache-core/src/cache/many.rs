@@ -86,22 +86,20 @@ impl Inner {
         calls: &[Call<T, Infallible>],
         budget: &mut Budget,
     ) -> Vec<Result<Option<(Arc<Entry>, Tier)>, ()>> {
-        match self.try_read_chunk(calls, budget).await {
-            Ok(entries) => entries.into_iter().map(Ok).collect(),
-            Err(_) => calls.iter().map(|_| Err(())).collect(),
-        }
+        let read = self.try_read_chunk(calls, budget).await;
+        read.unwrap_or_else(|_| calls.iter().map(|_| Err(())).collect())
     }
 
     async fn try_read_chunk<T: CacheValue>(
         &self,
         calls: &[Call<T, Infallible>],
         budget: &mut Budget,
-    ) -> Result<Vec<Option<(Arc<Entry>, Tier)>>, Error> {
+    ) -> Result<Vec<Result<Option<(Arc<Entry>, Tier)>, ()>>, Error> {
         let scopes: Vec<_> = calls.iter().map(|call| self.scopes.state(call.key.scope(), &self.tags)).collect();
         let watches: Vec<_> =
             calls.iter().zip(&scopes).map(|(call, scope)| self.watch(&call.key, scope, &[])).collect();
         let Some(mut ops) = calls.iter().map(|call| self.read_op(call)).collect::<Option<Vec<_>>>() else {
-            return Ok(calls.iter().map(|_| None).collect());
+            return Ok(calls.iter().map(|_| Ok(None)).collect());
         };
         let mut believed = Believed::default();
         let mut cells: Vec<_> = watches.iter().flat_map(|watch| watch.cells.iter().map(|seen| &seen.cell)).collect();
@@ -111,15 +109,19 @@ impl Inner {
         ops.extend(asked.iter().map(|seen| generation_of(&seen.cell)));
         let mut replies = self.ask(budget, ops).await?.into_iter();
         let reads: Vec<_> = replies.by_ref().take(calls.len()).collect();
-        hear_all(&mut believed, asked, replies);
+        // What was not said is asked for once more, by those whom it concerns.
+        let _all = hear_all(&mut believed, asked, replies);
         let mut entries = Vec::with_capacity(calls.len());
         for (((call, scope), watch), read) in calls.iter().zip(&scopes).zip(&watches).zip(reads) {
-            let entry = self.judge(call, scope, watch, &mut believed, Some(read), budget).await?;
+            let Ok(entry) = self.judge(call, scope, watch, &mut believed, Some(read), budget).await else {
+                entries.push(Err(()));
+                continue;
+            };
             let entry = entry.filter(|entry| entry.meta.deadlines.fresh_at(self.clock.remote_micros()));
             if let Some(entry) = &entry {
                 self.install(watch.spot, entry, watch.stamp);
             }
-            entries.push(entry.map(|entry| (entry, Tier::Remote)));
+            entries.push(Ok(entry.map(|entry| (entry, Tier::Remote))));
         }
         Ok(entries)
     }
