@@ -1,7 +1,7 @@
 //! Values that have ended to be fresh: served while a new one loads, or when a load fails or is late; never after an eviction.
 //! In one process, and on a Redis.
 
-use std::io;
+use std::{collections::HashMap, io};
 
 use cache_core::{
     Builder, Cache, CoherenceState, EarlyRefresh, Entry, Outcome, Policy, Request, Tier, TimedOut, hours, millis, secs,
@@ -402,6 +402,39 @@ async fn failure_on_one_node_is_known_to_the_others() {
 }
 
 #[tokio::test]
+async fn keys_that_are_held_off_elsewhere_hold_up_no_other() {
+    let redis = RedisServer::start().await;
+    let kept = policy().stale(hours(1)).throttle(hours(1));
+    let (a, b) = (on(&redis, kept.clone()).await, on(&redis, kept).await);
+    let database = Database::holds(1);
+    let through = async |cache: &Cache, id: u64| {
+        cache.entry(key(id)).or_load(|| database.load()).await.map(|entry| entry.outcome()).ok()
+    };
+    // As many as may be loaded again at once, and one more.
+    for id in 0..=256 {
+        let fills = a.stats().fills;
+        through(&a, id).await;
+        eventually(SOON, async || a.stats().fills > fills).await;
+    }
+    eventually(SOON, async || a.get::<Product>(&key(256)).await.is_none()).await;
+    database.is_away(true);
+    for id in 0..256 {
+        let failures = a.stats().refresh_failures;
+        assert!(matches!(through(&a, id).await, Some(Outcome::Stale(_))));
+        eventually(SOON, async || a.stats().refresh_failures > failures).await;
+    }
+    for id in 0..256 {
+        assert!(matches!(through(&b, id).await, Some(Outcome::Stale(_))));
+    }
+    database.is_away(false);
+    eventually(SOON, async || {
+        through(&b, 256).await;
+        b.stats().refreshes > 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_a_word_from_redis_an_old_value_is_served_only_if_that_is_enough() {
     for serves in [false, true] {
         let redis = RedisServer::start().await;
@@ -415,6 +448,12 @@ async fn without_a_word_from_redis_an_old_value_is_served_only_if_that_is_enough
         eventually(SOON, async || cache.coherence().state != CoherenceState::Coherent).await;
         let found = cache.entry(key(7)).or_load(|| database.load()).await;
         assert_eq!(found.is_ok_and(|entry| entry.outcome() == Outcome::FailSafe(Tier::Local)), serves);
+        let rows = database.clone();
+        let load = move |_| {
+            let row = rows.load();
+            async move { row.await.map(|row| HashMap::from([(7_u64, row)])) }
+        };
+        assert_eq!(cache.get_or_load_many([7_u64], |id| key(*id), load).await.is_ok(), serves);
         // What is known to have been evicted is never served.
         let _queued = cache.evict(&key(7)).await;
         assert!(cache.get_or_load(key(7), || database.load()).await.is_err());

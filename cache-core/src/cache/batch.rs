@@ -251,7 +251,7 @@ impl Inner {
                         let answer = self.land_found(&mut ticket, entry, Outcome::Joined);
                         batch.answered(id, answer);
                     }
-                    Claim::Elsewhere(_) => batch.elsewhere.push((id, ticket)),
+                    Claim::Elsewhere(_) | Claim::HeldOff(_) => batch.elsewhere.push((id, ticket)),
                 }
             }
         }
@@ -331,7 +331,7 @@ impl Inner {
         }
         match leased {
             Some(Leased::Theirs(left)) => Claim::Elsewhere(left),
-            Some(Leased::HeldOff(left)) if ticket.old.is_some() => Claim::Elsewhere(left),
+            Some(Leased::HeldOff(left)) if ticket.old.is_some() => Claim::HeldOff(left),
             _ => Claim::Load(Some(captured), lease),
         }
     }
@@ -473,7 +473,7 @@ impl Inner {
                 Ok(Claim::Load(captured, lease)) => {
                     return Ok(Waited::Load((id, Returned { ticket, captured, lease, why: Why::Miss })));
                 }
-                Ok(Claim::Elsewhere(left)) => {
+                Ok(Claim::Elsewhere(left) | Claim::HeldOff(left)) => {
                     if let Some(answer) = self.held_off(&mut ticket, left) {
                         return Waited::answer(id, answer);
                     }

@@ -96,8 +96,10 @@ pub(super) enum Claim {
     Load(Option<Captured>, Option<Lease>),
     /// Another node has loaded.
     Found(Arc<Entry>),
-    /// Another node loads, or nobody is to load for a while.
+    /// Another node loads.
     Elsewhere(Duration),
+    /// Nobody is to load for a while.
+    HeldOff(Duration),
 }
 
 impl Inner {
@@ -131,7 +133,8 @@ impl Inner {
                 self.await_theirs(ticket, wanted, left, longest, wait).await
             }
             Leased::HeldOff(_) if ticket.old.is_none() && waits => Ok(Claim::Load(Some(captured), None)),
-            Leased::Theirs(left) | Leased::HeldOff(left) => Ok(Claim::Elsewhere(left)),
+            Leased::Theirs(left) => Ok(Claim::Elsewhere(left)),
+            Leased::HeldOff(left) => Ok(Claim::HeldOff(left)),
         }
     }
 
@@ -202,7 +205,7 @@ impl Inner {
             match leased {
                 None => return Ok(Claim::Load(Some(captured), None)),
                 Some(Leased::Ours) => return Ok(Claim::Load(Some(captured), ours)),
-                Some(Leased::HeldOff(left)) if ticket.old.is_some() => return Ok(Claim::Elsewhere(left)),
+                Some(Leased::HeldOff(left)) if ticket.old.is_some() => return Ok(Claim::HeldOff(left)),
                 Some(Leased::HeldOff(_)) => return Ok(Claim::Load(Some(captured), None)),
                 Some(Leased::Theirs(still)) => left = still,
             }

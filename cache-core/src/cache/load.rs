@@ -418,7 +418,7 @@ impl Inner {
                     break;
                 }
                 Ok(Claim::Found(entry)) => return self.land_found(&mut ticket, entry, Outcome::Joined),
-                Ok(Claim::Elsewhere(left)) => {
+                Ok(Claim::Elsewhere(left) | Claim::HeldOff(left)) => {
                     if let Some(answer) = self.held_off(&mut ticket, left) {
                         return answer;
                     }

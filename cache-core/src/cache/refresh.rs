@@ -28,6 +28,8 @@ pub(super) enum Refreshed {
     Failed,
     /// Somebody else sees to it.
     Elsewhere(Duration),
+    /// It failed elsewhere, and nobody is to try again for so long.
+    HeldOff(Duration),
 }
 
 /// The shortest time for which somebody else's refresh is left alone.
@@ -60,6 +62,7 @@ impl Inner {
                     let _ended = inner.tasks.closing().run_until_cancelled(waits).await;
                     return;
                 }
+                Ok(Refreshed::HeldOff(left)) => left,
                 Ok(Refreshed::Failed) | Err(_) => {
                     tracing::debug!(scope, "a value was to be loaded again, and was not");
                     inner.counters.add(Count::RefreshFailures);
@@ -107,6 +110,7 @@ impl Inner {
                 return Refreshed::New(entry);
             }
             Ok(Claim::Elsewhere(left)) => return Refreshed::Elsewhere(left),
+            Ok(Claim::HeldOff(left)) => return Refreshed::HeldOff(left),
             Err(_) => return Refreshed::Failed,
         };
         self.counters.add(Count::Refreshes);
