@@ -117,7 +117,10 @@ impl Front {
             Some(way) => self.put(hash, way, entry),
             None => set.marks.iter().for_each(|seen| {
                 let found = seen.load(Ordering::Relaxed);
-                seen.store(found - 1, Ordering::Relaxed);
+                // Another thread may have let go of it meanwhile.
+                if found & CREDIT != 0 {
+                    seen.store(found - 1, Ordering::Relaxed);
+                }
             }),
         }
     }
