@@ -8,7 +8,7 @@
 //! | 4 | 1 | wire version |
 //! | 5 | 1 | codec |
 //! | 6 | 1 | flags: the payload's kind (bits 0 and 1), compressed (bit 2), sealed (bit 3) |
-//! | 7 | 1 | number of tags, at most 32 |
+//! | 7 | 1 | number of tags, at most 133 |
 //! | 8 | 8 | version |
 //! | 16 | 8 × 4 | created, fresh until, stale until, fail-safe until: µs of Redis time |
 //! | 48 | 4 | load time, µs |
@@ -50,8 +50,9 @@ pub(crate) use self::seal::Sealing;
 pub(crate) use self::{error::WireError, pack::Packing};
 use crate::{codec::Codec, key::Key, schema::Fingerprint};
 
-/// An entry has at most this many tags.
-pub(crate) const MAX_TAGS: usize = 32;
+/// An envelope has at most this many tags: 16 that people name, the head of each, the namespace, and the levels of a scope, of which
+/// 200 bytes can have 100.
+pub(crate) const MAX_TAGS: usize = 16 + 16 + 1 + 100;
 
 /// The layout that is written.
 const WIRE_VERSION: u8 = 1;

@@ -262,6 +262,20 @@ async fn an_unconfirmed_eviction_is_in_force_when_redis_is_back() {
 }
 
 #[tokio::test]
+async fn entry_with_as_many_tags_as_there_may_be_is_stored() {
+    let redis = RedisServer::start().await;
+    let (a, b) = (node(&redis).await, node(&redis).await);
+    let deep = Key::new("a:b:c:d:e:f:g:h:i:j:k:l:m:n:o:p").arg(7_u64);
+    let tags: Vec<Key> = (0..16_u64).map(|number| Key::new(&format!("tag-of-its-own-{number}")).arg(number)).collect();
+    let request = tags.iter().cloned().fold(a.entry(deep.clone()), cache_core::Request::tag);
+    request.or_load(|| async { Ok::<_, std::convert::Infallible>(product(7, 1)) }).await.unwrap();
+    let found = eventually(Duration::from_secs(10), async || b.get::<Product>(&deep).await).await;
+    assert_eq!(found, product(7, 1));
+    assert!(a.evict_tag(tags[15].clone()).await.is_applied());
+    eventually(Duration::from_secs(10), async || b.get::<Product>(&deep).await.is_none()).await;
+}
+
+#[tokio::test]
 async fn close_waits_for_what_is_under_way_and_ends_the_cache() {
     let redis = RedisServer::start().await;
     for cache in [node(&redis).await, Cache::in_memory()] {

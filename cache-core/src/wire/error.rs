@@ -35,7 +35,7 @@ pub(crate) enum WireError {
     /// The compressed payload is damaged, or larger than any value may be.
     #[cfg(feature = "zstd")]
     Compression,
-    /// Writing: more than 32 tags.
+    /// Writing: more than 133 tags.
     TooManyTags,
     /// Writing: a tag over 64 KiB or a payload over 4 GiB.
     TooLarge,
@@ -96,7 +96,7 @@ impl fmt::Display for WireError {
             Self::BrokenSeal => "the payload, its header, its tags or its place are not what was encrypted",
             #[cfg(feature = "zstd")]
             Self::Compression => "the compressed payload is damaged, or larger than any value may be",
-            Self::TooManyTags => "an entry has at most 32 tags",
+            Self::TooManyTags => "an envelope has at most 133 tags",
             Self::TooLarge => "a tag or the payload is longer than an envelope can say",
             #[cfg(feature = "aead")]
             Self::NoRandom => "the system gave no random bytes to encrypt with",

@@ -241,7 +241,7 @@ fn what_does_not_fit_is_not_written() {
         encode(&header, expect(), b"").map(drop)
     };
     let long = "x".repeat(70_000);
-    assert_eq!(refusal(smallvec![("a", 1); 33]), Err(WireError::TooManyTags));
+    assert_eq!(refusal(smallvec![("a", 1); MAX_TAGS + 1]), Err(WireError::TooManyTags));
     assert_eq!(refusal(smallvec![("a", 1); 300]), Err(WireError::TooManyTags));
     assert_eq!(refusal(smallvec![(long.as_str(), 1)]), Err(WireError::TooLarge));
     assert_eq!(refusal(smallvec![(&long[..65_535], 1)]), Ok(()));
