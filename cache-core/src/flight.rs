@@ -22,6 +22,8 @@ use crate::{
 };
 
 const SHARDS: usize = 64;
+/// What the waiters are told whose leader panicked over what its load had returned.
+const UNWOUND: &str = "what was loaded could not be used: a tag, `unless`, `ttl_with` or `Clone` of it panicked in the caller that loaded";
 
 /// What a load depends on, as it was before its first command.
 #[derive(Clone, Debug)]
@@ -268,13 +270,16 @@ impl Drop for Seat {
         let mut status = self.flight.lock();
         status.aboard -= 1;
         let empty = status.aboard == 0;
-        let left_vacant = self.leads && matches!(status.state, State::Led);
-        if left_vacant {
-            status.state = State::Vacant;
+        let leaves = self.leads && matches!(status.state, State::Led);
+        if leaves {
+            // What unwinds is somebody's code on what the load returned. As with a load that panics it is tried once more, and then no
+            // more.
+            let is_over = std::thread::panicking() && std::mem::replace(&mut status.panicked, true);
+            status.state = if is_over { State::Landed(Landing::Panicked(UNWOUND.into())) } else { State::Vacant };
         }
         let vacant = matches!(status.state, State::Vacant);
         drop(status);
-        if vacant && !empty {
+        if (vacant || leaves) && !empty {
             // All of them, though one takes over: any of them may be kept by somebody who no longer polls it.
             self.flight.changed.notify_waiters();
         }

@@ -176,6 +176,37 @@ async fn load_that_panics_once_answers_all_who_waited() {
     }
 }
 
+fn judged(_: &u64) -> bool {
+    panic!("{BOOM}")
+}
+
+impl Panicking {
+    #[cacheable(key = "panicking-judged:{id}", skip(caller), unless = judged(it))]
+    async fn judged(&self, id: u64, caller: usize) -> Answer {
+        Ok(self.clone().load(caller).await)
+    }
+}
+
+/// Not the load, but what its caller makes of the value.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_panics_over_a_loaded_value_is_tried_twice() {
+    let redis = RedisServer::start().await;
+    for cache in [node(&redis).await, Cache::in_memory()] {
+        let origin = Panicking::over(&cache, 0, true);
+        let ends = within(async {
+            let call = |caller| {
+                let origin = origin.clone();
+                async move { origin.judged(7, caller).await }
+            };
+            let crowd = Crowd::gather(&origin.source, call).await;
+            origin.source.open();
+            crowd.ends().await
+        });
+        assert!(ends.await.into_iter().all(|(_, end)| end.is_err()));
+        assert!(origin.source.begun().len() <= 2, "{:?}", origin.source.begun());
+    }
+}
+
 /// The one whose load panics is not there any more; those who waited are not forgotten.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn load_that_panics_without_its_caller_leaves_nobody_waiting() {
