@@ -1,10 +1,10 @@
 //! What a writer hands to those who are to see what it wrote, wherever they are.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::PoisonError};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{error::Error, key::Key, outcome::Ack, tag::TagId};
+use crate::{error::Error, key::Key, outcome::Ack, sync::Mutex, tag::TagId};
 
 /// A moment in the life of one key or tag, to be passed from service to service: whoever reads with
 /// [`Request::at_least`](crate::Request::at_least) sees what was put or evicted then, on whatever node, before that node would
@@ -30,6 +30,31 @@ use crate::{error::Error, key::Key, outcome::Ack, tag::TagId};
 pub struct Token {
     record: u64,
     version: u64,
+}
+
+/// Records of which is known what was asked for. Of two in one place the later one is.
+const HEEDED: usize = 1_024;
+
+/// The highest version that tokens have asked for, of the records asked for last: what was doubted for one token was read again, and
+/// need not be doubted for the next.
+pub(crate) struct Heeded(Mutex<Box<[Token]>>);
+
+impl Heeded {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(vec![Token { record: 0, version: 0 }; HEEDED].into()))
+    }
+
+    /// Calls `doubt`, unless that was done for this version of the record or a later one. Nobody goes on before it is done.
+    pub(crate) fn heed(&self, token: Token, doubt: impl FnOnce()) {
+        #[allow(clippy::cast_possible_truncation, reason = "a remainder fits")]
+        let place = token.record as usize % HEEDED;
+        let mut heeded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = &mut heeded[place];
+        if before.record != token.record || before.version < token.version {
+            doubt();
+            *before = token;
+        }
+    }
 }
 
 impl Token {
@@ -107,6 +132,19 @@ mod tests {
         let of_tag = Token::of_tag(&tag, Ack::Applied(6)).unwrap();
         assert_eq!(of_tag.generation_of(&TagId::Tag(tag)), Some(6));
         assert_eq!(Token::of_key(&key, Ack::Queued), None);
+    }
+
+    #[test]
+    fn version_is_heeded_once_and_a_higher_one_again() {
+        let heeded = Heeded::new();
+        let heeds = |record: u64, version: u64| {
+            let mut is_heeded = false;
+            heeded.heed(Token { record, version }, || is_heeded = true);
+            is_heeded
+        };
+        assert!(heeds(7, 5) && !heeds(7, 5) && !heeds(7, 4) && heeds(7, 6));
+        assert!(heeds(8, 5) && !heeds(7, 6), "each record by itself");
+        assert!(heeds(7 + HEEDED as u64, 1) && heeds(7, 6), "what was forgotten is heeded once more");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reading one's own writes on another node: by a token, before that node has heard of them.
 
-use cache_core::{Cache, Key, Token, secs};
+use cache_core::{Cache, Key, Token, millis, secs};
 use tests::fixtures::RedisServer;
 
 use crate::{
@@ -47,6 +47,32 @@ async fn a_token_of_a_key_shows_what_was_evicted_or_put() {
         assert_eq!(through(&reader, &origin, Some(token)).await, 3);
     }
     assert_eq!(reader.stats().revalidated, revalidated, "once it is there, the token costs nothing");
+}
+
+#[tokio::test]
+async fn many_who_bring_one_token_cause_one_load() {
+    let redis = RedisServer::start().await;
+    let (writer, reader) = (deaf(&redis).await, deaf(&redis).await);
+    let tag = || Key::new("token-shelf").arg("films");
+    let of_key = Token::of_key(&key(7), writer.evict(&key(7)).await).unwrap();
+    let of_tag = Token::of_tag(&tag(), writer.evict_tag(tag()).await).unwrap();
+    let origin = Origin::default();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (reader, origin) = (reader.clone(), origin.clone());
+        callers.spawn(async move {
+            let load = || async move {
+                let row = origin.read(7).await;
+                // Time itself: long enough for all of them to come meanwhile.
+                tokio::time::sleep(millis(300)).await;
+                row
+            };
+            let request = reader.entry(key(7)).tag(tag()).at_least(of_key).at_least(of_tag);
+            request.or_load(load).await.unwrap();
+        });
+    }
+    callers.join_all().await;
+    assert_eq!(origin.loads(), 1);
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ use crate::{
     tags::Tags,
     tasks::Tasks,
     tier::{LocalTier, Record, RemoteTier},
+    token::Heeded,
     wire::Packing,
 };
 
@@ -118,6 +119,7 @@ pub(crate) struct Inner {
     fills: Arc<Semaphore>,
     refreshes: Arc<Refreshes>,
     failures: Failures,
+    heeded: Heeded,
     warm_ups: Arc<WarmUps>,
     codec: Codec,
     packing: Packing,
@@ -200,6 +202,7 @@ impl Cache {
             fills: Arc::new(Semaphore::new(FILLS_UNDER_WAY)),
             refreshes: Arc::new(Refreshes::new()),
             failures: Failures::new(),
+            heeded: Heeded::new(),
             warm_ups: Arc::new(WarmUps::new()),
             codec: parts.codec,
             packing: parts.packing,

@@ -68,7 +68,7 @@ impl Inner {
     }
 
     /// Takes tokens for hints that have not come yet: what is here of their records and may be older is doubted, and no flight
-    /// that departed before is boarded.
+    /// that departed before is boarded. Once for each version: whatever comes after that was read after it.
     pub(super) fn heed<T: 'static>(&self, key: &Key, tags: &[Key], tokens: &[Token]) {
         if !self.remote.settles_doubts() {
             return;
@@ -80,13 +80,15 @@ impl Inner {
                 let held = self.local.get(key.local_hash());
                 let entry = held.as_ref().and_then(|held| held.of(key, ValueOps::<T>::slot()));
                 if entry.is_none_or(|entry| entry.meta.version < version) {
-                    self.coherence.move_stripe(key.local_hash());
+                    self.heeded.heed(*token, || {
+                        let _stripe = self.coherence.move_stripe(key.local_hash());
+                    });
                 }
             }
             for cell in &cells {
                 let wanted = token.generation_of(cell.tag());
                 if wanted.is_some_and(|wanted| cell.known().is_none_or(|known| known < wanted)) {
-                    self.tags.hint(cell.tag());
+                    self.heeded.heed(*token, || self.tags.hint(cell.tag()));
                 }
             }
         }
