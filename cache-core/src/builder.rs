@@ -230,7 +230,7 @@ impl Builder {
     }
 
     /// How many keys this process keeps, the ones used most; beside them, and apart from them, a sixteenth of that of which it is
-    /// only known that there is *nothing*. Default: 100,000.
+    /// only known that there is *nothing*. Zero: none. Default: 100,000.
     pub fn local_entries(mut self, entries: u64) -> Self {
         self.local_entries = entries;
         self

@@ -70,15 +70,17 @@ impl Policy {
         self
     }
 
-    /// How long this process may keep a value, at most as long as it is fresh. Default: as long as it is fresh.
+    /// How long this process may keep a value that Redis has, too; the times of [`stale`](Self::stale) and
+    /// [`fail_safe`](Self::fail_safe) are in it. Zero: each call asks Redis. Without Redis it is not looked at: what this process
+    /// lets go of would be nowhere then. Default: as long as the value is of use.
     #[must_use]
     pub fn l1(mut self, l1: Duration) -> Self {
         self.l1 = Some(l1);
         self
     }
 
-    /// How long *nothing* (`None`) and errors chosen by `cache_err` are kept. Default: a tenth of the TTL, at most 30 s.
-    /// Zero: not at all.
+    /// How long *nothing* (`None`) and errors chosen by `cache_err` are kept; by a call with a TTL of its own no longer than
+    /// that. Default: a tenth of the TTL, at most 30 s. Zero: not at all.
     #[must_use]
     pub fn negative(mut self, negative: Duration) -> Self {
         self.negative = Some(negative);
@@ -148,7 +150,7 @@ impl Policy {
     /// How long a caller waits for a load at all. It is then served an old value if there is one, else the error that its
     /// place has for that (`hard = ..` of the attribute, [`Request::or_load_within`](crate::Request::or_load_within)); a place that
     /// has none waits on. Also the longest wait for another node's load. The load goes on, and fills. Default: as long as it
-    /// takes.
+    /// takes, and 30 s for another node's.
     #[must_use]
     pub fn hard(mut self, hard: Duration) -> Self {
         self.hard = Some(hard);
@@ -179,7 +181,7 @@ impl Policy {
     }
 
     /// A cap on every TTL and on every time after it at and below this scope, which no nearer policy, call site or `ttl_with` overrides. Of several caps
-    /// the smallest counts. At most 36,500 days. Default: 30 days.
+    /// the smallest counts. At most 36,500 days. Zero: nothing is stored. Default: 30 days.
     #[must_use]
     pub fn max_ttl(mut self, max_ttl: Duration) -> Self {
         self.max_ttl = Some(max_ttl);

@@ -301,7 +301,7 @@ impl Inner {
         let ttl = deadlines.fresh_left(created);
         // Not 0, of which there is no logarithm.
         let early = policy.early(ttl, load_time, 1.0 - fastrand::f64());
-        let kept = policy.l1.map_or(life, |l1| l1.min(life));
+        let kept = policy.l1.filter(|_| self.remote.stores()).map_or(life, |l1| l1.min(life));
         let (expires, kept_until) = (now.plus(fresh.saturating_sub(early).min(kept)), now.plus(kept));
         Times { created, load_time, deadlines, expires, kept_until }
     }
@@ -453,5 +453,29 @@ impl Header<'_> {
             fail_safe_until: self.fail_safe_until,
             is_left: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Cache, many::call_of};
+
+    #[tokio::test]
+    async fn server_that_did_not_answer_has_not_said_that_there_is_nothing() {
+        let (cache, key) = (Cache::in_memory(), Key::new("product").arg(7_u64));
+        let (inner, call) = (&cache.0, call_of::<u64>(&key));
+        let scope = inner.scopes.state(key.scope(), &inner.tags);
+        let watch = inner.watch(&key, &scope, &[]);
+        let away = || Reply::Failed(Error::new(ErrorKind::Unreachable, "cluster", "the primary is away"));
+        let judged = async |read: Option<Reply>| {
+            let (mut believed, mut budget) = (Believed::default(), Budget::new(inner.budget));
+            inner.judge(&call, &scope, &watch, &mut believed, read, &mut budget).await
+        };
+        assert!(judged(Some(away())).await.is_err());
+        let nothing = Reply::Read { versions: None, payload: None };
+        assert!(judged(Some(nothing)).await.is_ok_and(|found| found.is_none()));
+        let asked = watch.cells.clone();
+        assert!(asked.len() > 1 && hear_all(&mut Believed::default(), asked, [away()].into_iter()).is_err());
     }
 }

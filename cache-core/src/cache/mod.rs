@@ -233,10 +233,12 @@ impl Cache {
     /// The policy of a scope, each field with where it came from.
     #[must_use]
     pub fn explain(&self, scope: &str) -> Explanation {
-        self.0.scopes.explain(scope)
+        let explained = self.0.scopes.explain(scope);
+        if self.0.remote.stores() { explained } else { explained.with_one_tier() }
     }
 
-    /// Replaces the policy of a scope, for what is stored from now on. What is stored already keeps its deadlines.
+    /// Replaces the policy of a scope, all of it: what the new one does not say is inherited from the levels above, not from the
+    /// policy that it had. It holds for what is stored from now on; what is stored already keeps its deadlines.
     ///
     /// # Errors
     ///

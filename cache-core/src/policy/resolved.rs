@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{EarlyRefresh, Overrides};
 
+const DEFAULT_NEGATIVE_CAP: Duration = Duration::from_secs(30);
+
 /// A policy with every question answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Resolved {
@@ -11,6 +13,8 @@ pub(crate) struct Resolved {
     /// As long as a value is of use, if nobody said anything.
     pub(crate) l1: Option<Duration>,
     pub(crate) negative: Duration,
+    /// Whether somebody said so; else it goes by the TTL.
+    pub(crate) negative_is_said: bool,
     pub(crate) jitter: f64,
     pub(crate) stale: Duration,
     pub(crate) fail_safe: Duration,
@@ -26,15 +30,27 @@ pub(crate) struct Resolved {
     pub(crate) max_bytes: usize,
 }
 
+/// How long *nothing* is kept where nobody says so.
+pub(super) fn negative_of(ttl: Duration) -> Duration {
+    (ttl / 10).min(DEFAULT_NEGATIVE_CAP)
+}
+
 impl Resolved {
     /// What a call site's own words make of it; the caps still hold.
     pub(crate) fn with(self, overrides: Overrides) -> Self {
         let ttl = overrides.ttl.unwrap_or(self.ttl).min(self.max_ttl);
+        let negative = match (overrides.negative, overrides.ttl) {
+            (Some(negative), _) => negative,
+            (None, Some(_)) if !self.negative_is_said => negative_of(ttl),
+            // Who wants a shorter life for values has not asked for a longer one for *nothing*.
+            (None, Some(_)) => self.negative.min(ttl),
+            (None, None) => self.negative,
+        };
         Self {
             ttl,
             warm_up: overrides.warm_up.unwrap_or(self.warm_up).min(ttl / 2),
             l1: overrides.l1.or(self.l1),
-            negative: overrides.negative.unwrap_or(self.negative).min(self.max_ttl),
+            negative: negative.min(self.max_ttl),
             stale: overrides.stale.unwrap_or(self.stale).min(self.max_ttl),
             fail_safe: overrides.fail_safe.unwrap_or(self.fail_safe).min(self.max_ttl),
             soft: overrides.soft.or(self.soft),

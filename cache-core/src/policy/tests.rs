@@ -36,6 +36,10 @@ fn explain_names_the_source_of_each_field() {
     assert_eq!(explained.source("negative"), Some("scope product"));
     assert_eq!(explained.source("l1"), Some("scope (all)"));
     assert_eq!(explained.source("jitter"), Some("built in"));
+    for name in ["fail_safe_unverified", "unverified", "early_refresh", "early", "max_bytes"] {
+        assert_eq!(explained.source(name), Some("built in"), "{name}");
+    }
+    assert_eq!(explained.source("nonsense"), None);
     assert!(explained.to_string().contains("ttl        1m         scope product:stock"), "{explained}");
 }
 
@@ -48,6 +52,26 @@ fn caps_hold_against_scopes_and_call_sites() {
     assert!(tree.explain("report").source("ttl").is_some_and(|source| source.contains("capped by max_ttl")));
     let overrides = Overrides { ttl: Some(hours(2)), ..Overrides::default() };
     assert_eq!(report.with(overrides).ttl, hours(1));
+}
+
+#[test]
+fn negative_goes_by_the_ttl_of_the_call() {
+    let mut tree = PolicyTree::default();
+    tree.set("said", Policy::new().negative(secs(20))).unwrap();
+    let of_call = |scope: &str, ttl, negative| {
+        tree.resolve(scope).with(Overrides { ttl, negative, ..Overrides::default() }).negative
+    };
+    for (scope, ttl, negative, expected) in [
+        ("other", None, None, secs(30)),
+        ("other", Some(secs(5)), None, Duration::from_millis(500)),
+        ("other", Some(hours(1)), None, secs(30)),
+        ("said", None, None, secs(20)),
+        ("said", Some(secs(5)), None, secs(5)),
+        ("said", Some(mins(5)), None, secs(20)),
+        ("said", Some(secs(5)), Some(secs(10)), secs(10)),
+    ] {
+        assert_eq!(of_call(scope, ttl, negative), expected, "{scope} {ttl:?} {negative:?}");
+    }
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::{EarlyRefresh, Policy, resolved::Resolved};
+use super::{
+    EarlyRefresh, Policy,
+    resolved::{Resolved, negative_of},
+};
 use crate::{duration, error::Error};
 
 const DEFAULT_TTL: Duration = duration::mins(5);
-const DEFAULT_NEGATIVE_CAP: Duration = duration::secs(30);
 const DEFAULT_JITTER: f64 = 0.1;
 const DEFAULT_MAX_TTL: Duration = duration::days(30);
 /// A longer cap counts as this one: for ever, and still far from where times overflow.
@@ -78,10 +80,12 @@ impl PolicyTree {
         let jitter = self.nearest(scope, |policy| policy.jitter, DEFAULT_JITTER);
         let ttl = capped(self.nearest(scope, |policy| policy.ttl, DEFAULT_TTL), &max_ttl, "max_ttl");
         let l1 = self.nearest(scope, |policy| policy.l1.map(Some), None);
-        let negative = match self.nearest(scope, |policy| policy.negative.map(Some), None) {
+        let negative = self.nearest(scope, |policy| policy.negative.map(Some), None);
+        let negative_is_said = negative.value.is_some();
+        let negative = match negative {
             Said { value: Some(value), source } => capped(Said { value, source }, &max_ttl, "max_ttl"),
             Said { value: None, .. } => {
-                Said { value: (ttl.value / 10).min(DEFAULT_NEGATIVE_CAP), source: "a tenth of ttl, at most 30s".into() }
+                Said { value: negative_of(ttl.value), source: "a tenth of ttl, at most 30s".into() }
             }
         };
         let warm_up = match self.nearest(scope, |policy| policy.warm_up.map(Some), None) {
@@ -123,6 +127,7 @@ impl PolicyTree {
             ttl: ttl.value,
             l1: l1.value,
             negative: negative.value,
+            negative_is_said,
             jitter: jitter.value,
             stale: stale.value,
             fail_safe: fail_safe.value,
@@ -199,15 +204,30 @@ impl Explanation {
         self.resolved.l1.map_or(life, |l1| l1.min(life))
     }
 
+    /// The same where there is no other tier, and `l1` is not looked at.
+    pub(crate) fn with_one_tier(mut self) -> Self {
+        self.resolved.l1 = None;
+        if let Some(row) = self.rows.iter_mut().find(|row| row.field == "l1") {
+            *row = Row::new("l1", "all of it".into(), "no other tier");
+        }
+        self
+    }
+
     /// How long *nothing* is kept.
     #[must_use]
     pub fn negative(&self) -> Duration {
         self.resolved.negative
     }
 
-    /// Where the field of that name came from, if there is such a field.
+    /// Where the field of that name came from, if there is such a field: by its word in the table, or by its name in
+    /// [`Policy`].
     #[must_use]
     pub fn source(&self, field: &str) -> Option<&str> {
+        let field = match field {
+            "fail_safe_unverified" => "unverified",
+            "early_refresh" => "early",
+            field => field,
+        };
         self.rows.iter().find(|row| row.field == field).map(|row| row.source.as_str())
     }
 }

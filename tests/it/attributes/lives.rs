@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, KeyPart, Outcome, Tier, cache_put, cacheable, days, hours, key, millis, mins};
+use cache_core::{
+    Cache, KeyPart, Outcome, Policy, Tier, cache_put, cacheable, days, hours, key, millis, mins, observe,
+};
 use serde::{Deserialize, Serialize};
 use tests::fixtures::{RedisServer, eventually};
 
 use super::{Loads, SOON, alone, hit, told};
-use crate::support::node;
+use crate::support::{built, node, settings};
 
 #[derive(Clone)]
 struct Shop {
@@ -189,4 +191,36 @@ async fn records_of_what_is_stored_for_longer_than_the_policy_live_as_long() {
         }
     }
     assert!(short.is_empty(), "gone long before the day is over: {short:?}");
+}
+
+#[tokio::test]
+async fn l1_shortens_no_life_where_there_is_no_other_tier() {
+    let policy = || Policy::new().ttl(mins(15)).jitter(0.0).l1(millis(20));
+    let alone = Cache::builder("shop").policy(policy()).build().await.unwrap();
+    let redis = RedisServer::start().await;
+    let both = built(settings(redis.url()).ensure_notifications().policy(policy())).await;
+    for cache in [&alone, &both] {
+        assert!(cache.put(key!("l1-life:{7}"), 7_u64).await.is_applied());
+    }
+    // Time itself: that of L1.
+    tokio::time::sleep(millis(60)).await;
+    for (cache, tier) in [(&alone, Tier::Local), (&both, Tier::Remote)] {
+        let found = cache.entry(key!("l1-life:{7}")).get::<u64>().await.expect("it is fresh");
+        assert_eq!(found.outcome(), Outcome::Hit(tier));
+    }
+    assert_eq!((alone.explain("l1-life").l1(), both.explain("l1-life").l1()), (mins(15), millis(20)));
+}
+
+#[tokio::test]
+async fn get_that_finds_nothing_is_a_miss_that_is_counted_and_seen() {
+    let redis = RedisServer::start().await;
+    for cache in [alone().await, node(&redis).await] {
+        let ((), seen) = observe(async {
+            assert_eq!(cache.get::<u64>(&key!("absent:{7}")).await, None);
+            assert_eq!(cache.get_many::<u64>(&[key!("absent:{8}"), key!("absent:{9}")]).await, [None, None]);
+        })
+        .await;
+        let outcomes: Vec<Outcome> = seen.iter().map(|seen| seen.outcome).collect();
+        assert_eq!((outcomes, cache.stats().misses), (vec![Outcome::Absent; 3], 3));
+    }
 }
