@@ -148,6 +148,8 @@ pub enum Outcome {
     Joined,
     /// The value was not there; this call loaded it.
     Loaded,
+    /// The value was not there, and the call is one that does not load.
+    Absent,
     /// The value was not there, and its load took longer than the call waits for one.
     TimedOut,
     /// The value was not there; a load failed a short while ago, and the call was given that error
@@ -169,7 +171,7 @@ impl Outcome {
             Self::Hit(_) => "hit",
             Self::Stale(_) => "stale",
             Self::FailSafe(_) => "fail_safe",
-            Self::Joined | Self::Loaded | Self::TimedOut | Self::HeldOff => "miss",
+            Self::Joined | Self::Loaded | Self::Absent | Self::TimedOut | Self::HeldOff => "miss",
             Self::Bypass(_) => "bypass",
             Self::Put(_) => "put",
             Self::Evict(_) => "evict",
@@ -206,6 +208,7 @@ impl fmt::Display for Outcome {
             Self::Hit(tier) | Self::Stale(tier) | Self::FailSafe(tier) => write!(f, "{word}; tier={}", tier.as_str()),
             Self::Joined => write!(f, "{word}; load=joined"),
             Self::Loaded => write!(f, "{word}; load=own"),
+            Self::Absent => write!(f, "{word}; load=none"),
             Self::TimedOut => write!(f, "{word}; load=late"),
             Self::HeldOff => write!(f, "{word}; load=held_off"),
             Self::Bypass(reason) => write!(f, "{word}; reason={}", reason.as_str()),

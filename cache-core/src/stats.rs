@@ -117,7 +117,7 @@ pub struct Stats {
     pub local_hits: u64,
     /// Hits in Redis.
     pub remote_hits: u64,
-    /// Calls that found nothing, whether they loaded or joined a load.
+    /// Calls that found nothing, whether they loaded, joined a load, or were calls that do not load.
     pub misses: u64,
     /// Misses that were answered by a load already under way.
     pub joined: u64,
@@ -187,12 +187,14 @@ impl Stats {
         self.bypasses.iter().map(|(_, count)| count).sum()
     }
 
-    /// The share of calls that needed no load, of those that asked the cache; 0 before the first.
+    /// The share of calls that waited for no load, of those that asked the cache: hits, and what was stale and served at once. 0
+    /// before the first.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
     pub fn hit_ratio(&self) -> f64 {
-        let asked = self.hits() + self.misses;
-        if asked == 0 { 0.0 } else { self.hits() as f64 / asked as f64 }
+        let found = self.hits() + self.stale;
+        let asked = found + self.fail_safe + self.misses;
+        if asked == 0 { 0.0 } else { found as f64 / asked as f64 }
     }
 }
 
@@ -248,5 +250,14 @@ mod tests {
         let stats = counters.snapshot(0);
         assert!((stats.hit_ratio() - 0.5).abs() < f64::EPSILON);
         assert_eq!(stats.bypassed(), 1);
+    }
+
+    #[test]
+    fn hit_ratio_counts_what_is_stale_as_found_and_what_stood_in_for_a_load_as_not() {
+        let counters = Counters::default();
+        for count in [Count::RemoteHits, Count::Stale, Count::Stale, Count::FailSafe, Count::Misses] {
+            counters.add(count);
+        }
+        assert!((counters.snapshot(0).hit_ratio() - 0.6).abs() < f64::EPSILON);
     }
 }

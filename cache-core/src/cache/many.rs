@@ -62,7 +62,10 @@ impl Cache {
                         }
                         Outcome::Hit(tier)
                     }
-                    Ok(None) => continue,
+                    Ok(None) => {
+                        inner.counters.add(Count::Misses);
+                        Outcome::Absent
+                    }
                     Err(()) => {
                         inner.counters.bypass(Bypass::Remote);
                         Outcome::Bypass(Bypass::Remote)
@@ -127,7 +130,7 @@ impl Inner {
     }
 }
 
-fn call_of<T: CacheValue>(key: &Key) -> Call<T, Infallible> {
+pub(super) fn call_of<T: CacheValue>(key: &Key) -> Call<T, Infallible> {
     Call {
         key: key.clone(),
         tags: Vec::new(),
