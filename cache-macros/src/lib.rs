@@ -84,7 +84,7 @@ use proc_macro::TokenStream;
 /// # The key
 ///
 /// A template is made of segments between colons: literals of `[a-z0-9._-]`, and arguments in braces. It begins with a
-/// literal: that head is the *scope*, by which policies, statistics and `evict_scope` go. Every argument is in the key or in
+/// literal: that head is the *scope*, by which policies and `evict_scope` go. Every argument is in the key or in
 /// `skip(..)`; forgetting one is an error when the function is compiled:
 ///
 /// ```compile_fail
@@ -279,7 +279,9 @@ use proc_macro::TokenStream;
 /// - *`no field `cache` on type ..`*: the method's type has none; name one with `cache = ..`.
 /// - *``cannot move out of .., a captured variable in an `Fn` closure``* (E0507), of a function with `batch`: the body gives an
 ///   argument away that it needs again if it runs once more. Clone it there (`name.clone()`), or lend it (`&name`).
-/// - *Every call is a miss*: no cache is installed, the scope has no `ttl`, or the value can't be encoded. `observe` says.
+/// - *No call is a hit*: no cache is installed (`bypass; reason=not_installed`), or `unless` says yes to everything. Where the
+///   value can't be encoded (`reason=encode` in the statistics, and the log) there are hits in this process and none in Redis.
+///   `observe` says which. A `ttl` of zero is refused.
 /// - *Nothing is stored, and the log names two places*: they store under one template with different tags.
 #[proc_macro_attribute]
 pub fn cacheable(options: TokenStream, item: TokenStream) -> TokenStream {

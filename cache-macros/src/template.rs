@@ -58,7 +58,7 @@ impl Of {
 
     fn why_a_head(self) -> &'static str {
         match self {
-            Of::Key => "which is the scope that policies, statistics and `evict_scope` go by",
+            Of::Key => "which is the scope that policies and `evict_scope` go by",
             Of::Tag => "so it would be one name with every other tag of that value",
         }
     }

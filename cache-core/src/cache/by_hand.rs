@@ -110,11 +110,13 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// The load's own, untouched. Faults of the cache are never errors here: the call then loads.
+    /// The load's own, untouched, to the caller whose load it was: those who waited for it load by themselves then, side by side.
+    /// (Errors are shared by the attributes, where they are `Clone` or with `share_err`.) Faults of the cache are never errors
+    /// here: the call then loads.
     ///
     /// # Panics
     ///
-    /// When the load does.
+    /// When the load does; and for those who wait for it when it does so twice.
     #[track_caller]
     pub fn get_or_load<T, E, F, L>(
         &self,
@@ -136,7 +138,10 @@ impl Cache {
         self.get_many(std::slice::from_ref(key)).await.pop().flatten()
     }
 
-    /// Stores a new truth: every node's next read sees it, or loads.
+    /// Stores a new truth: every node's next read sees it, or loads. [`Ack::Applied`] says that nobody is served the old value;
+    /// where somebody else wrote meanwhile, or the new one cannot be stored, the old one was only evicted.
+    ///
+    /// A caller that goes away meanwhile leaves no old value behind: the key is evicted, in a task of its own.
     ///
     /// Tags, if the key's template has any, are given through [`Cache::entry`].
     #[track_caller]
@@ -227,7 +232,7 @@ impl<'c> Request<'c> {
     ///
     /// # Panics
     ///
-    /// When the load does.
+    /// When the load does; and for those who wait for it when it does so twice.
     pub async fn or_load<T, E, F, L>(self, load: L) -> Result<Entry<T>, E>
     where
         T: CacheValue,
@@ -254,7 +259,7 @@ impl<'c> Request<'c> {
     ///
     /// # Panics
     ///
-    /// When the load does.
+    /// When the load does; and for those who wait for it when it does so twice.
     pub async fn or_load_within<T, E, F, L>(mut self, hard: Duration, load: L) -> Result<Entry<T>, E>
     where
         T: CacheValue,
@@ -319,7 +324,7 @@ impl<'c> Request<'c> {
     ///
     /// # Panics
     ///
-    /// When the load does.
+    /// When the load does; and for those who wait for it when it does so twice.
     pub async fn or_load_inline<T, E, F, L>(self, load: L) -> Result<Entry<T>, E>
     where
         T: CacheValue,
@@ -345,7 +350,7 @@ impl<'c> Request<'c> {
     ///
     /// # Panics
     ///
-    /// When the load does.
+    /// When the load does; and for those who wait for it when it does so twice.
     pub async fn or_find<T, E, F, L>(self, load: L) -> Result<Entry<Option<T>>, E>
     where
         T: CacheValue,

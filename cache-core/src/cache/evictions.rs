@@ -15,8 +15,8 @@ impl Cache {
     /// as a rule, and after the [bound](crate::Builder::bound) in any case, if it is [applied](Ack::Applied). It waits for Redis no
     /// longer than the [budget](crate::Builder::budget).
     ///
-    /// Dropped before it has returned, it may have evicted or not, and nobody does it later: for what has to happen, use a
-    /// [`Unit`](crate::Unit), `#[cache_evict]`, or a task of your own.
+    /// A caller that goes away meanwhile loses nothing: it is done in a task of its own. What survives the process is an outbox:
+    /// [`Unit::intents`](crate::Unit::intents).
     pub async fn evict(&self, key: &Key) -> Ack {
         self.evict_now(vec![key.clone()], Vec::new(), Evicts::ForGood).await
     }
