@@ -216,7 +216,7 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "a writer that is dropped evicts",
         "cache/write.rs",
-        "if !self.armed {\n            return;\n        }\n        let targets = self.everything();",
+        "if self.ended.is_some() {\n            return;\n        }\n        let targets = self.everything();",
         "if true {\n            return;\n        }\n        let targets = self.everything();",
         "writers::dropped::evict_inline_dropped_at_every_await_evicts_what_it_committed",
     )

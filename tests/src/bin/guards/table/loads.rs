@@ -48,7 +48,7 @@ pub(super) const GUARDS: &[Guard] = &[
     guard(
         "one node of all loads ahead of the readers",
         "cache/claim.rs",
-        "Leased::Theirs(left) | Leased::HeldOff(left) => Ok(Claim::Elsewhere(left)),",
+        "Leased::Theirs(left) => Ok(Claim::Elsewhere(left)),\n            Leased::HeldOff(left) => Ok(Claim::HeldOff(left)),",
         "Leased::Theirs(_) | Leased::HeldOff(_) => Ok(Claim::Load(Some(captured), None)),",
         "warm::one_node_of_all_loads_and_the_others_take_it",
     ),
