@@ -218,7 +218,10 @@ impl<T: CacheValue> Exchange<T> {
 
     fn call<E: 'static>(&self, newer_than: u64, passes: fn(&E) -> bool) -> Box<Call<T, E>> {
         let Says { life, tags } = self.says;
-        let after = (self.old == Old::ByLayer).then_some(Duration::ZERO);
+        let by_layer = self.old == Old::ByLayer;
+        let after = by_layer.then_some(Duration::ZERO);
+        // What is fresh here may have ended to be so for the layer: it is no answer to a load that takes its time.
+        let patience = by_layer.then_some(Duration::MAX);
         let rules = Rules {
             ttl_with: Some(Arc::new(life)),
             result_tags: Some(Arc::new(tags)),
@@ -233,7 +236,14 @@ impl<T: CacheValue> Exchange<T> {
             place: Place::new("a layer", file!(), line!()),
             ops: ValueOps::of(),
             none: false,
-            overrides: Overrides { ttl: Some(self.longest), stale: after, fail_safe: after, ..Overrides::default() },
+            overrides: Overrides {
+                ttl: Some(self.longest),
+                stale: after,
+                fail_safe: after,
+                soft: patience,
+                hard: patience,
+                ..Overrides::default()
+            },
             newer_than,
             rev: 0,
             rules,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use cache_core::Cache;
+use cache_core::{Cache, Policy};
 use cache_tower::CacheLayer;
 use http_body_util::BodyExt;
 use tokio::{
@@ -282,6 +282,24 @@ async fn a_request_waits_no_longer_for_another_than_it_is_told() {
     let (parts, body) = timeout(Duration::from_secs(5), body_of(service, get("/"))).await.expect("it waits for ever");
     assert_eq!((parts.status.as_u16(), &body[..]), (200, &b"body"[..]));
     hanging.abort();
+}
+
+/// The layer judges what is old: a `soft` of the policy is no permission to serve what has to be validated.
+#[tokio::test]
+async fn a_soft_timeout_of_the_policy_gives_nobody_what_was_not_validated() {
+    let (origin, gate) = gated(&[("cache-control", "no-cache"), ("etag", "\"a\"")]);
+    let soft = Policy::new().soft(Duration::from_millis(1)).hard(Duration::from_millis(2));
+    let cache = Cache::builder("shop").policy(soft).build().await.unwrap();
+    let service = CacheLayer::proxy(cache).layer(origin.clone());
+    gate.add_permits(1);
+    body_of(service.clone(), get("/")).await;
+    settle().await;
+    let second = tokio::spawn(body_of(service, get("/")));
+    assert!(eventually(|| origin.asked() == 2).await);
+    // Time itself: more than both timeouts.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.add_permits(1);
+    assert_eq!(second.await.unwrap().1, b"body 2");
 }
 
 #[tokio::test]
