@@ -13,7 +13,7 @@ use http::{
     uri::{PathAndQuery, Scheme},
 };
 
-use crate::{config::Config, prefix::Under};
+use crate::{config::Config, prefix::Under, rfc::directives::is_token};
 
 /// Fields that some frameworks take a URL from: a client that sets one may get another answer, which must be nobody else's.
 const READ_BY_SERVICES: [&str; 12] = [
@@ -182,6 +182,19 @@ pub(crate) fn origin(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     Some(written(uri.scheme().unwrap_or(&Scheme::HTTP), authority))
 }
 
+/// A request in absolute form is for the host that it names, whatever `Host` says (RFC 9112 section 3.2.2): its service must see no
+/// other than its key has.
+pub(crate) fn name_one_host(request: &mut request::Parts) {
+    let Some(authority) = uri_of(request).authority() else { return };
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return };
+    if host != authority.as_str()
+        && let Ok(authority) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers.insert(HOST, authority);
+    }
+}
+
 fn written(scheme: &Scheme, authority: &str) -> String {
     let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
     let authority = authority.strip_suffix(default).or(authority.strip_suffix(':')).unwrap_or(authority);
@@ -209,9 +222,14 @@ fn extras(config: &Config, headers: &HeaderMap, identity: Option<&str>) -> Strin
         push(&mut extras, name.as_str(), headers.get_all(name).iter());
     }
     for name in &config.key_cookies {
-        for value in cookies(headers, name) {
-            line(&mut extras, "cookie", &[name.as_bytes(), b"=", value].concat());
+        for pair in cookies(headers).filter(|pair| name_of(pair) == name.as_bytes()) {
+            line(&mut extras, "cookie", pair);
         }
+    }
+    // Some services read `l%61ng` and `lang ` as `lang`.
+    let is_plain = |name: &[u8]| !name.is_empty() && name.iter().all(|byte| *byte != b'%' && is_token(*byte));
+    for pair in cookies(headers).filter(|pair| !config.key_cookies.is_empty() && !is_plain(name_of(pair))) {
+        line(&mut extras, "cookie", pair);
     }
     extras
 }
@@ -247,11 +265,14 @@ pub(crate) fn line(extras: &mut String, name: &str, value: &[u8]) {
     extras.push('\n');
 }
 
-/// The values of a cookie (RFC 6265 section 4.2): which of them a service takes if there are several is not known.
-fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The pairs of all cookies (RFC 6265 section 4.2): which a service takes of several of one name is not known.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    let value = |pair: &'a [u8]| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=");
-    pairs.map(<[u8]>::trim_ascii).filter_map(value)
+    pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+fn name_of(pair: &[u8]) -> &[u8] {
+    pair.split(|byte| *byte == b'=').next().unwrap_or(pair)
 }
 
 /// A field's name from a text of the program.

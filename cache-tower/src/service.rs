@@ -23,7 +23,7 @@ use crate::{
     flow::Flow,
     future::{Passed, ResponseFuture},
     invalidate,
-    key::{Aim, Target, overrides_method, uri_of},
+    key::{self, Aim, Target, overrides_method, uri_of},
     prefix::hash,
     purge::{Order, is_purge},
     rfc::{
@@ -94,7 +94,8 @@ where
         // The one that was polled is ready; its clone need not be. A hit gives up what it was ready with, which others may want.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        key::name_one_host(&mut parts);
         let way = self.shared.way(&parts, body.is_end_stream());
         let shared = || Arc::clone(&self.shared);
         let outline = || fetch::outline(&parts);

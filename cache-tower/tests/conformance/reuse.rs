@@ -54,6 +54,19 @@ pub(crate) const REUSE: &[Row] = &[
         "#,
     ),
     must(
+        "9112 3.2.2",
+        "the origin sees no other host than the one that the key has",
+        r#"
+        > GET http://shop.example/ | Host: {v}
+        < 200 | Cache-Control: max-age=60
+        ? sent Host: shop.example
+        > POST http://shop.example/ | Host: {v}
+        < 200
+        ? sent Host: shop.example
+        "#,
+    )
+    .each(&["evil.example", "shop.example:8080", "shop.example"]),
+    must(
         "9111 4",
         "the scheme is part of the key",
         r#"
@@ -230,6 +243,49 @@ pub(crate) const KEYS: &[Row] = &[
         "#,
     )
     .by(|cache| CacheLayer::proxy(cache).query(Query::Only(vec!["id".to_owned()]))),
+    must(
+        "9111 7.1",
+        "what a service may read as a part of the key is in it, however it is spelled",
+        r#"
+        > GET /?id=1
+        < 200 | Cache-Control: max-age=60
+        > GET /?id=1&{v}
+        < 200
+        ? "body 2"
+        > GET /?id=1
+        ? hit | "body 1"
+        "#,
+    )
+    .each(&["%69d=9", "i%64=9", "ID=9", "x=1;id=9", "id[]=9", "id+=9", "id.x=9"])
+    .by(|cache| CacheLayer::proxy(cache).query(Query::Only(vec!["id".to_owned()]))),
+    must(
+        "9111 7.1",
+        "nothing is left out of a key that may have something else behind it",
+        r#"
+        > GET /?id=1
+        < 200 | Cache-Control: max-age=60
+        > GET /?id=1&{v}
+        < 200
+        ? "body 2"
+        "#,
+    )
+    .each(&["utm_source=x;id=9", "utm%5fsource=x", "UTM_SOURCE=x"])
+    .by(|cache| CacheLayer::proxy(cache).query(Query::Without(vec!["utm_source".to_owned()]))),
+    must(
+        "9111 7.1",
+        "a cookie of the key is in it however it is spelled, and others are not",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=60
+        > GET / | Cookie: {v}
+        < 200
+        ? "body 2"
+        > GET / | Cookie: x=1; y=a%b; z
+        ? hit | "body 1"
+        "#,
+    )
+    .each(&["l%61ng=evil", "lang =evil", "\"lang\"=evil", "a=1; lang\t=evil", "lang", "lang=", "=evil"])
+    .by(|cache| CacheLayer::proxy(cache).key_cookie("lang")),
     must(
         "9111 4",
         "a field or a cookie of the key tells answers apart",
