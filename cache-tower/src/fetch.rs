@@ -18,6 +18,7 @@ use crate::{
     key,
     live::Live,
     part,
+    passes::Why,
     record::{Recorded, Recorder, Recording, UNREAD},
     rfc::{
         Life, Rules, Timestamp,
@@ -340,8 +341,9 @@ impl Fetch {
                 if refusal.lasts == Lasts::ForAll && old.is_some() && !reuse::is_failure(head.status) {
                     self.evict().await;
                 }
-                if refusal.lasts != Lasts::NotAtAll {
-                    self.keep.shared.passes.add(self.keep.pass_key, config.pass);
+                // A failure says nothing of answers, and is not to be asked for side by side.
+                if refusal.lasts != Lasts::NotAtAll && !head.status.is_server_error() {
+                    self.keep.shared.passes.add(self.keep.pass_key, Why::NotStored, config.pass);
                 }
                 let response = Response::from_parts(head, CacheBody::passed(body));
                 let _gone = client.send(Head::Passed(response, refusal.why));
@@ -371,7 +373,7 @@ impl Fetch {
                 self.keep.kept(asked, status, headers, join(chunks), trailers, None).ok_or(Unstored::Passed)
             }
             Recorded::Oversized => {
-                self.keep.shared.passes.add(self.keep.pass_key, config.pass);
+                self.keep.shared.passes.add(self.keep.pass_key, Why::NotStored, config.pass);
                 Err(Unstored::Passed)
             }
             Recorded::Whole { .. } | Recorded::Failed => Err(Unstored::Passed),

@@ -20,6 +20,7 @@ use crate::{
     keep::Keep,
     key::Target,
     live::{self, Live},
+    passes::Why,
     rfc::{
         directives::RequestDirectives,
         range::{self, Gap, Partial},
@@ -166,8 +167,7 @@ impl Flow {
             if self.directives.only_if_cached {
                 return Step::Answer(self.nothing(StatusCode::GATEWAY_TIMEOUT, "only_if_cached"));
             }
-            let goes_alone =
-                self.request.method == Method::HEAD || self.shared.passes.holds(self.pass_key(&looked.key));
+            let goes_alone = self.request.method == Method::HEAD || self.passes(looked);
             return if goes_alone { Step::Alone(wanted(None)) } else { Step::Fetch(wanted(None)) };
         };
         let served = |detail| answer::of_stored(config, &self.request, &found.value, seen, now, Handled::Hit, detail);
@@ -198,7 +198,8 @@ impl Flow {
             // A part is validated only where it would do (RFC 9111 section 4.3.2).
             Reuse::Validate(why) => {
                 let how = if served(None).is_ok() { How::Validates } else { How::Anew };
-                Step::Fetch(Wanted { why: why.into(), how, detail: Some(why.as_str()) })
+                let wanted = Wanted { why: why.into(), how, detail: Some(why.as_str()) };
+                if self.passes(looked) { Step::Alone(wanted) } else { Step::Fetch(wanted) }
             }
         }
     }
@@ -216,6 +217,10 @@ impl Flow {
     }
 
     /// Whether what is stored in part can be completed: by a validator that shows that the rest is of the same, and if all of it
+    fn passes(&self, looked: &Looked) -> bool {
+        self.shared.passes.holds(self.pass_key(&looked.key))
+    }
+
     /// may be stored.
     fn can_complete(&self, seen: &Seen, gap: Gap) -> bool {
         let total = seen.partial.as_ref().and_then(Partial::total);
@@ -223,7 +228,7 @@ impl Flow {
         has_room && range::completing(&self.request.headers, gap, &seen.validators).is_some()
     }
 
-    /// Where it is remembered that answers are not stored: those to somebody may not be where those to nobody are.
+    /// Where it is remembered that requests do not wait for one another: those to somebody may not be where those to nobody are.
     fn pass_key(&self, key: &Key) -> u128 {
         key.local_hash() ^ u128::from(is_of_somebody(&self.request.headers))
     }
@@ -282,7 +287,11 @@ impl Flow {
         let loaded = match slot.wait(head, overheard, loading, self.shared.config.collapse).await {
             Came::Told(head) => return Waited::Answer(self.told(head, wanted)),
             Came::Overheard(followed) => return followed,
-            Came::Late => return Waited::Alone,
+            Came::Late => {
+                // Nor is it to hold up those who come while it hangs.
+                self.shared.passes.add(self.pass_key(&looked.key), Why::Hangs, self.shared.config.collapse);
+                return Waited::Alone;
+            }
             Came::Loaded(loaded) => loaded,
         };
         let own = !slot.is_there();
@@ -309,7 +318,8 @@ impl Flow {
         if !self.is_reusable(&live.head) {
             return Some(Waited::Alone);
         }
-        let reader = answer::is_for_a_whole(&self.request).then(|| live.body.follow()).flatten()?;
+        let reader =
+            answer::is_for_a_whole(&self.request).then(|| live.body.follow(self.shared.config.collapse)).flatten()?;
         let body = CacheBody::recorded(reader, SizeHint::with_exact(live.body.length()));
         let handled = Handled::Forwarded { why: wanted.why, status: None, stored: true, collapsed: true };
         let response = answer::of_live(&self.shared.config, seen, body, clock::now(), handled, wanted.detail);

@@ -11,7 +11,12 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use crate::clock::instant;
 
 /// For how long a body is read that nobody reads along.
 pub(crate) const UNREAD: Duration = Duration::from_secs(60);
@@ -72,6 +77,8 @@ struct State<B: Body> {
     readers: usize,
     /// The number of the next follower.
     next: u64,
+    /// When the last chunk came.
+    came: Instant,
 }
 
 enum End<B: Body> {
@@ -103,8 +110,15 @@ pub(crate) enum Next<B: Body> {
 impl<B: Body> Recorder<B> {
     /// A recorder of as many bytes as `limit`, and the one whose request it is. It goes on by itself for as long as `unread`.
     pub(crate) fn new(limit: usize, unread: Duration) -> (Self, Reader<B>) {
-        let state =
-            State { chunks: Vec::new(), end: End::Open, first: None, followers: HashMap::new(), readers: 1, next: 0 };
+        let state = State {
+            chunks: Vec::new(),
+            end: End::Open,
+            first: None,
+            followers: HashMap::new(),
+            readers: 1,
+            next: 0,
+            came: instant(),
+        };
         let shared = Arc::new(Shared { state: Mutex::new(state), readers: Notify::new() });
         let first = Reader { shared: Arc::clone(&shared), at: 0, kind: Kind::First, is_done: false };
         (Self { shared, limit, unread }, first)
@@ -151,7 +165,10 @@ impl<B: Body> Recorder<B> {
                     Ok(chunk) => {
                         length += chunk.len();
                         let is_wanted = wanted(&chunk);
-                        self.shared.change(|state| state.chunks.push(chunk));
+                        self.shared.change(|state| {
+                            state.chunks.push(chunk);
+                            state.came = instant();
+                        });
                         if length > self.limit || !is_wanted {
                             self.shared.change(|state| state.end = End::Rest(Some(body)));
                             return Recorded::Oversized;
@@ -188,11 +205,17 @@ impl<B: Body> Drop for Recorder<B> {
 // === impl Recording ===
 
 impl<B: Body> Recording<B> {
-    /// One more reader, from the beginning; nothing if it is known that the end will not come.
-    pub(crate) fn follow(&self) -> Option<Reader<B>> {
+    /// One more reader, from the beginning; nothing if it is known that the end will not come, or if nothing came for longer than
+    /// `patience`.
+    pub(crate) fn follow(&self, patience: Duration) -> Option<Reader<B>> {
         let number = {
             let mut state = self.shared.lock();
-            if !matches!(state.end, End::Open | End::Whole(_)) {
+            let goes_on = match state.end {
+                End::Open => state.came.elapsed() <= patience,
+                End::Whole(_) => true,
+                _ => false,
+            };
+            if !goes_on {
                 return None;
             }
             state.readers += 1;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     body::CacheBody,
     clock,
+    passes::Why,
     rfc::status::{Forward, Handled},
     slot::{Came, Slot},
 };
@@ -100,7 +101,11 @@ impl Flow {
         let loaded = match slot.wait(head, pending::<Infallible>(), loading, self.shared.config.collapse).await {
             Came::Told(head) => return self.told(head),
             Came::Overheard(never) => match never {},
-            Came::Late => return self.alone(&slot, Some("collapse")).await,
+            Came::Late => {
+                // Nor is it to hold up those who come while it hangs.
+                self.shared.passes.add(hash, Why::Hangs, self.shared.config.collapse);
+                return self.alone(&slot, Some("collapse")).await;
+            }
             Came::Loaded(loaded) => loaded,
         };
         match loaded.ok().and_then(|met| self.served(&met)) {

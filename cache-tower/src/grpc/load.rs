@@ -18,6 +18,7 @@ use super::{
 use crate::{
     body::CacheBody,
     clock,
+    passes::Why,
     record::{Recorded, Recorder, UNREAD},
     slot::Slot,
 };
@@ -134,7 +135,7 @@ impl Load {
                 Ok(stored)
             }
             None => {
-                passes.add(self.hash, PASS);
+                passes.add(self.hash, Why::NotStored, PASS);
                 Err(Unstored::Passed)
             }
         }

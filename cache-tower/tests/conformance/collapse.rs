@@ -284,6 +284,68 @@ async fn a_request_waits_no_longer_for_another_than_it_is_told() {
     hanging.abort();
 }
 
+/// A load that hangs holds up those who come while it waits, and none who come later: with nothing stored, and with what is stale.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_hangs_holds_up_nobody_for_ever() {
+    for hangs in [0, 1] {
+        let origin = Handmade::new(move |number, _| async move {
+            if number == hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(answer(&[("cache-control", "max-age=10"), ("age", "20"), ("etag", "\"a\"")], "body"))
+        });
+        let wait = Duration::from_secs(10);
+        let service = CacheLayer::proxy(Cache::in_memory()).collapse(wait).layer(origin.clone());
+        for _ in 0..hangs {
+            body_of(service.clone(), get("/")).await;
+        }
+        settle().await;
+        let hanging = tokio::spawn(service.clone().oneshot(get("/")));
+        settle().await;
+        let began = tokio::time::Instant::now();
+        assert_eq!(body_of(service.clone(), get("/")).await.1, b"body");
+        assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "the first waits");
+        for _ in 0..3 {
+            assert_eq!(body_of(service.clone(), get("/")).await.1, b"body");
+        }
+        assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "others wait too, after {hangs}");
+        hanging.abort();
+    }
+}
+
+/// Nobody begins to read along what does not go on.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_holds_up_nobody_for_ever() {
+    let (send, receive) = std::sync::mpsc::sync_channel(1);
+    let origin = Handmade::new(move |number, _| {
+        let send = send.clone();
+        async move {
+            if number > 0 {
+                return Ok(answer(&[("cache-control", "max-age=60")], "own"));
+            }
+            let (pieces, answer) = streamed(&[("cache-control", "max-age=60"), ("content-length", "4")]);
+            send.send(pieces)?;
+            Ok(answer)
+        }
+    });
+    let wait = Duration::from_secs(10);
+    let service = CacheLayer::proxy(Cache::in_memory()).collapse(wait).layer(origin.clone());
+    let first = service.clone().oneshot(get("/")).await.unwrap();
+    settle().await;
+    let pieces = receive.try_recv().unwrap();
+    pieces.send(piece("ab")).await.unwrap();
+    settle().await;
+    // Time itself, and it is paused.
+    tokio::time::sleep(wait + Duration::from_secs(1)).await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let own = timeout(wait * 3, body_of(service.clone(), get("/"))).await.expect("it reads along");
+        assert_eq!(own.1, b"own");
+    }
+    assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "one waits, and the others do not");
+    drop((pieces, first));
+}
+
 /// The layer judges what is old: a `soft` of the policy is no permission to serve what has to be validated.
 #[tokio::test]
 async fn a_soft_timeout_of_the_policy_gives_nobody_what_was_not_validated() {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use cache_core::{Cache, Policy, millis, mins};
+use cache_core::{Cache, Policy, millis, mins, secs};
 use cache_tower::grpc::{GrpcCacheLayer, GrpcMethod};
 use tokio::{
     sync::{Barrier, Semaphore},
@@ -132,6 +132,26 @@ async fn caller_waits_for_another_only_for_so_long() {
     let words: HashSet<String> =
         [all.pop().unwrap().await, all.pop().unwrap().await].into_iter().map(|got| got.unwrap().word()).collect();
     assert_eq!(words, HashSet::from(["cache;fwd=miss".to_owned(), "cache;fwd=miss;detail=collapse".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_hangs_holds_up_nobody_for_ever() {
+    let service = Handmade::new(|number, asked| async move {
+        drop(asked);
+        if number == 1 {
+            std::future::pending::<()>().await;
+        }
+        Ok(answer(&[], &[message(&number.to_string())], &[("grpc-status", "0")]))
+    });
+    let layer = layer(&Cache::in_memory()).collapse(secs(1));
+    let hanging = callers(1, &layer, &service);
+    eventually(|| service.calls() == 1).await;
+    let began = tokio::time::Instant::now();
+    for number in 2..5 {
+        assert_eq!(ask(&layer, &service, call(&[], "a")).await.text(), number.to_string());
+    }
+    assert_eq!(began.elapsed().as_secs(), 1, "one waits, and the others do not");
+    hanging.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]
