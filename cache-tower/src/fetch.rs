@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cache_core::__private::{ShareOps, Teller};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
@@ -83,8 +83,6 @@ impl How {
 /// What is known before the origin is asked.
 pub(crate) struct Fetch {
     pub(crate) keep: Keep,
-    /// Answers of the URL to other requests, one of which may be the one to this: the origin is asked which.
-    pub(crate) others: Vec<Arc<Stored>>,
     /// What is stored.
     pub(crate) old: Option<Arc<Stored>>,
     pub(crate) how: How,
@@ -133,7 +131,7 @@ impl Fetch {
         let asked = parts.headers.clone();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let old = self.old.as_deref().and_then(|old| Some((old, old.seen(&self.keep.shared.config.rules)?)));
-        let (Validation { headers, whose }, known) = self.question(&asked, old);
+        let Validation { headers, whose } = self.question(&asked, old);
         parts.headers = headers;
         let requested = clock::now();
         let by_request = parts.extensions.get::<Caching>().cloned();
@@ -149,7 +147,7 @@ impl Fetch {
         let (head, body) = response.into_parts();
         if head.status == StatusCode::NOT_MODIFIED && whose != Whose::Nobody {
             let response = Response::from_parts(head, body);
-            return self.not_modified(&context, whose, &known, old, client, response).await;
+            return self.not_modified(&context, whose, old, client, response).await;
         }
         if reuse::is_failure(head.status) && self.stands_in(&context, old, reuse::instead_of_failure) {
             return Err(Unstored::StandIn(head.status));
@@ -162,32 +160,20 @@ impl Fetch {
         }
     }
 
-    /// What the origin is asked, and the validators of what is stored that it is asked about.
-    fn question(&self, asked: &HeaderMap, old: Old<'_>) -> (Validation, Vec<Validators>) {
+    /// What the origin is asked.
+    fn question(&self, asked: &HeaderMap, old: Old<'_>) -> Validation {
         match (self.how, old) {
             (How::Validates, Some((_, seen))) => {
-                let known = vec![seen.validators.clone()];
                 let is_whole = seen.partial.is_none() && !seen.validators.is_empty();
                 let wants = if is_whole { Wants::Whole } else { Wants::AsAsked };
-                (conditional::validate(asked, &known, wants), known)
+                conditional::validate(asked, Some(&seen.validators), wants)
             }
-            (How::Completes(gap), Some((_, seen))) => {
-                let headers = range::completing(asked, gap, &seen.validators);
-                let validation = headers.map(|headers| Validation { headers, whose: Whose::Nobody });
-                (validation.unwrap_or_else(|| conditional::validate(asked, &[], Wants::AsAsked)), Vec::new())
-            }
-            _ => {
-                let known: Vec<_> = self.others().map(|(_, seen)| seen.validators.clone()).collect();
-                (conditional::validate(asked, &known, Wants::AsAsked), known)
-            }
+            (How::Completes(gap), Some((_, seen))) => range::completing(asked, gap, &seen.validators).map_or_else(
+                || conditional::validate(asked, None, Wants::AsAsked),
+                |headers| Validation { headers, whose: Whose::Nobody },
+            ),
+            _ => conditional::validate(asked, None, Wants::AsAsked),
         }
-    }
-
-    /// Those that can be asked about: a part of a variant is of no use to who wants another.
-    fn others(&self) -> impl Iterator<Item = (&Stored, &Seen)> {
-        let rules = &self.keep.shared.config.rules;
-        let seen = self.others.iter().filter_map(|other| Some((&**other, other.seen(rules)?)));
-        seen.filter(|(_, seen)| seen.partial.is_none() && seen.validators.tag().is_some())
     }
 
     /// The answer to a HEAD, which says whether what is stored is still so (RFC 9111 section 4.3.5).
@@ -240,46 +226,32 @@ impl Fetch {
         &self,
         asked: &Asked<'_>,
         whose: Whose,
-        known: &[Validators],
         old: Old<'_>,
         client: oneshot::Sender<Head<R, E>>,
         response: Response<R>,
     ) -> Result<Arc<Stored>, Unstored> {
-        let dates = |value: &HeaderValue| date::parse(value, asked.received);
-        let newer = Validators::of(response.headers(), &dates);
-        let meant = |index: usize| match self.how {
-            How::Validates => old,
-            _ => self.others().nth(index),
+        let newer = Validators::of(response.headers(), &|value| date::parse(value, asked.received));
+        let asked_about = old.filter(|_| matches!(self.how, How::Validates));
+        let verdict = Verdict::of(whose, &newer, asked_about.map(|(_, seen)| &seen.validators));
+        let (Some((stored, seen)), Verdict::Updated | Verdict::Holds) = (asked_about, verdict) else {
+            let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "client_condition"));
+            return Err(Unstored::Passed);
         };
-        match Verdict::of(whose, &newer, known) {
-            Verdict::Updated(meant_ones) => {
-                let Some((stored, seen)) = meant_ones.first().and_then(|index| meant(*index)) else {
-                    return Err(Unstored::Mismatched);
-                };
-                let refusal = match self.updated(asked, stored, seen, response.headers()) {
-                    Ok(updated) => return Ok(updated),
-                    Err(refusal) => refusal,
-                };
-                if refusal.lasts == Lasts::ForAll {
-                    // It holds, and is not to be kept any longer.
-                    self.evict().await;
-                }
-                // It was asked about because it answers the request.
-                let _gone = client.send(Head::Held(Arc::new(stored.clone()), refusal.why));
-                Err(Unstored::Passed)
+        let refusal = if verdict == Verdict::Holds {
+            Refusal::lasting("mismatched")
+        } else {
+            match self.updated(asked, stored, seen, response.headers()) {
+                Ok(updated) => return Ok(updated),
+                Err(refusal) => refusal,
             }
-            Verdict::Client => {
-                let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "client_condition"));
-                Err(Unstored::Passed)
-            }
-            Verdict::Holds if matches!(self.how, How::Validates) => {
-                let Some((stored, _)) = old else { return Err(Unstored::Mismatched) };
-                self.evict().await;
-                let _gone = client.send(Head::Held(Arc::new(stored.clone()), "mismatched"));
-                Err(Unstored::Passed)
-            }
-            Verdict::Holds | Verdict::Again => Err(Unstored::Mismatched),
+        };
+        if refusal.lasts == Lasts::ForAll {
+            // It holds, and is not to be kept any longer.
+            self.evict().await;
         }
+        // It was asked about because it answers the request.
+        let _gone = client.send(Head::Held(Arc::new(stored.clone()), refusal.why));
+        Err(Unstored::Passed)
     }
 
     /// What is stored after the origin has said that it holds, with the fields that it said so with; or why that may not be stored.

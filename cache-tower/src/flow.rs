@@ -204,23 +204,7 @@ impl Flow {
         }
     }
 
-    /// The answers of the URL that this process has, to whatever requests.
-    fn others(&self) -> Vec<Arc<Stored>> {
-        let keys = self.shared.variants.of(self.target.key.local_hash());
-        let config = &self.shared.config;
-        let may_see = |stored: &Stored| {
-            let share = |seen: &Seen| config.may_share(&self.request.headers, &seen.life.control.directives);
-            self.target.is_own || stored.seen(&config.rules).is_some_and(share)
-        };
-        let hit = |key| self.shared.exchange(&self.cache, key, &self.target.tags).hit();
-        keys.into_iter().filter_map(hit).map(|met| met.value).filter(|stored| may_see(stored)).collect()
-    }
-
     /// Whether what is stored in part can be completed: by a validator that shows that the rest is of the same, and if all of it
-    fn passes(&self, looked: &Looked) -> bool {
-        self.shared.passes.holds(self.pass_key(&looked.key))
-    }
-
     /// may be stored.
     fn can_complete(&self, seen: &Seen, gap: Gap) -> bool {
         let total = seen.partial.as_ref().and_then(Partial::total);
@@ -233,22 +217,18 @@ impl Flow {
         key.local_hash() ^ u128::from(is_of_somebody(&self.request.headers))
     }
 
+    fn passes(&self, looked: &Looked) -> bool {
+        self.shared.passes.holds(self.pass_key(&looked.key))
+    }
+
     fn fetch(&self, looked: &Looked, how: How, stores: bool, teller: Teller) -> Fetch {
         let keep = Keep {
             shared: Arc::clone(&self.shared),
             key: looked.key.clone(),
             pass_key: self.pass_key(&looked.key),
             is_own: self.target.is_own,
-            url: self.target.key.local_hash(),
         };
-        Fetch {
-            keep,
-            others: if looked.miss == Forward::VaryMiss && looked.found.is_none() { self.others() } else { Vec::new() },
-            old: looked.found.as_ref().map(|found| Arc::clone(&found.value)),
-            how,
-            stores,
-            teller,
-        }
+        Fetch { keep, old: looked.found.as_ref().map(|found| Arc::clone(&found.value)), how, stores, teller }
     }
 
     /// Asks the origin, or waits for another that does.

@@ -110,10 +110,8 @@ impl Posted {
             key: target.key.clone(),
             pass_key: target.key.local_hash(),
             is_own: target.is_own,
-            url: target.key.local_hash(),
         };
-        let fetch =
-            Fetch { keep, others: Vec::new(), old: None, how: How::Anew, stores: true, teller: Teller::default() };
+        let fetch = Fetch { keep, old: None, how: How::Anew, stores: true, teller: Teller::default() };
         let (head, body) = response.into_parts();
         let asked = Asked { method: &Method::POST, uri: &uri, headers: &headers, told: &told, requested, received };
         if fetch.keep.may_store(&asked, &head, &body).is_err() {

@@ -34,8 +34,6 @@ pub(crate) struct Keep {
     pub(crate) pass_key: u128,
     /// The answer is for one client alone.
     pub(crate) is_own: bool,
-    /// Of the URL, for its variants.
-    pub(crate) url: u128,
 }
 
 impl Keep {
@@ -111,9 +109,6 @@ impl Keep {
         let config = &self.shared.config;
         let spec = Spec::of(&headers, &config.rules.vary).ok()?;
         let selecting = Bytes::from(Selecting::of(&spec, asked.headers)?.to_bytes());
-        if !spec.is_empty() {
-            self.shared.variants.add(self.url, &self.key);
-        }
         let life = Life::new(status, &headers, asked.requested, asked.received, &config.rules);
         let life = life.with(asked.told.said(status), status);
         let fresh = life.remaining(asked.received).unwrap_or_default();
@@ -175,7 +170,7 @@ impl Refusal {
         Self { why, lasts: Lasts::NotAtAll }
     }
 
-    fn lasting(why: &'static str) -> Self {
+    pub(crate) fn lasting(why: &'static str) -> Self {
         Self { why, lasts: Lasts::ForAll }
     }
 

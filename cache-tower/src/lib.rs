@@ -97,7 +97,6 @@ mod service;
 mod shared;
 mod slot;
 mod stored;
-mod variants;
 
 pub use crate::{
     body::{BodyError, CacheBody},

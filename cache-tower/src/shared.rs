@@ -15,7 +15,6 @@ use crate::{
     passes::Passes,
     rfc::{Timestamp, invalidate},
     stored::{Found, LONGEST_LIFE, Seen, Stored},
-    variants::Variants,
 };
 
 /// What the services of one layer share.
@@ -23,14 +22,13 @@ pub(crate) struct Shared {
     pub(crate) cache: Option<Cache>,
     pub(crate) config: Config,
     pub(crate) passes: Passes,
-    pub(crate) variants: Variants,
 }
 
 // === impl Shared ===
 
 impl Shared {
     pub(crate) fn new(cache: Option<Cache>, config: Config) -> Self {
-        Self { cache, config, passes: Passes::default(), variants: Variants::default() }
+        Self { cache, config, passes: Passes::default() }
     }
 
     /// What is asked of the cache about a key of a URL.

@@ -32,7 +32,7 @@ const MACHINERY: &[&str] =
 /// The modules of `cache-tower/src`, in the same order.
 const TOWER_ROWS: Rows = &[
     ("vocabulary", &["rfc", "clock", "query", "slot", "caching", "prefix"]),
-    ("model", &["config", "key", "stored", "record", "body", "part", "passes", "variants", "shared"]),
+    ("model", &["config", "key", "stored", "record", "body", "part", "passes", "shared"]),
     ("machinery", &["answer", "keep", "live", "future", "fetch", "invalidate", "purge", "flow"]),
     ("faces", &["service", "layer", "grpc", "lib"]),
 ];

@@ -9,7 +9,7 @@ mod validators;
 pub(crate) use client::{Chosen, Outcome, Side, evaluate, not_modified};
 pub(crate) use origin::{Validation, Verdict, Wants, Whose, validate};
 pub(crate) use tag::{EntityTag, Listed};
-pub(crate) use update::{HeadEffect, Update, content_length, head_effect, merge, select_for_update};
+pub(crate) use update::{HeadEffect, Update, content_length, head_effect, is_about, merge};
 #[cfg(test)]
 pub(crate) use validators::testing;
 pub(crate) use validators::{Dates, Validators, only};

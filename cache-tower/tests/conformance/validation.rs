@@ -242,6 +242,21 @@ pub(crate) const ANSWERS: &[Row] = &[
     ]),
     must(
         "9111 4.3.4",
+        "a 304 to a date alone that names another, or a tag, updates nothing, and what it holds for is not kept",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=10 | Age: 20 | Last-Modified: {date-1000}
+        > GET /
+        < 304 | Cache-Control: max-age=60 | {v}
+        ? asked | sent If-Modified-Since: {date-1000} | 200 | "body 1" | Cache-Status ~ detail=mismatched
+        > GET /
+        < 200 | Cache-Control: max-age=60 | "new"
+        ? asked | sent !If-Modified-Since | 200 | "new"
+        "#,
+    )
+    .each(&["Last-Modified: {date-2000}", "Last-Modified: {date-10}", "ETag: \"a\"", "ETag: W/\"a\""]),
+    must(
+        "9111 4.3.4",
         "the client's own condition is judged by what comes back, so a 304 is about what is stored, whatever it names",
         r#"
         > GET /

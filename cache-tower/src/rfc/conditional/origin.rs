@@ -1,15 +1,11 @@
 //! Conditions to the origin, and whose a 304 to them is (RFC 9111 sections 4.3.1 to 4.3.3).
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap,
     header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE},
 };
 
-use super::{EntityTag, Validators, select_for_update};
-
-/// More entity tags of ours than this are not sent, and no more bytes of them: a request that is too large is refused.
-const MAX_TAGS: usize = 32;
-const MAX_TAG_BYTES: usize = 4_096;
+use super::{Validators, is_about};
 
 /// What of the answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +20,7 @@ pub(crate) enum Wants {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
     Nobody,
-    /// Those of stored answers alone.
+    /// Those of the stored answer alone.
     Ours,
     /// Those of the client alone.
     Client,
@@ -39,109 +35,72 @@ pub(crate) struct Validation {
 }
 
 /// What to do with a 304.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// These of the stored answers are [updated](super::merge). The client is answered from what is stored after that, and its
-    /// own conditions are [judged](super::evaluate) by it: if its list does not hold the tag, it gets a 200.
-    Updated(Vec<usize>),
+    /// The stored answer is [updated](super::merge). The client is answered from what is stored after that, and its own
+    /// conditions are [judged](super::evaluate) by it: if its list does not hold the tag, it gets a 200.
+    Updated,
     /// It is about what the client has and we have not: it is the client's.
     Client,
-    /// It is about the one that was named, and says so under another validator, as origins do that compress behind their tags: what
-    /// is stored is the answer, is not updated (RFC 9111 section 4.3.4), and not kept.
+    /// It says that under another validator, as origins do that compress behind their tags: what is stored is the answer, is not
+    /// updated (RFC 9111 section 4.3.4), and not kept.
     Holds,
-    /// It is about nothing that anybody has, or nobody can say which: the request would have to be made again, without conditions.
-    Again,
 }
 
 /// The fields of a request to the origin that validates `stored`, on behalf of a request with the fields `client`.
 ///
-/// `stored` are the answers that could serve the request if they were valid, the most useful first; a partial one only if what it
-/// holds would do (RFC 9111 section 4.3.2). Without any that has a validator, the client's own conditions stand.
-pub(crate) fn validate(client: &HeaderMap, stored: &[Validators], wants: Wants) -> Validation {
+/// `stored` is the answer that could serve the request if it were valid; a partial one only if what it holds would do (RFC 9111
+/// section 4.3.2). Without one that has a validator, the client's own conditions stand.
+pub(crate) fn validate(client: &HeaderMap, stored: Option<&Validators>, wants: Wants) -> Validation {
+    let is_conditional =
+        |headers: &HeaderMap| headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
     let mut headers = client.clone();
     if wants == Wants::Whole {
         headers.remove(RANGE);
         headers.remove(IF_RANGE);
     }
-    if stored.iter().all(Validators::is_empty) {
-        let is_conditional = client.contains_key(IF_NONE_MATCH) || client.contains_key(IF_MODIFIED_SINCE);
-        return Validation { headers, whose: if is_conditional { Whose::Client } else { Whose::Nobody } };
-    }
+    let Some(stored) = stored.filter(|stored| !stored.is_empty()) else {
+        let whose = if is_conditional(client) { Whose::Client } else { Whose::Nobody };
+        return Validation { headers, whose };
+    };
     // The client's conditions are judged by what comes back. RFC 9111 section 4.3.2 lets its entity tags go along; beside ours it could
     // not be told whose a 304 is that names none, or another.
     headers.remove(IF_MODIFIED_SINCE);
     headers.remove(IF_NONE_MATCH);
-    if let Some(list) = list(tags_of(stored)) {
-        headers.insert(IF_NONE_MATCH, list);
+    if let Some(tag) = stored.etag() {
+        headers.insert(IF_NONE_MATCH, tag.clone());
     }
-    // RFC 9111 section 4.3.1: the date of a single answer, not of a range of it.
-    if let ([one], false) = (stored, headers.contains_key(RANGE))
-        && let Some(modified) = one.last_modified()
-    {
+    // RFC 9111 section 4.3.1: not of a range of it.
+    if let Some(modified) = stored.last_modified().filter(|_| !headers.contains_key(RANGE)) {
         headers.insert(IF_MODIFIED_SINCE, modified.clone());
     }
-    let is_conditional = headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
-    Validation { headers, whose: if is_conditional { Whose::Ours } else { Whose::Nobody } }
-}
-
-/// The entity tags of stored answers, each once.
-fn tags_of(stored: &[Validators]) -> Vec<EntityTag<'_>> {
-    let mut tags: Vec<EntityTag<'_>> = Vec::new();
-    let mut bytes = 0;
-    for tag in stored.iter().filter_map(|one| Some((one.tag()?, one.etag()?.len()))) {
-        bytes += tag.1 + 2;
-        if tags.len() == MAX_TAGS || bytes > MAX_TAG_BYTES {
-            break;
-        }
-        if !tags.contains(&tag.0) {
-            tags.push(tag.0);
-        }
-    }
-    tags
-}
-
-fn list(tags: Vec<EntityTag<'_>>) -> Option<HeaderValue> {
-    if tags.is_empty() {
-        return None;
-    }
-    let mut text = Vec::new();
-    for tag in tags {
-        if !text.is_empty() {
-            text.extend_from_slice(b", ");
-        }
-        tag.write(&mut text);
-    }
-    HeaderValue::from_bytes(&text).ok()
+    let whose = if is_conditional(&headers) { Whose::Ours } else { Whose::Nobody };
+    Validation { headers, whose }
 }
 
 impl Verdict {
     /// On a 304 with the validators `newer`, to a request with the conditions of `whose`; `stored` is what was given to [`validate`].
-    pub(crate) fn of(whose: Whose, newer: &Validators, stored: &[Validators]) -> Self {
-        let updated = select_for_update(newer, stored);
-        if !updated.is_empty() {
-            return Self::Updated(updated);
+    pub(crate) fn of(whose: Whose, newer: &Validators, stored: Option<&Validators>) -> Self {
+        if stored.is_some_and(|stored| is_about(newer, stored)) {
+            return Self::Updated;
         }
         match whose {
-            // Many origins send a 304 without validators, against RFC 9110 section 15.4.5. Where nobody else's were asked
-            // about it can only mean this one.
-            Whose::Ours if newer.is_empty() && stored.len() == 1 => Self::Updated(vec![0]),
-            // RFC 9110 section 13.1.2: a condition of one tag says no of that one alone.
-            Whose::Ours if matches!(stored, [one] if one.tag().is_some()) => Self::Holds,
-            Whose::Client => Self::Client,
-            Whose::Ours | Whose::Nobody => Self::Again,
+            // Many origins send a 304 without validators, against RFC 9110 section 15.4.5.
+            Whose::Ours if newer.is_empty() => Self::Updated,
+            // RFC 9110 sections 13.1.2 and 13.1.3: nobody else's were asked about, so it can only be about this one.
+            Whose::Ours => Self::Holds,
+            Whose::Client | Whose::Nobody => Self::Client,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::{
-        super::{
-            Listed,
-            validators::testing::{dates, headers, text, validators},
-        },
+        super::validators::testing::{dates, headers, text, validators},
         *,
     };
 
@@ -154,7 +113,7 @@ mod tests {
     struct Row {
         name: &'static str,
         client: Fields,
-        stored: &'static [Fields],
+        stored: Fields,
         wants: Wants,
         none_match: Option<&'static str>,
         modified_since: Option<&'static str>,
@@ -172,27 +131,14 @@ mod tests {
     };
 
     const ROWS: &[Row] = &[
-        Row { name: "9111 4.3.1 the tag", stored: &[&[A]], none_match: Some("\"a\""), ..ROW },
-        Row { name: "9111 4.3.1 a weak tag", stored: &[&[B]], none_match: Some("W/\"b\""), ..ROW },
-        Row { name: "9111 4.3.1 the date", stored: &[&[LM]], modified_since: Some("@9"), ..ROW },
-        Row {
-            name: "9111 4.3.1 both of a single answer",
-            stored: &[&[A, LM]],
-            none_match: Some("\"a\""),
-            modified_since: Some("@9"),
-            ..ROW
-        },
-        Row {
-            name: "9111 4.3.1 all tags, no date, of several",
-            stored: &[&[A, LM], &[B, LM]],
-            none_match: Some("\"a\", W/\"b\""),
-            ..ROW
-        },
-        Row { name: "9111 4.3.1 each tag once", stored: &[&[A], &[A]], none_match: Some("\"a\""), ..ROW },
+        Row { name: "9111 4.3.1 the tag", stored: &[A], none_match: Some("\"a\""), ..ROW },
+        Row { name: "9111 4.3.1 a weak tag", stored: &[B], none_match: Some("W/\"b\""), ..ROW },
+        Row { name: "9111 4.3.1 the date", stored: &[LM], modified_since: Some("@9"), ..ROW },
+        Row { name: "9111 4.3.1 both", stored: &[A, LM], none_match: Some("\"a\""), modified_since: Some("@9"), ..ROW },
         Row {
             name: "9111 4.3.1 no date with a range",
             client: &[("range", "bytes=0-1")],
-            stored: &[&[A, LM]],
+            stored: &[A, LM],
             wants: Wants::AsAsked,
             none_match: Some("\"a\""),
             ..ROW
@@ -200,7 +146,7 @@ mod tests {
         Row {
             name: "9111 4.3.1 only a date, with a range",
             client: &[("range", "bytes=0-1")],
-            stored: &[&[LM]],
+            stored: &[LM],
             wants: Wants::AsAsked,
             whose: Whose::Nobody,
             ..ROW
@@ -208,42 +154,42 @@ mod tests {
         Row {
             name: "9111 4.3.2 the client's tags give way to ours",
             client: &[("if-none-match", "\"c\", W/\"a\"")],
-            stored: &[&[A]],
+            stored: &[A],
             none_match: Some("\"a\""),
             ..ROW
         },
         Row {
             name: "9111 4.3.2 a star of the client's would hide ours",
             client: &[("if-none-match", "*")],
-            stored: &[&[A]],
+            stored: &[A],
             none_match: Some("\"a\""),
             ..ROW
         },
         Row {
             name: "9110 13.1.3 a list of the client's would hide our date",
             client: &[("if-none-match", "\"c\"")],
-            stored: &[&[LM]],
+            stored: &[LM],
             modified_since: Some("@9"),
             ..ROW
         },
         Row {
             name: "9111 4.3.2 the client's date gives way to ours",
             client: &[("if-modified-since", "@5")],
-            stored: &[&[LM]],
+            stored: &[LM],
             modified_since: Some("@9"),
             ..ROW
         },
         Row {
             name: "9111 4.3.2 the client's date gives way to our tag",
             client: &[("if-modified-since", "@5")],
-            stored: &[&[A]],
+            stored: &[A],
             none_match: Some("\"a\""),
             ..ROW
         },
         Row {
             name: "9111 4.3.2 nothing to validate, the client's stand",
             client: &[("if-none-match", "\"c\""), ("if-modified-since", "@5")],
-            stored: &[&[]],
+            stored: &[],
             none_match: Some("\"c\""),
             modified_since: Some("@5"),
             whose: Whose::Client,
@@ -252,19 +198,18 @@ mod tests {
         Row {
             name: "9110 8.8.3 what is no tag validates nothing",
             client: &[("if-modified-since", "@5")],
-            stored: &[&[("etag", "w/\"a\"")]],
+            stored: &[("etag", "w/\"a\"")],
             modified_since: Some("@5"),
             whose: Whose::Client,
             ..ROW
         },
-        Row { name: "9111 4.3.1 nothing to validate", stored: &[&[]], whose: Whose::Nobody, ..ROW },
+        Row { name: "9111 4.3.1 nothing to validate", stored: &[], whose: Whose::Nobody, ..ROW },
     ];
 
     #[test]
     fn conditions_to_the_origin() {
         for row in ROWS {
-            let stored: Vec<_> = row.stored.iter().map(|fields| validators(fields)).collect();
-            let validation = validate(&headers(row.client), &stored, row.wants);
+            let validation = validate(&headers(row.client), Some(&validators(row.stored)), row.wants);
             assert_eq!(text(&validation.headers, "if-none-match").as_deref(), row.none_match, "tags: {}", row.name);
             let since = text(&validation.headers, "if-modified-since");
             assert_eq!(since.as_deref(), row.modified_since, "date: {}", row.name);
@@ -275,64 +220,33 @@ mod tests {
     #[test]
     fn a_range_goes_along_only_where_it_is_wanted() {
         let client = headers(&[("range", "bytes=0-1"), ("if-range", "\"a\""), ("if-match", "\"z\""), ("x", "y")]);
-        let stored = [validators(&[A])];
+        let stored = validators(&[A]);
         for (wants, expected) in [(Wants::Whole, false), (Wants::AsAsked, true)] {
-            let sent = validate(&client, &stored, wants).headers;
+            let sent = validate(&client, Some(&stored), wants).headers;
             assert_eq!((sent.contains_key("range"), sent.contains_key("if-range")), (expected, expected), "{wants:?}");
             assert_eq!(text(&sent, "if-match").as_deref(), Some("\"z\""), "the origin's conditions stay: {wants:?}");
             assert_eq!(text(&sent, "x").as_deref(), Some("y"), "{wants:?}");
         }
     }
 
-    #[test]
-    fn tags_that_are_sent_are_bounded() {
-        let stored: Vec<_> =
-            (0..1_000).map(|number| Validators::of(&headers(&[("etag", &format!("\"{number}\""))]), &dates)).collect();
-        let sent = validate(&HeaderMap::new(), &stored, Wants::Whole).headers;
-        assert_eq!(Listed::of(&sent, &IF_NONE_MATCH).unwrap().tags().count(), MAX_TAGS);
-        let long = "x".repeat(3_000);
-        let stored: Vec<_> = (0..3)
-            .map(|number| Validators::of(&headers(&[("etag", &format!("\"{number}{long}\""))]), &dates))
-            .collect();
-        let sent = validate(&HeaderMap::new(), &stored, Wants::Whole).headers;
-        assert_eq!(Listed::of(&sent, &IF_NONE_MATCH).unwrap().tags().count(), 1);
-    }
-
-    #[derive(Clone, Copy)]
-    enum Expected {
-        Updated,
-        Client,
-        Holds,
-        Again,
-    }
-
     /// RFC, fields of the 304, of what is stored.
-    type Judged = (&'static str, Fields, &'static [Fields], Whose, Expected);
+    type Judged = (&'static str, Fields, Option<Fields>, Whose, Verdict);
 
     const VERDICTS: &[Judged] = &[
-        ("9111 4.3.4 ours", &[A], &[&[A]], Whose::Ours, Expected::Updated),
-        ("9111 4.3.4 another tag than ours", &[("etag", "\"d\"")], &[&[A]], Whose::Ours, Expected::Holds),
-        ("9111 4.3.4 another tag than two of ours", &[("etag", "\"d\"")], &[&[A], &[B]], Whose::Ours, Expected::Again),
-        ("9110 13.1.3 an earlier date", &[("last-modified", "@5")], &[&[LM]], Whose::Ours, Expected::Again),
-        ("9110 15.4.5 bare, and only one was named", &[], &[&[A]], Whose::Ours, Expected::Updated),
-        ("9110 15.4.5 bare, and two were named", &[], &[&[A], &[B]], Whose::Ours, Expected::Again),
-        ("9111 4.3.3 only the client's condition", &[LM], &[], Whose::Client, Expected::Client),
-        ("9111 4.3.4 the client's, one stored without validators", &[], &[&[]], Whose::Client, Expected::Updated),
-        ("9110 15.4.5 nobody asked", &[A], &[&[]], Whose::Nobody, Expected::Again),
+        ("9111 4.3.4 ours", &[A], Some(&[A]), Whose::Ours, Verdict::Updated),
+        ("9111 4.3.4 another tag than ours", &[("etag", "\"d\"")], Some(&[A]), Whose::Ours, Verdict::Holds),
+        ("9110 13.1.3 an earlier date", &[("last-modified", "@5")], Some(&[LM]), Whose::Ours, Verdict::Holds),
+        ("9110 13.1.3 a tag, and there was none", &[A], Some(&[LM]), Whose::Ours, Verdict::Holds),
+        ("9110 15.4.5 bare", &[], Some(&[A]), Whose::Ours, Verdict::Updated),
+        ("9111 4.3.3 only the client's condition", &[LM], None, Whose::Client, Verdict::Client),
+        ("9111 4.3.4 the client's, one stored without validators", &[], Some(&[]), Whose::Client, Verdict::Updated),
     ];
 
     #[test]
     fn a_304_is_ours_or_the_clients() {
         for (row, newer, stored, whose, expected) in VERDICTS {
-            let stored: Vec<_> = stored.iter().map(|fields| validators(fields)).collect();
-            let verdict = Verdict::of(*whose, &validators(newer), &stored);
-            let expected = match expected {
-                Expected::Updated => Verdict::Updated(vec![0]),
-                Expected::Client => Verdict::Client,
-                Expected::Holds => Verdict::Holds,
-                Expected::Again => Verdict::Again,
-            };
-            assert_eq!(verdict, expected, "{row}");
+            let stored = stored.map(validators);
+            assert_eq!(Verdict::of(*whose, &validators(newer), stored.as_ref()), *expected, "{row}");
         }
     }
 
@@ -345,12 +259,11 @@ mod tests {
                 client.append("etag", line.clone());
                 client.append(IF_MODIFIED_SINCE, line);
             }
-            let stored = [Validators::of(&client, &dates), validators(&[A, LM])];
-            for wants in [Wants::AsAsked, Wants::Whole] {
-                let Validation { headers, whose } = validate(&client, &stored, wants);
-                prop_assert_eq!(whose, Whose::Ours);
-                let listed = Listed::of(&headers, &IF_NONE_MATCH).unwrap();
-                prop_assert!(listed.holds_strongly(stored[1].tag()));
+            for stored in [Validators::of(&client, &dates), validators(&[A, LM])] {
+                for wants in [Wants::AsAsked, Wants::Whole] {
+                    let sent = validate(&client, Some(&stored), wants);
+                    prop_assert!(stored.etag().is_none_or(|tag| sent.headers.get(IF_NONE_MATCH) == Some(tag)));
+                }
             }
         }
     }

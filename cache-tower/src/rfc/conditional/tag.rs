@@ -60,17 +60,6 @@ impl<'a> EntityTag<'a> {
     pub(crate) fn is_quoted(self) -> bool {
         self.strength != Strength::Bare
     }
-
-    /// Writes the tag as it was read.
-    pub(crate) fn write(self, text: &mut Vec<u8>) {
-        match self.strength {
-            Strength::Bare => return text.extend_from_slice(self.opaque),
-            Strength::Weak => text.extend_from_slice(b"W/\""),
-            Strength::Strong => text.push(b'"'),
-        }
-        text.extend_from_slice(self.opaque);
-        text.push(b'"');
-    }
 }
 
 // === impl Listed ===
@@ -253,7 +242,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics_and_writing_gives_it_back(
+        fn reading_never_panics(
             lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
             odd in "[W/\"*, a]{0,20}",
         ) {
@@ -265,10 +254,7 @@ mod tests {
             }
             let Some(listed) = Listed::of(&headers, &IF_NONE_MATCH) else { return Ok(()) };
             for tag in listed.tags() {
-                let mut text = Vec::new();
-                tag.write(&mut text);
-                let again = HeaderValue::from_bytes(&text).unwrap();
-                prop_assert_eq!(EntityTag::parse(&again), Some(tag));
+                prop_assert!(listed.holds_weakly(Some(tag)));
             }
         }
     }
