@@ -207,6 +207,18 @@ pub(crate) const VARY: &[Row] = &[
     )
     .each(&["en, de;q=0.5", "en-GB", "de, en-GB;q=0.5", "en-GB, de;q=0", "en-GB, de", "fr", "en-GB, de;q=0.6"]),
     must(
+        "9110 12.5.4",
+        "of languages of one weight the first is wanted first",
+        r#"
+        > GET / | Accept-Language: de, fr
+        < 200 | Cache-Control: max-age=60 | Vary: Accept-Language
+        > GET / | Accept-Language: {v}
+        < 200
+        ? "body 2"
+        "#,
+    )
+    .each(&["fr, de", "fr,de", "fr;q=1, de;q=1.0"]),
+    must(
         "9111 4.3.1",
         "a variant that is not there is asked for without the tags of others, which may be the same",
         r#"

@@ -1,5 +1,7 @@
 //! What a request says in a field, in one form for all that is equivalent (RFC 9111 section 4.1).
 
+use std::cmp::Reverse;
+
 use http::{
     HeaderMap, HeaderName,
     header::{
@@ -34,8 +36,11 @@ pub(super) fn value(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
     if SINGLE.contains(name) {
         return Some(whole);
     }
-    if *name == ACCEPT_ENCODING || *name == ACCEPT_LANGUAGE {
-        return Some(weighted(&whole).unwrap_or_else(|| tight(&whole, b",")));
+    if *name == ACCEPT_ENCODING {
+        return Some(encodings(&whole).unwrap_or_else(|| tight(&whole, b",")));
+    }
+    if *name == ACCEPT_LANGUAGE {
+        return Some(languages(&whole).unwrap_or_else(|| tight(&whole, b",")));
     }
     // RFC 9110 section 12.5.1: parameters may have whitespace at their semicolons.
     Some(tight(&whole, if *name == ACCEPT { b",;" } else { b"," }))
@@ -93,12 +98,33 @@ impl Quote {
     }
 }
 
-/// A list of tokens with weights, in lower case, sorted, weights in thousandths and left out where they are one; none if it is not
-/// such a list.
-///
-/// Neither field gives a meaning to the order (RFC 9110 sections 12.5.3 and 12.5.4): preference is said by weights. Only a member
-/// that stands twice with different weights makes the order count.
-fn weighted(value: &[u8]) -> Option<Vec<u8>> {
+/// A token in lower case, and its weight in thousandths.
+type Member = (Vec<u8>, u16);
+
+/// Without an order, which has no meaning there (RFC 9110 section 12.5.3). Only a member that stands twice with different weights
+/// makes it count.
+fn encodings(value: &[u8]) -> Option<Vec<u8>> {
+    let mut members = weighted(value)?;
+    members.sort_unstable();
+    members.dedup();
+    is_each_once(&members).then(|| written(&members))
+}
+
+/// By weight: of those that have the same many services take the first, as RFC 9110 section 12.5.4 has it for want of a better.
+fn languages(value: &[u8]) -> Option<Vec<u8>> {
+    let mut members = weighted(value)?;
+    let mut sorted = members.clone();
+    sorted.sort_unstable();
+    members.sort_by_key(|(_, weight)| Reverse(*weight));
+    is_each_once(&sorted).then(|| written(&members))
+}
+
+fn is_each_once(sorted: &[Member]) -> bool {
+    sorted.windows(2).all(|pair| pair[0].0 != pair[1].0)
+}
+
+/// A list of tokens with weights; none if it is not such a list.
+fn weighted(value: &[u8]) -> Option<Vec<Member>> {
     let mut members = Vec::new();
     for member in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()) {
         let (token, weight) = match member.iter().position(|byte| *byte == b';') {
@@ -110,22 +136,22 @@ fn weighted(value: &[u8]) -> Option<Vec<u8>> {
         }
         members.push((token.to_ascii_lowercase(), weight));
     }
-    members.sort_unstable();
-    members.dedup();
-    if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        return None;
-    }
-    let mut text = Vec::with_capacity(value.len());
+    Some(members)
+}
+
+/// Weights are left out where they are one.
+fn written(members: &[Member]) -> Vec<u8> {
+    let mut text = Vec::new();
     for (token, weight) in members {
         if !text.is_empty() {
             text.push(b',');
         }
-        text.extend_from_slice(&token);
-        if weight < 1_000 {
+        text.extend_from_slice(token);
+        if *weight < 1_000 {
             text.extend_from_slice(format!(";q=0.{weight:03}").as_bytes());
         }
     }
-    Some(text)
+    text
 }
 
 /// A weight in thousandths (RFC 9110 section 12.4.2).
