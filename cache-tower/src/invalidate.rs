@@ -2,13 +2,14 @@
 //! what a GET would have, it is stored as such.
 
 use std::{
+    collections::HashSet,
     future::{Future, pending},
     sync::Arc,
 };
 
 use cache_core::{
     __private::{Change, Teller},
-    Cache,
+    Cache, Key,
 };
 use http::{HeaderMap, Method, Response, StatusCode, Uri, request};
 use http_body::Body;
@@ -47,15 +48,16 @@ where
     R::Error: Send,
     E: Send + 'static,
 {
-    let uri = absolute(&request);
-    let url = shared.url(&uri, &request.headers);
+    let uris = absolute(&request);
+    let own: HashSet<Key> = uris.iter().flat_map(|uri| shared.url(uri)).collect();
     // A client that goes away does not undo what it asked for: dropped, this evicts.
-    let change = Change::begin(&cache, url.iter().cloned().collect()).await;
+    let change = Change::begin(&cache, own.iter().cloned().collect()).await;
     let requested = clock::now();
     let mut response = match call.await {
         Ok(response) => response,
         Err(error) => {
-            change.keep();
+            // It may have been done, and its answer been lost.
+            let _acknowledged = change.evict(Vec::new()).await;
             return Err(error);
         }
     };
@@ -66,23 +68,33 @@ where
         change.keep();
         return Ok(PASSED.told(&shared, response));
     }
-    let targets = invalidate::targets(&request.method, &uri, response.status(), response.headers());
-    if targets.is_empty() {
-        change.keep();
-    } else {
-        let others = targets.iter().filter_map(|target| shared.url(target, &request.headers));
-        let origin = key::origin(&uri, &request.headers).unwrap_or_default();
-        let groups = invalidate::invalidated_groups(&request.method, response.status(), response.headers());
-        let groups = groups.all.iter().map(|group| shared.group(&origin, group));
-        // In force here at once, and elsewhere as soon as Redis has it.
-        let _acknowledged =
-            change.evict(others.filter(|other| Some(other) != url.as_ref()).chain(groups).collect()).await;
+    match untrue(&shared, &request.method, &uris, &response) {
+        Some(mut tags) => {
+            tags.retain(|tag| !own.contains(tag));
+            // In force here at once, and elsewhere as soon as Redis has it.
+            let _acknowledged = change.evict(tags.into_iter().collect()).await;
+        }
+        None => change.keep(),
     }
     let Some(target) = target else { return Ok(PASSED.told(&shared, response)) };
     let times = (requested, received);
     let by_answer = response.extensions_mut().remove::<Caching>();
     let told = Told::of(request.extensions.get::<Caching>(), by_answer.as_ref());
+    let uri = uris.into_iter().next().unwrap_or_default();
     Ok(Posted { shared, cache, target, uri, headers: request.headers, told, times }.keep::<R, E>(response).await)
+}
+
+/// The tags of what an answer makes untrue; none if it changed nothing.
+fn untrue<R>(shared: &Shared, method: &Method, uris: &[Uri], response: &Response<R>) -> Option<HashSet<Key>> {
+    let (status, headers) = (response.status(), response.headers());
+    let targets: Vec<Uri> = uris.iter().flat_map(|uri| invalidate::targets(method, uri, status, headers)).collect();
+    if targets.is_empty() {
+        return None;
+    }
+    let groups = invalidate::invalidated_groups(method, status, headers);
+    let origins: Vec<String> = uris.iter().filter_map(|uri| key::origin(uri, &HeaderMap::new())).collect();
+    let groups = groups.all.iter().flat_map(|group| origins.iter().map(|origin| shared.group(origin, group)));
+    Some(targets.iter().flat_map(|target| shared.url(target)).chain(groups).collect())
 }
 
 /// The answer to a POST, which may be what a GET would have (RFC 9110 section 9.3.3).
@@ -146,12 +158,10 @@ impl Posted {
     }
 }
 
-/// The URI of a request, with the scheme and authority that a server's requests do not have.
-fn absolute(request: &request::Parts) -> Uri {
-    if request.uri.authority().is_some() {
-        return request.uri.clone();
-    }
+/// The URIs that a request may be for, with the scheme and authority that a server's requests do not have.
+fn absolute(request: &request::Parts) -> Vec<Uri> {
     let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-    let whole = key::origin(&request.uri, &request.headers).map(|origin| format!("{origin}{path}"));
-    whole.and_then(|whole| whole.parse().ok()).unwrap_or_else(|| request.uri.clone())
+    let origins = key::origins_named(&request.uri, &request.headers);
+    let whole: Vec<Uri> = origins.iter().filter_map(|origin| format!("{origin}{path}").parse().ok()).collect();
+    if whole.is_empty() { vec![request.uri.clone()] } else { whole }
 }

@@ -104,11 +104,6 @@ pub(crate) fn uri_of(request: &request::Parts) -> &Uri {
     &request.uri
 }
 
-/// The tag of all answers of a URL; nothing if it is not clear which it is.
-pub(crate) fn tag_of_url(config: &Config, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
-    Some(Place::of(config, uri, headers)?.tag(config))
-}
-
 /// The tags of all answers of a URL, of either scheme; none if it is not clear which it is.
 pub(crate) fn tags_of_url(config: &Config, uri: &Uri, headers: &HeaderMap) -> Vec<Key> {
     let url = url_of(config, uri);
@@ -210,6 +205,19 @@ fn written(scheme: &Scheme, authority: &str) -> String {
 fn extras(config: &Config, headers: &HeaderMap, identity: Option<&str>) -> String {
     let mut extras = String::new();
     if let Some(identity) = identity {
+/// All that a request may be for: of either scheme if it names none, and of each host if it names several.
+pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
+    let hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
+    let hosts = uri.authority().map(|authority| authority.as_str()).into_iter().chain(hosts);
+    let hosts = hosts.map(|host| host.rsplit('@').next().unwrap_or(host));
+    let schemes = uri.scheme().map_or(vec![&Scheme::HTTP, &Scheme::HTTPS], |scheme| vec![scheme]);
+    let mut origins: Vec<String> =
+        hosts.flat_map(|host| schemes.iter().map(move |scheme| written(scheme, host))).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    origins
+}
+
         line(&mut extras, ":identity", identity.as_bytes());
     }
     // One look at the names that are there, for the requests that have none of these.

@@ -72,9 +72,9 @@ impl Shared {
         self.config.url_head.clone().arg(origin).arg(Some("group")).arg(group)
     }
 
-    /// The tag of a URL.
-    pub(crate) fn url(&self, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
-        key::tag_of_url(&self.config, uri, headers)
+    /// The tags of a URL that names its host, of either scheme.
+    pub(crate) fn url(&self, uri: &Uri) -> Vec<Key> {
+        key::tags_of_url(&self.config, uri, &HeaderMap::new())
     }
 }
 

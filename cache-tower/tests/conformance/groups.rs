@@ -57,6 +57,19 @@ pub(crate) const GROUPS: &[Row] = &[
     .each(&["GET", "HEAD", "OPTIONS"]),
     must(
         "9875 2.1",
+        "a request that names no scheme is of either",
+        r#"
+        > GET https://shop.example/a
+        < 200 | Cache-Control: max-age=60 | Cache-Groups: "g"
+        > POST /c
+        < 200 | Cache-Group-Invalidation: "g"
+        > GET https://shop.example/a
+        < 200
+        ? "body 3"
+        "#,
+    ),
+    must(
+        "9875 2.1",
         "groups of another origin are others",
         r#"
         > GET {v}/a

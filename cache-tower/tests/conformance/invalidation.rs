@@ -48,7 +48,7 @@ pub(crate) const INVALIDATION: &[Row] = &[
     .each(&["400", "401", "403", "404", "405", "409", "412", "429", "500", "502", "503", "599"]),
     may(
         "9111 4.4",
-        "a request that did not reach the origin does not invalidate, and fails",
+        "a request whose answer is lost may have been obeyed: it invalidates, and fails",
         r#"
         > GET /
         < 200 | Cache-Control: max-age=60
@@ -56,9 +56,57 @@ pub(crate) const INVALIDATION: &[Row] = &[
         < fails
         ? error
         > GET /
-        ? hit | "body 1"
+        < 200
+        ? "body 3"
         "#,
     ),
+    must(
+        "9111 4.4",
+        "a request that names no scheme is of either",
+        r#"
+        > GET https://shop.example/a?b
+        < 200 | Cache-Control: max-age=60
+        > POST {v} | Host: shop.example
+        < 201 | {w}
+        > GET https://shop.example/a?b
+        < 200
+        ? "body 3"
+        "#,
+    )
+    .each(&[
+        "/a?b => X-A: 1",
+        "/ => Location: https://shop.example/a?b",
+        "/ => Location: /a?b",
+        "/ => Content-Location: a?b",
+    ]),
+    must(
+        "9111 4.4",
+        "a request to one scheme is of the other too, by its own URL",
+        r#"
+        > GET {v}://shop.example/
+        < 200 | Cache-Control: max-age=60
+        > POST {w}://shop.example/
+        < 200
+        > GET {v}://shop.example/
+        < 200
+        ? "body 3"
+        "#,
+    )
+    .each(&["http => https", "https => http"]),
+    must(
+        "9112 3.2",
+        "a request that names several hosts is of each",
+        r#"
+        > GET / | Host: {v}
+        < 200 | Cache-Control: max-age=60
+        > POST / | Host: a.example | Host: b.example
+        < 200
+        > GET / | Host: {v}
+        < 200
+        ? "body 3"
+        "#,
+    )
+    .each(&["a.example", "b.example"]),
     may(
         "9111 4.4",
         "a safe method does not invalidate",
