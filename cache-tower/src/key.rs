@@ -231,13 +231,13 @@ pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
     }
     for name in &config.key_cookies {
         for pair in cookies(headers).filter(|pair| name_of(pair) == name.as_bytes()) {
-            line(&mut extras, "cookie", pair);
+            secret(&mut extras, "cookie", pair);
         }
     }
     // Some services read `l%61ng` and `lang ` as `lang`.
     let is_plain = |name: &[u8]| !name.is_empty() && name.iter().all(|byte| *byte != b'%' && is_token(*byte));
     for pair in cookies(headers).filter(|pair| !config.key_cookies.is_empty() && !is_plain(name_of(pair))) {
-        line(&mut extras, "cookie", pair);
+        secret(&mut extras, "cookie", pair);
     }
     extras
 }
@@ -268,9 +268,16 @@ pub(crate) fn line(extras: &mut String, name: &str, value: &[u8]) {
             0x20..=0x7e => extras.push(char::from(*byte)),
             // To a string it is always written.
             other => drop(write!(extras, "\\x{other:02x}")),
+    // Whoever may read the keys in Redis must not be able to log in by them.
+    let write = if ["authorization", "cookie"].contains(&name) { secret } else { line };
         }
     }
     extras.push('\n');
+}
+
+/// One line with a digest.
+fn secret(extras: &mut String, name: &str, value: &[u8]) {
+    line(extras, name, &blake3::hash(value).to_hex().as_bytes()[..32]);
 }
 
 /// The pairs of all cookies (RFC 6265 section 4.2): which a service takes of several of one name is not known.
@@ -287,4 +294,27 @@ fn name_of(pair: &[u8]) -> &[u8] {
 #[track_caller]
 pub(crate) fn field(name: &str) -> HeaderName {
     HeaderName::from_bytes(name.as_bytes()).unwrap_or_else(|_| panic!("`{name}` is no name of a header field"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_shows_a_secret() {
+        let config = Config {
+            key_headers: vec![http::header::AUTHORIZATION],
+            key_cookies: vec!["session".to_owned()],
+            ..Config::new("http")
+        };
+        let key = |name: &str, value: String| {
+            let request = http::Request::get("http://shop.example/").header(name, value).body(()).unwrap();
+            Aim::of(&config, &request.into_parts().0).unwrap().key.wire()
+        };
+        for (name, before) in [("authorization", "Bearer "), ("cookie", "session="), ("cookie", "%73ession=")] {
+            let one = key(name, format!("{before}hunter2"));
+            assert!(one.contains(name) && !one.contains("hunter2"), "{one}");
+            assert_ne!(one, key(name, format!("{before}hunter3")));
+        }
+    }
 }

@@ -111,6 +111,17 @@ mod tests {
     }
 
     #[test]
+    fn no_key_shows_a_secret() {
+        let config = Config { key_metadata: vec![AUTHORIZATION, COOKIE], ..Config::new("grpc") };
+        let of = |token| {
+            let parts = parts("/a.B/C", &[("authorization", token), ("cookie", token)]);
+            key(&config, &GrpcCall { parts: &parts, frame: b"" }, None).wire()
+        };
+        assert!(!of("hunter2").contains("hunter2"), "{}", of("hunter2"));
+        assert_ne!(of("hunter2"), of("hunter3"));
+    }
+
+    #[test]
     fn what_answers_do_not_depend_on_is_not_in_the_key() {
         let frame = b"\0\0\0\0\x01a";
         let of = |metadata| key(&config(), &GrpcCall { parts: &parts("/a.B/C", metadata), frame }, None);
