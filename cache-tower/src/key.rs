@@ -16,7 +16,8 @@ use http::{
 use crate::{config::Config, prefix::Under, rfc::directives::is_token};
 
 /// Fields that some frameworks take a URL from: a client that sets one may get another answer, which must be nobody else's.
-const READ_BY_SERVICES: [&str; 12] = [
+const READ_BY_SERVICES: [&str; 19] = [
+    "front-end-https",
     "forwarded",
     "x-forwarded-host",
     "x-forwarded-port",
@@ -29,6 +30,12 @@ const READ_BY_SERVICES: [&str; 12] = [
     "x-original-url",
     "x-rewrite-url",
     "x-forwarded-path",
+    "x-forwarded-protocol",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-http-host-override",
+    "x-original-uri",
+    "x-url-scheme",
 ];
 
 /// Fields by which a request says that it is of another method than it has.
@@ -64,7 +71,15 @@ impl Aim {
     pub(crate) fn of(config: &Config, request: &request::Parts) -> Option<Self> {
         let Place { origin, url } = Place::of(config, uri_of(request), &request.headers)?;
         let identity = config.identity.as_ref().and_then(|identity| identity(request));
-        let extras = extras(config, &request.headers, identity.as_deref());
+        let mut extras = extras(config, &request.headers, identity.as_deref());
+        // What a layer in between has made of the URI may tell apart what the client's does not.
+        let (now, original) = (&request.uri, uri_of(request));
+        if now.path() != original.path() {
+            line(&mut extras, ":path", now.path().as_bytes());
+        }
+        if now.query() != original.query() {
+            line(&mut extras, ":query", now.query().unwrap_or_default().as_bytes());
+        }
         let key = if extras.is_empty() {
             config.head.start().arg(&*origin).arg(&*url).finish()
         } else {
@@ -190,6 +205,19 @@ pub(crate) fn name_one_host(request: &mut request::Parts) {
     }
 }
 
+/// All that a request may be for: of either scheme if it names none, and of each host if it names several.
+pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
+    let hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
+    let hosts = uri.authority().map(|authority| authority.as_str()).into_iter().chain(hosts);
+    let hosts = hosts.map(|host| host.rsplit('@').next().unwrap_or(host));
+    let schemes = uri.scheme().map_or(vec![&Scheme::HTTP, &Scheme::HTTPS], |scheme| vec![scheme]);
+    let mut origins: Vec<String> =
+        hosts.flat_map(|host| schemes.iter().map(move |scheme| written(scheme, host))).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    origins
+}
+
 fn written(scheme: &Scheme, authority: &str) -> String {
     let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
     let authority = authority.strip_suffix(default).or(authority.strip_suffix(':')).unwrap_or(authority);
@@ -205,19 +233,6 @@ fn written(scheme: &Scheme, authority: &str) -> String {
 fn extras(config: &Config, headers: &HeaderMap, identity: Option<&str>) -> String {
     let mut extras = String::new();
     if let Some(identity) = identity {
-/// All that a request may be for: of either scheme if it names none, and of each host if it names several.
-pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
-    let hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
-    let hosts = uri.authority().map(|authority| authority.as_str()).into_iter().chain(hosts);
-    let hosts = hosts.map(|host| host.rsplit('@').next().unwrap_or(host));
-    let schemes = uri.scheme().map_or(vec![&Scheme::HTTP, &Scheme::HTTPS], |scheme| vec![scheme]);
-    let mut origins: Vec<String> =
-        hosts.flat_map(|host| schemes.iter().map(move |scheme| written(scheme, host))).collect();
-    origins.sort_unstable();
-    origins.dedup();
-    origins
-}
-
         line(&mut extras, ":identity", identity.as_bytes());
     }
     // One look at the names that are there, for the requests that have none of these.
@@ -244,7 +259,7 @@ pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
 
 fn is_read_by_services(name: &HeaderName) -> bool {
     let name = name.as_str();
-    (name.starts_with("x-") || name.starts_with("forwarded")) && READ_BY_SERVICES.contains(&name)
+    (name.starts_with("x-") || name.starts_with('f')) && READ_BY_SERVICES.contains(&name)
 }
 
 /// Whether a request says that it is of another method than it has.
@@ -253,9 +268,16 @@ pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
 }
 
 pub(crate) fn push<'a>(extras: &mut String, name: &str, values: impl Iterator<Item = &'a HeaderValue>) {
+    // Whoever may read the keys in Redis must not be able to log in by them.
+    let write = if ["authorization", "cookie"].contains(&name) { secret } else { line };
     for value in values {
-        line(extras, name, value.as_bytes());
+        write(extras, name, value.as_bytes());
     }
+}
+
+/// One line with a digest.
+fn secret(extras: &mut String, name: &str, value: &[u8]) {
+    line(extras, name, &blake3::hash(value).to_hex().as_bytes()[..32]);
 }
 
 /// One line; what is no plain text in it is written in hexadecimal, so that no two values are alike.
@@ -268,16 +290,9 @@ pub(crate) fn line(extras: &mut String, name: &str, value: &[u8]) {
             0x20..=0x7e => extras.push(char::from(*byte)),
             // To a string it is always written.
             other => drop(write!(extras, "\\x{other:02x}")),
-    // Whoever may read the keys in Redis must not be able to log in by them.
-    let write = if ["authorization", "cookie"].contains(&name) { secret } else { line };
         }
     }
     extras.push('\n');
-}
-
-/// One line with a digest.
-fn secret(extras: &mut String, name: &str, value: &[u8]) {
-    line(extras, name, &blake3::hash(value).to_hex().as_bytes()[..32]);
 }
 
 /// The pairs of all cookies (RFC 6265 section 4.2): which a service takes of several of one name is not known.

@@ -44,6 +44,28 @@ async fn routers_that_are_nested_keep_their_answers_apart() {
     }
 }
 
+/// A layer between the router and this one that rewrites paths tells apart what the client's path does not.
+#[tokio::test]
+async fn paths_that_a_layer_in_between_rewrites_are_kept_apart() {
+    let layer = CacheLayer::new(Cache::in_memory());
+    let tenants = |mut request: axum::extract::Request| {
+        let tenant = request.headers()["x-tenant"].to_str().unwrap();
+        let uri = format!("/{tenant}{}", request.uri()).parse().unwrap();
+        *request.uri_mut() = uri;
+        request
+    };
+    let echo = |uri: http::Uri| async move { (KEPT, uri.to_string()) };
+    let router: Router = Router::new().fallback(echo).layer(layer).layer(tower::util::MapRequestLayer::new(tenants));
+    for _ in 0..2 {
+        for tenant in ["a", "b"] {
+            let request = Request::builder().uri("/x?y").header("x-tenant", tenant).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(bytes, format!("/{tenant}/x?y"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn client_that_goes_away_does_not_undo_the_eviction_that_it_asked_for() {
     let (calls, reached) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
