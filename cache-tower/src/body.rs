@@ -102,12 +102,15 @@ impl<B: Body> Body for CacheBody<B> {
                 }
                 Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            SourceProjection::Recorded { rest, reader, .. } => loop {
+            SourceProjection::Recorded { rest, reader, hint } => loop {
                 if let Some(body) = rest {
                     return body.as_mut().poll_frame(cx).map(told);
                 }
                 match ready!(reader.poll_next(cx)) {
-                    Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                    Next::Frame(frame) => {
+                        *hint = less(hint, frame.data_ref().map_or(0, |data| data.len() as u64));
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
                     Next::Rest(body) => *rest = Some(body),
                     Next::Failed(error) => return Poll::Ready(Some(Err(BodyError::Service(error)))),
                     Next::Cut => return Poll::Ready(Some(Err(BodyError::CutOff))),
@@ -135,9 +138,20 @@ impl<B: Body> Body for CacheBody<B> {
                 hint
             }
             Source::Kept { left, trailers: None, .. } => SizeHint::with_exact(*left),
+            Source::Recorded { rest: Some(body), .. } => body.size_hint(),
             Source::Recorded { hint, .. } => *hint,
         }
     }
+}
+
+/// What is left to come after so many bytes.
+fn less(hint: &SizeHint, bytes: u64) -> SizeHint {
+    let mut left = SizeHint::new();
+    left.set_lower(hint.lower().saturating_sub(bytes));
+    if let Some(upper) = hint.upper() {
+        left.set_upper(upper.saturating_sub(bytes));
+    }
+    left
 }
 
 /// A frame of the service's own body.
@@ -164,6 +178,18 @@ mod tests {
     use http_body_util::{BodyExt, Full};
 
     use super::*;
+    use crate::record::{Recorder, UNREAD};
+
+    #[tokio::test]
+    async fn recorded_body_says_what_is_left_of_it() {
+        let (recorder, reader) = Recorder::new(9, UNREAD);
+        let source = Full::new(Bytes::from_static(b"abcd"));
+        let mut body = CacheBody::recorded(reader, source.size_hint());
+        assert_eq!(body.size_hint().exact(), Some(4));
+        recorder.record(source, || {}).await;
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abcd");
+        assert_eq!(body.size_hint().exact(), Some(0));
+    }
 
     #[tokio::test]
     async fn kept_body_says_how_long_it_is() {
