@@ -88,6 +88,12 @@ impl CacheLayer {
         self.change(|config| config.rules.stale_when_unreachable = stands_in)
     }
 
+    /// Whether `stale-while-revalidate` and `stale-if-error` count beside `s-maxage` too, as CDNs have it. By the letter they do not:
+    /// `s-maxage` means `proxy-revalidate` as well (RFC 9111 section 5.2.2.10). Default: no.
+    pub fn stale_beside_s_maxage(self, counts: bool) -> Self {
+        self.change(|config| config.rules.stale_beside_s_maxage = counts)
+    }
+
     /// Fields that count before `Cache-Control` (RFC 9213), the first that is there and valid. Default: none; of
     /// [`proxy`](Self::proxy): `CDN-Cache-Control`.
     ///

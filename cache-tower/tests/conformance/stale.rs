@@ -1,5 +1,7 @@
 //! RFC 5861 and RFC 9111 section 4.2.4: stale answers.
 
+use cache_tower::CacheLayer;
+
 use crate::harness::{Row, may, must, run};
 
 pub(crate) const WHILE_REVALIDATE: &[Row] = &[
@@ -330,6 +332,18 @@ pub(crate) const UNREACHABLE: &[Row] = &[
         "#,
     )
     .careful(),
+    may(
+        "9111 5.2.2.10",
+        "a layer that is told so lets them count beside s-maxage",
+        r#"
+        > GET /
+        < 200 | Cache-Control: s-maxage=10, stale-if-error=600 | Age: 20
+        > GET /
+        < 503
+        ? asked | 200 | "body 1"
+        "#,
+    )
+    .by(|cache| CacheLayer::proxy(cache).stale_beside_s_maxage(true)),
     may(
         "5861 4",
         "a careful layer lets a stale answer stand in where stale-if-error asks for it",
