@@ -161,11 +161,11 @@ impl Flow {
         let now = clock::now();
         let Some((found, seen)) = seen else {
             let wanted = |detail| Wanted { why: looked.miss, how: How::Anew, detail };
-            if self.directives.no_store {
-                return Step::Alone(Wanted { why: Forward::Bypass, ..wanted(Some("request_no_store")) });
-            }
             if self.directives.only_if_cached {
                 return Step::Answer(self.nothing(StatusCode::GATEWAY_TIMEOUT, "only_if_cached"));
+            }
+            if self.directives.no_store {
+                return Step::Alone(Wanted { why: Forward::Bypass, ..wanted(Some("request_no_store")) });
             }
             let goes_alone = self.request.method == Method::HEAD || self.passes(looked);
             return if goes_alone { Step::Alone(wanted(None)) } else { Step::Fetch(wanted(None)) };

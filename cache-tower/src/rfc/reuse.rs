@@ -55,7 +55,7 @@ pub(crate) enum Validate {
 /// Whether the stored answer is used for the request, at `now`.
 pub(crate) fn reuse(life: &Life, request: &RequestDirectives, now: Timestamp, rules: &Rules) -> Reuse {
     if request.no_store {
-        return Reuse::Bypass;
+        return if request.only_if_cached { Reuse::OnlyIfCached } else { Reuse::Bypass };
     }
     let age = life.age(now);
     match judge(life, request, now, rules) {

@@ -137,7 +137,7 @@ pub(crate) const REQUEST_DIRECTIVES: &[Row] = &[
         ? hit | 504
         "#,
     )
-    .each(&["only-if-cached", "Only-If-Cached", "only-if-cached, max-age=60"]),
+    .each(&["only-if-cached", "Only-If-Cached", "only-if-cached, max-age=60", "only-if-cached, no-store"]),
     may(
         "9111 5.2.1.7",
         "only-if-cached: a stale answer is not used",
