@@ -394,7 +394,8 @@ impl Fetch {
         let (recorder, first) = Recorder::new(asked.max_body(&self.keep.shared.config), self.unread());
         let first = CacheBody::recorded(first, body.size_hint());
         let _gone = client.send(Head::Recorded(Response::from_parts(head, first)));
-        self.put(asked, old, piece, &headers, recorder.record(body, || {}).await).ok_or(Unstored::Passed)
+        let put = self.put(asked, old, piece, &headers, recorder.record(body, || {}).await);
+        put.filter(|put| self.fits(asked, put)).ok_or(Unstored::Passed)
     }
 
     /// The bytes that were missing, on behalf of what is there. If they may not be stored they are put together for the client.
@@ -412,9 +413,15 @@ impl Fetch {
         };
         let omits = storable.as_ref().map_or(&[][..], |storable| &storable.omits);
         let headers = as_stored(&head.headers, omits, asked.received);
-        let (recorder, _waits) = Recorder::new(asked.max_body(&self.keep.shared.config), self.unread());
+        // What was asked for fits what the layer keeps, though the answer may say that less is to be.
+        let config = &self.keep.shared.config;
+        let (recorder, _waits) = Recorder::new(asked.max_body(config).max(config.max_body), self.unread());
         let put = self.put(asked, old, piece, &headers, recorder.record(body, || {}).await).ok_or(Unstored::Passed)?;
-        let Err(refusal) = storable else { return Ok(put) };
+        let refusal = match storable {
+            Ok(_) if self.fits(asked, &put) => return Ok(put),
+            Ok(_) => Refusal::lasting("body"),
+            Err(refusal) => refusal,
+        };
         if refusal.lasts == Lasts::ForAll {
             self.evict().await;
         }
@@ -422,7 +429,11 @@ impl Fetch {
         Err(Unstored::Passed)
     }
 
-    /// What is there with some bytes more; nothing if these are not all that was said, or it is more than is stored.
+    fn fits(&self, asked: &Asked<'_>, put: &Stored) -> bool {
+        put.body.len() <= asked.max_body(&self.keep.shared.config)
+    }
+
+    /// What is there with some bytes more; nothing if these are not all that was said.
     fn put(
         &self,
         asked: &Asked<'_>,
@@ -437,10 +448,9 @@ impl Fetch {
             return None;
         }
         let put = part::put(old, piece, headers, bytes, asked.received);
-        let fits = put.body.len() <= asked.max_body(&self.keep.shared.config);
         let told = old.map_or_else(|| asked.told.clone(), |(stored, _)| stored.updated_by(asked.told));
         let asked = Asked { told: &told, ..*asked };
-        fits.then(|| self.keep.kept(&asked, StatusCode::OK, put.headers, put.body, None, put.partial)).flatten()
+        self.keep.kept(&asked, StatusCode::OK, put.headers, put.body, None, put.partial)
     }
 }
 

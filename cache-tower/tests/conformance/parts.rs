@@ -1,6 +1,16 @@
 //! RFC 9111 sections 3.3 and 3.4: parts that are all there is, what is made of them, and what must not be.
 
-use crate::harness::{Row, may, must, run};
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use cache_core::Cache;
+use cache_tower::{CacheLayer, Caching};
+use http::{Request, StatusCode};
+use tower::Layer;
+
+use crate::{
+    flows::{Handmade, answer, body_of, request},
+    harness::{Row, may, must, run},
+};
 
 pub(crate) const FROM_PARTS: &[Row] = &[
     must(
@@ -449,4 +459,27 @@ async fn parts_with_care() {
 #[tokio::test]
 async fn parts() {
     run(FROM_PARTS).await;
+}
+
+/// RFC 9111 section 3.4: what is put together and is more than is kept goes to whom it was put together for.
+#[tokio::test]
+async fn parts_that_are_too_large_together_are_given_and_not_kept() {
+    let origin = Handmade::answering(|request: &Request<String>| {
+        let range = request.headers()["range"].to_str().unwrap().trim_start_matches("bytes=").to_owned();
+        let (first, last) = range.split_once('-').unwrap();
+        let bytes = &"0123456789"[first.parse().unwrap()..=last.parse().unwrap()];
+        let content_range = format!("bytes {range}/10");
+        let headers = [("cache-control", "max-age=60"), ("etag", "\"a\""), ("content-range", &content_range)];
+        let mut part = answer(&headers, bytes);
+        *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+        part.extensions_mut().insert(Caching::new().max_body(5));
+        part
+    });
+    let service = CacheLayer::proxy(Cache::in_memory()).layer(origin.clone());
+    for (range, bytes, asked) in [("0-3", "0123", 1), ("0-7", "01234567", 2), ("0-3", "0123", 3)] {
+        let range = format!("bytes={range}");
+        let (parts, body) = body_of(service.clone(), request("GET", "/", &[("range", &range)])).await;
+        assert_eq!((parts.status.as_u16(), &body[..]), (206, bytes.as_bytes()), "{range}: {:?}", parts.headers);
+        assert_eq!(origin.asked(), asked, "{range}");
+    }
 }
