@@ -195,6 +195,7 @@ impl Fetch {
             }
         }
         let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "head"));
+                HeadEffect::Nothing => {}
         updated.ok_or(Unstored::Passed)
     }
 

@@ -93,6 +93,20 @@ pub(crate) const HEAD: &[Row] = &[
         "ETag: \"b\" | Content-Length: 6",
         "Last-Modified: {date-10} | Content-Length: 5",
     ]),
+    may(
+        "9111 4.3.5",
+        "the answer 200 to HEAD that names no validator says nothing of what is stored",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=10 | Age: 20 | ETag: "a" | "whole"
+        > HEAD /
+        < 200 | Cache-Control: max-age=60 | X-A: 2
+        ? 200 | ""
+        > GET /
+        < 304 | ETag: "a"
+        ? asked | sent If-None-Match: "a" | 200 | "whole" | !X-A
+        "#,
+    ),
     must(
         "9111 4.3.5",
         "a HEAD that differs never gives the stored body other validators",

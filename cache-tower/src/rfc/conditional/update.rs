@@ -26,6 +26,8 @@ pub(crate) enum HeadEffect {
     Update,
     /// It is another: the stored answer is stale from now on.
     Stale,
+    /// It names no validator by which that could be told.
+    Nothing,
 }
 
 /// Whether a 304 is about a stored answer that could have been chosen for the request, fresh or not (RFC 9111 section 4.3.4).
@@ -79,7 +81,13 @@ pub(crate) fn head_effect(stored: &Validators, length: u64, newer: &Validators, 
     let same_tag = newer.tag().is_none_or(|tag| stored.tag() == Some(tag));
     let same_date = newer.modified().is_none_or(|modified| stored.modified() == Some(modified));
     let same_length = !head.contains_key(CONTENT_LENGTH) || content_length(head) == Some(length);
-    if same_tag && same_date && same_length { HeadEffect::Update } else { HeadEffect::Stale }
+    if !(same_tag && same_date && same_length) {
+        HeadEffect::Stale
+    } else if newer.is_empty() {
+        HeadEffect::Nothing
+    } else {
+        HeadEffect::Update
+    }
 }
 
 /// The length that an answer says it has, if it is one.
@@ -245,9 +253,11 @@ mod tests {
 
     #[test]
     fn a_head_updates_or_makes_stale() {
-        use HeadEffect::{Stale, Update};
+        use HeadEffect::{Nothing, Stale, Update};
         let rows: &[(&str, Fields, Fields, HeadEffect)] = &[
             ("9111 4.3.5 same tag", &[A], &[A], Update),
+            ("9111 4.3.5 nothing but the length", &[], &[("content-length", "7")], Nothing),
+            ("9111 4.3.5 nothing but another length", &[A], &[("content-length", "8")], Stale),
             ("9111 4.3.5 other tag", &[A], &[B], Stale),
             ("9111 4.3.5 a tag that the stored one lacks", &[], &[A], Stale),
             ("9111 4.3.5 a weak tag does not become strong", &[WEAK_A], &[A], Stale),
@@ -258,7 +268,7 @@ mod tests {
             ("9111 4.3.5 same length", &[A], &[A, ("content-length", "7")], Update),
             ("9111 4.3.5 other length", &[A], &[A, ("content-length", "8")], Stale),
             ("9111 4.3.5 a length that is none", &[A], &[A, ("content-length", "+7")], Stale),
-            ("9111 4.3.5 nothing received", &[A, LM], &[], Update),
+            ("9111 4.3.5 nothing received", &[A, LM], &[], Nothing),
         ];
         for (row, stored, head, expected) in rows {
             let effect = head_effect(&validators(stored), 7, &validators(head), &headers(head));
