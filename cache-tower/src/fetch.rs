@@ -51,8 +51,8 @@ pub(crate) enum Head<R: Body, E> {
 pub(crate) enum Unstored {
     /// Its answer has gone to its client.
     Passed,
-    /// The origin failed: what is stored stands in for all who wait.
-    StandIn(StatusCode),
+    /// The origin failed, with this status or without an answer: what is stored stands in, for those who wait too if they bear it.
+    StandIn(Option<StatusCode>),
     /// The origin could not be reached, and its client was told so.
     Failed,
     /// A 304 about nothing that is stored here.
@@ -150,7 +150,7 @@ impl Fetch {
             return self.not_modified(&context, whose, old, client, response).await;
         }
         if reuse::is_failure(head.status) && self.stands_in(&context, old, reuse::instead_of_failure) {
-            return Err(Unstored::StandIn(head.status));
+            return Err(Unstored::StandIn(Some(head.status)));
         }
         match old {
             Some((stored, seen)) if method == Method::HEAD => {
@@ -190,12 +190,15 @@ impl Fetch {
         let mut updated = None;
         if response.status() == seen.status {
             match conditional::head_effect(&seen.validators, length, &newer, response.headers()) {
-                HeadEffect::Update => updated = self.updated(asked, stored, seen, response.headers()).ok(),
+                HeadEffect::Update => {
+                    let (newer, storable) = self.updated(asked, stored, seen, response.headers());
+                    updated = newer.filter(|_| storable.is_ok());
+                }
                 HeadEffect::Stale => self.evict().await,
+                HeadEffect::Nothing => {}
             }
         }
         let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "head"));
-                HeadEffect::Nothing => {}
         updated.ok_or(Unstored::Passed)
     }
 
@@ -208,7 +211,7 @@ impl Fetch {
         error: E,
     ) -> Unstored {
         if self.stands_in(asked, old, reuse::instead_of_nothing) {
-            return Unstored::StandIn(StatusCode::BAD_GATEWAY);
+            return Unstored::StandIn(None);
         }
         // A client that is gone need not be told.
         let _gone = client.send(Head::Failed(error));
@@ -238,12 +241,12 @@ impl Fetch {
             let _gone = client.send(Head::Passed(response.map(CacheBody::passed), "client_condition"));
             return Err(Unstored::Passed);
         };
-        let refusal = if verdict == Verdict::Holds {
-            Refusal::lasting("mismatched")
+        let (held, refusal) = if verdict == Verdict::Holds {
+            (None, Refusal::lasting("mismatched"))
         } else {
             match self.updated(asked, stored, seen, response.headers()) {
-                Ok(updated) => return Ok(updated),
-                Err(refusal) => refusal,
+                (Some(updated), Ok(())) => return Ok(updated),
+                (held, refusal) => (held, refusal.err().unwrap_or(Refusal::for_now("selecting"))),
             }
         };
         if refusal.lasts == Lasts::ForAll {
@@ -251,27 +254,28 @@ impl Fetch {
             self.evict().await;
         }
         // It was asked about because it answers the request.
-        let _gone = client.send(Head::Held(Arc::new(stored.clone()), refusal.why));
+        let held = held.unwrap_or_else(|| Arc::new(stored.clone()));
+        let _gone = client.send(Head::Held(held, refusal.why));
         Err(Unstored::Passed)
     }
 
-    /// What is stored after the origin has said that it holds, with the fields that it said so with; or why that may not be stored.
+    /// What there is after the origin has said that it holds, with the fields that it said so with, and whether that may be stored.
     fn updated(
         &self,
         asked: &Asked<'_>,
         stored: &Stored,
         seen: &Seen,
         newer: &HeaderMap,
-    ) -> Result<Arc<Stored>, Refusal> {
+    ) -> (Option<Arc<Stored>>, Result<(), Refusal>) {
         let mut headers = conditional::merge(&seen.headers, newer, Update::Whole);
         // Of a GET: a HEAD that says so is about the answer to that.
         let told = stored.updated_by(asked.told);
         let asked = Asked { method: &Method::GET, told: &told, ..*asked };
-        let storable = self.keep.judge(&asked, seen.status, &headers)?;
-        hop::for_store(&mut headers, &storable.omits);
+        let storable = self.keep.judge(&asked, seen.status, &headers);
+        hop::for_store(&mut headers, storable.as_ref().map_or(&[][..], |storable| &storable.omits));
         let (body, trailers) = (stored.body.clone(), seen.trailers.clone());
         let kept = self.keep.kept(&asked, seen.status, headers, body, trailers, seen.partial.clone());
-        kept.ok_or(Refusal::for_now("selecting"))
+        (kept, storable.map(|_| ()))
     }
 
     /// Whether bytes are asked for on behalf of what is stored.
@@ -311,11 +315,12 @@ impl Fetch {
                 return Err(Unstored::Mismatched);
             }
             Err(refusal) => {
-                if refusal.lasts == Lasts::ForAll && old.is_some() && !reuse::is_failure(head.status) {
+                let is_of_all = old.is_none() || speaks_of_all(head.status);
+                if refusal.lasts == Lasts::ForAll && old.is_some() && is_of_all {
                     self.evict().await;
                 }
                 // A failure says nothing of answers, and is not to be asked for side by side.
-                if refusal.lasts != Lasts::NotAtAll && !head.status.is_server_error() {
+                if refusal.lasts != Lasts::NotAtAll && is_of_all && !head.status.is_server_error() {
                     self.keep.shared.passes.add(self.keep.pass_key, Why::NotStored, config.pass);
                 }
                 let response = Response::from_parts(head, CacheBody::passed(body));
@@ -453,6 +458,11 @@ impl Fetch {
         let asked = Asked { told: &told, ..*asked };
         self.keep.kept(&asked, StatusCode::OK, put.headers, put.body, None, put.partial)
     }
+}
+
+/// Whether a status says what there is at a URL, and not what this client may have of it now.
+fn speaks_of_all(status: StatusCode) -> bool {
+    status.is_success() || matches!(status.as_u16(), 301 | 308 | 404 | 410)
 }
 
 /// The parts of a request, without what only its service may have; what is said to the layer stays.

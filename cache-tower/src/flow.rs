@@ -278,9 +278,17 @@ impl Flow {
         match loaded {
             // What was got for another, and has to be got for each anew.
             Ok(met) if !own && !self.is_reusable(&met.value) => Waited::Alone,
-            Ok(met) => self.served(&met.value, why, own.then_some(how.status()), !own, detail),
+            Ok(met) => {
+                let status = own.then_some(how.status());
+                self.served(&met.value, Handled::Forwarded { why, status, stored: true, collapsed: !own }, detail)
+            }
             Err(Unstored::StandIn(status)) => match &looked.found {
-                Some(found) => self.served(&found.value, why, Some(status), !own, Some("stale_if_error")),
+                // Whoever asked was allowed it.
+                Some(found) if own || self.bears(&found.value, status) => {
+                    let handled = stood_in(why, status, !own);
+                    self.served(&found.value, handled, Some("stale_if_error"))
+                }
+                Some(_) => Waited::Alone,
                 None => Waited::Again,
             },
             Err(Unstored::Mismatched) => {
@@ -294,10 +302,8 @@ impl Flow {
 
     /// What a request that waits makes of an answer to another whose body is still coming; nothing if it is to wait on.
     fn follow<R: Body, E>(&self, live: &Live<R>, wanted: Wanted) -> Option<Waited<R, E>> {
-        let seen = self.shared.serving(&live.head, &self.request.headers, self.target.is_own)?;
-        if !self.is_reusable(&live.head) {
-            return Some(Waited::Alone);
-        }
+        let seen = self.shared.serving(&live.head, &self.request.headers, self.target.is_own);
+        let Some(seen) = seen.filter(|_| self.is_reusable(&live.head)) else { return Some(Waited::Alone) };
         let reader =
             answer::is_for_a_whole(&self.request).then(|| live.body.follow(self.shared.config.collapse)).flatten()?;
         let body = CacheBody::recorded(reader, SizeHint::with_exact(live.body.length()));
@@ -306,19 +312,17 @@ impl Flow {
         Some(Waited::Answer(Ok(response)))
     }
 
+    /// Whether what is stored may stand in here for what the origin failed to give to another, by what this request says.
+    fn bears(&self, stored: &Stored, failed: Option<StatusCode>) -> bool {
+        let rules = &self.shared.config.rules;
+        let instead = if failed.is_some() { reuse::instead_of_failure } else { reuse::instead_of_nothing };
+        stored.seen(rules).is_some_and(|seen| instead(&seen.life, &self.directives, clock::now(), rules).is_some())
+    }
+
     /// The answer out of what was stored for another, or by a validation.
-    fn served<R: Body, E>(
-        &self,
-        stored: &Stored,
-        why: Forward,
-        status: Option<StatusCode>,
-        collapsed: bool,
-        detail: Option<&'static str>,
-    ) -> Waited<R, E> {
+    fn served<R: Body, E>(&self, stored: &Stored, handled: Handled, detail: Option<&'static str>) -> Waited<R, E> {
         let seen = self.shared.serving(stored, &self.request.headers, self.target.is_own);
         let Some(seen) = seen else { return Waited::Again };
-        let is_stored = !status.is_some_and(|status| status.is_server_error());
-        let handled = Handled::Forwarded { why, status, stored: is_stored, collapsed };
         let response =
             answer::of_stored(&self.shared.config, &self.request, stored, seen, clock::now(), handled, detail);
         response.map_or(Waited::Again, |response| Waited::Answer(Ok(response)))
@@ -332,10 +336,13 @@ impl Flow {
             Head::Passed(response, detail) => (response, false, Some(detail)),
             Head::Recorded(response) => (response, true, detail),
             Head::Held(value, detail) => {
-                return match self.served(&value, why, Some(how.status()), false, Some(detail)) {
-                    Waited::Answer(answer) => answer,
-                    _ => Ok(self.nothing(StatusCode::BAD_GATEWAY, "mismatched")),
-                };
+                let config = &self.shared.config;
+                let handled = Handled::Forwarded { why, status: Some(how.status()), stored: false, collapsed: false };
+                // It is this request's answer, whatever it says of others.
+                let response = value.seen(&config.rules).and_then(|seen| {
+                    answer::of_stored(config, &self.request, &value, seen, clock::now(), handled, Some(detail)).ok()
+                });
+                return Ok(response.unwrap_or_else(|| self.nothing(StatusCode::BAD_GATEWAY, "mismatched")));
             }
         };
         let handled = Handled::Forwarded { why, status: None, stored, collapsed: false };
@@ -378,9 +385,13 @@ impl Flow {
             return Some(self.told(head, wanted));
         }
         let served = match loaded {
-            Ok(updated) => self.served(&updated, why, Some(how.status()), false, detail),
+            Ok(updated) => {
+                let status = Some(how.status());
+                self.served(&updated, Handled::Forwarded { why, status, stored: false, collapsed: false }, detail)
+            }
             Err(Unstored::StandIn(status)) => {
-                self.served(&looked.found.as_ref()?.value, why, Some(status), false, Some("stale_if_error"))
+                let handled = stood_in(why, status, false);
+                self.served(&looked.found.as_ref()?.value, handled, Some("stale_if_error"))
             }
             Err(_) => return None,
         };
@@ -393,4 +404,9 @@ impl Flow {
         answer::tell(&self.shared.config, response.headers_mut(), Handled::Refused, None, Some(detail));
         response
     }
+}
+
+/// What was done where something stands in for the origin.
+fn stood_in(why: Forward, failed: Option<StatusCode>, collapsed: bool) -> Handled {
+    Handled::Forwarded { why, status: failed.or(Some(StatusCode::BAD_GATEWAY)), stored: false, collapsed }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use cache_core::{Cache, Policy};
+use cache_core::Cache;
 use cache_tower::CacheLayer;
 use http_body_util::BodyExt;
 use tokio::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An origin that answers once the gate has a permit for it.
-fn gated(headers: &'static [(&'static str, &'static str)]) -> (Handmade, Arc<Semaphore>) {
+pub(crate) fn gated(headers: &'static [(&'static str, &'static str)]) -> (Handmade, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let origin = Handmade::new({
         let gate = Arc::clone(&gate);
@@ -282,86 +282,6 @@ async fn a_request_waits_no_longer_for_another_than_it_is_told() {
     let (parts, body) = timeout(Duration::from_secs(5), body_of(service, get("/"))).await.expect("it waits for ever");
     assert_eq!((parts.status.as_u16(), &body[..]), (200, &b"body"[..]));
     hanging.abort();
-}
-
-/// A load that hangs holds up those who come while it waits, and none who come later: with nothing stored, and with what is stale.
-#[tokio::test(start_paused = true)]
-async fn a_load_that_hangs_holds_up_nobody_for_ever() {
-    for hangs in [0, 1] {
-        let origin = Handmade::new(move |number, _| async move {
-            if number == hangs {
-                std::future::pending::<()>().await;
-            }
-            Ok(answer(&[("cache-control", "max-age=10"), ("age", "20"), ("etag", "\"a\"")], "body"))
-        });
-        let wait = Duration::from_secs(10);
-        let service = CacheLayer::proxy(Cache::in_memory()).collapse(wait).layer(origin.clone());
-        for _ in 0..hangs {
-            body_of(service.clone(), get("/")).await;
-        }
-        settle().await;
-        let hanging = tokio::spawn(service.clone().oneshot(get("/")));
-        settle().await;
-        let began = tokio::time::Instant::now();
-        assert_eq!(body_of(service.clone(), get("/")).await.1, b"body");
-        assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "the first waits");
-        for _ in 0..3 {
-            assert_eq!(body_of(service.clone(), get("/")).await.1, b"body");
-        }
-        assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "others wait too, after {hangs}");
-        hanging.abort();
-    }
-}
-
-/// Nobody begins to read along what does not go on.
-#[tokio::test(start_paused = true)]
-async fn a_body_that_stalls_holds_up_nobody_for_ever() {
-    let (send, receive) = std::sync::mpsc::sync_channel(1);
-    let origin = Handmade::new(move |number, _| {
-        let send = send.clone();
-        async move {
-            if number > 0 {
-                return Ok(answer(&[("cache-control", "max-age=60")], "own"));
-            }
-            let (pieces, answer) = streamed(&[("cache-control", "max-age=60"), ("content-length", "4")]);
-            send.send(pieces)?;
-            Ok(answer)
-        }
-    });
-    let wait = Duration::from_secs(10);
-    let service = CacheLayer::proxy(Cache::in_memory()).collapse(wait).layer(origin.clone());
-    let first = service.clone().oneshot(get("/")).await.unwrap();
-    settle().await;
-    let pieces = receive.try_recv().unwrap();
-    pieces.send(piece("ab")).await.unwrap();
-    settle().await;
-    // Time itself, and it is paused.
-    tokio::time::sleep(wait + Duration::from_secs(1)).await;
-    let began = tokio::time::Instant::now();
-    for _ in 0..3 {
-        let own = timeout(wait * 3, body_of(service.clone(), get("/"))).await.expect("it reads along");
-        assert_eq!(own.1, b"own");
-    }
-    assert_eq!(began.elapsed().as_secs(), wait.as_secs(), "one waits, and the others do not");
-    drop((pieces, first));
-}
-
-/// The layer judges what is old: a `soft` of the policy is no permission to serve what has to be validated.
-#[tokio::test]
-async fn a_soft_timeout_of_the_policy_gives_nobody_what_was_not_validated() {
-    let (origin, gate) = gated(&[("cache-control", "no-cache"), ("etag", "\"a\"")]);
-    let soft = Policy::new().soft(Duration::from_millis(1)).hard(Duration::from_millis(2));
-    let cache = Cache::builder("shop").policy(soft).build().await.unwrap();
-    let service = CacheLayer::proxy(cache).layer(origin.clone());
-    gate.add_permits(1);
-    body_of(service.clone(), get("/")).await;
-    settle().await;
-    let second = tokio::spawn(body_of(service, get("/")));
-    assert!(eventually(|| origin.asked() == 2).await);
-    // Time itself: more than both timeouts.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    gate.add_permits(1);
-    assert_eq!(second.await.unwrap().1, b"body 2");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod hop_by_hop;
 mod identity;
 mod invalidation;
 mod parts;
+mod patience;
 mod random;
 mod ranges;
 mod request_directives;

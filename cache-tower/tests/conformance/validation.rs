@@ -298,6 +298,38 @@ pub(crate) const ANSWERS: &[Row] = &[
     .each(&["no-store", "private, max-age=60", "no-cache, max-age=60"]),
     must(
         "9111 4.3.4",
+        "what a 304 says goes to whom it was said, though it may not be stored",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=10 | Age: 20 | ETag: "a" | X-A: 1
+        > GET /
+        < 304 | ETag: "a" | X-A: 2 | {v} | Connection: X-B | X-B: 1
+        ? 200 | "body 1" | X-A: 2 | {v} | !X-B | Cache-Status !~ stored
+        > GET /
+        < 200 | "new"
+        ? asked | "new"
+        "#,
+    )
+    .each(&["Cache-Control: no-store", "Cache-Control: private"]),
+    may(
+        "9111 4.3.3",
+        "an answer that is about the client leaves what is stored as it is",
+        r#"
+        > GET /
+        < 200 | Cache-Control: max-age=10 | Age: 20 | ETag: "a"
+        > GET / | If-None-Match: "x"
+        < {v} | Cache-Control: no-store
+        ? {v} | "body 2"
+        > GET /
+        < 304 | ETag: "a" | Cache-Control: max-age=60
+        ? sent If-None-Match: "a" | 200 | "body 1"
+        > GET /
+        ? hit | "body 1"
+        "#,
+    )
+    .each(&["302", "303", "307", "400", "401", "403", "429", "451"]),
+    must(
+        "9111 4.3.4",
         "a 304 to a client without conditions is never passed on",
         r#"
         > GET /
