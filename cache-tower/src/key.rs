@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{COOKIE, HOST},
     request,
-    uri::{PathAndQuery, Scheme},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 
 use crate::{config::Config, prefix::Under, rfc::directives::is_token};
@@ -208,7 +208,7 @@ pub(crate) fn name_one_host(request: &mut request::Parts) {
 /// All that a request may be for: of either scheme if it names none, and of each host if it names several.
 pub(crate) fn origins_named(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
     let hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
-    let hosts = uri.authority().map(|authority| authority.as_str()).into_iter().chain(hosts);
+    let hosts = uri.authority().map(Authority::as_str).into_iter().chain(hosts);
     let hosts = hosts.map(|host| host.rsplit('@').next().unwrap_or(host));
     let schemes = uri.scheme().map_or(vec![&Scheme::HTTP, &Scheme::HTTPS], |scheme| vec![scheme]);
     let mut origins: Vec<String> =
