@@ -53,8 +53,9 @@ async fn a_token_of_a_key_shows_what_was_evicted_or_put() {
 async fn many_who_bring_one_token_cause_one_load() {
     let redis = RedisServer::start().await;
     let (writer, reader) = (deaf(&redis).await, deaf(&redis).await);
-    let tag = || Key::new("token-shelf").arg("films");
-    let of_key = Token::of_key(&key(7), writer.evict(&key(7)).await).unwrap();
+    redis.cli(&["CONFIG", "SET", "notify-keyspace-events", ""]).await;
+    let (key, tag) = (|| Key::new("token-crowd").arg(7_u64), || Key::new("token-shelf").arg("films"));
+    let of_key = Token::of_key(&key(), writer.evict(&key()).await).unwrap();
     let of_tag = Token::of_tag(&tag(), writer.evict_tag(tag()).await).unwrap();
     let origin = Origin::default();
     let mut callers = tokio::task::JoinSet::new();
@@ -67,7 +68,7 @@ async fn many_who_bring_one_token_cause_one_load() {
                 tokio::time::sleep(millis(300)).await;
                 row
             };
-            let request = reader.entry(key(7)).tag(tag()).at_least(of_key).at_least(of_tag);
+            let request = reader.entry(key()).tag(tag()).at_least(of_key).at_least(of_tag);
             request.or_load(load).await.unwrap();
         });
     }
