@@ -176,12 +176,12 @@ async fn load_that_panics_once_answers_all_who_waited() {
     }
 }
 
-fn judged(_: &u64) -> bool {
+fn judged(_: u64) -> bool {
     panic!("{BOOM}")
 }
 
 impl Panicking {
-    #[cacheable(key = "panicking-judged:{id}", skip(caller), unless = judged(it))]
+    #[cacheable(key = "panicking-judged:{id}", skip(caller), unless = judged(*it))]
     async fn judged(&self, id: u64, caller: usize) -> Answer {
         Ok(self.clone().load(caller).await)
     }
