@@ -156,9 +156,9 @@ impl GrpcCacheLayer {
     }
 
     /// Evicts all answers of a method, on every node. Tags are evicted by [`Cache::evict_tag`], the answers of all methods by
-    /// [`Cache::evict_scope`]. Without a cache nothing is evicted: [`Ack::Queued`].
+    /// [`Cache::evict_scope`]. [`Ack::Failed`] where the layer has no cache.
     pub async fn purge(&self, path: &str) -> Ack {
-        let Some(cache) = &self.shared.cache else { return Ack::Queued };
+        let Some(cache) = &self.shared.cache else { return Ack::Failed };
         cache.evict_tag(key::tag_of_method(&self.shared.config, path)).await
     }
 
