@@ -12,6 +12,8 @@ use crate::{
 
 /// An ownership is lengthened when such a part of it is over.
 pub(super) const RENEWALS: u32 = 3;
+/// For how long a partition that is due may wait while others are.
+const LONG: Duration = Duration::from_secs(1);
 /// The first pause after the sink could not be reached.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -88,12 +90,14 @@ impl Slots {
         self.all.iter().filter_map(due).min()
     }
 
-    /// Takes the one of its own that has been due the longest into a lane.
+    /// Takes one of its own that is due into a lane. The first by its number: the others gather meanwhile, which makes fewer batches than
+    /// turns would. But before all others one that has waited for long.
     pub(super) fn take_due(&mut self, now: Tick) -> Option<Box<Ours>> {
         let due =
             |slot: &Slot| if let Slot::Idle(ours) = slot { Some(ours.due).filter(|due| *due <= now) } else { None };
         let all = self.all.iter().enumerate();
-        let (_, number) = all.filter_map(|(number, slot)| Some((due(slot)?, number))).min()?;
+        let long_ago = now.minus(LONG);
+        let (_, number) = all.filter_map(|(number, slot)| Some((due(slot)?.min(long_ago), number))).min()?;
         match std::mem::replace(&mut self.all[number], Slot::Busy) {
             Slot::Idle(ours) => Some(ours),
             Slot::Foreign { .. } | Slot::Busy => None,
@@ -221,5 +225,21 @@ impl Slots {
         asks.extend(owned.into_iter().map(|(number, fence)| (number, shared.disown_ask(fence))));
         // What is not given up ends by itself.
         let _best_effort = shared.ask_all(asks).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_taken_first_but_after_those_that_have_waited_for_long() {
+        let at = |millis: u64| Tick::ZERO.plus(Duration::from_millis(millis));
+        let mut slots = Slots::new(5, at(0));
+        for (number, due) in [(0, at(9_900)), (1, at(9_500)), (2, at(8_000)), (3, at(7_000)), (4, at(10_001))] {
+            slots.put_back(Box::new(Ours { due, ..Ours::new(number, 1, Position::START) }));
+        }
+        let taken: Vec<u16> = std::iter::from_fn(|| Some(slots.take_due(at(10_000))?.number)).collect();
+        assert_eq!(taken, [3, 2, 0, 1]);
     }
 }
