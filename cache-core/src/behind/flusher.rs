@@ -220,7 +220,8 @@ where
         match asked {
             Ok(Said::Owned(Some((fence, cursor)))) if fence > above => {
                 self.shared.lock_owned().insert(ours.number, fence);
-                Looked::Again(Box::new(Ours::new(ours.number, fence, cursor)), self.shared.clock.now())
+                let now = self.shared.clock.now();
+                Looked::Again(Box::new(Ours::new(ours.number, fence, cursor, now)), now)
             }
             _ => Looked::Lost(ours.number, above, self.shared.tuning.age),
         }

@@ -57,7 +57,7 @@ pub(super) struct Slots {
 // === impl Ours ===
 
 impl Ours {
-    pub(super) fn new(number: u16, fence: u64, cursor: Position) -> Self {
+    pub(super) fn new(number: u16, fence: u64, cursor: Position, due: Tick) -> Self {
         Self {
             number,
             fence,
@@ -65,7 +65,7 @@ impl Ours {
             parked: BTreeMap::new(),
             is_new: true,
             committed: None,
-            due: Tick::ZERO,
+            due,
             pause: FIRST_PAUSE,
             gathers: false,
             has_entries: true,
@@ -119,12 +119,12 @@ impl Slots {
     /// Has those looked at that have a batch's worth, or all of them where nothing more comes. The others go on gathering: what is
     /// flushed with few changes is written once more for the next ones.
     pub(super) fn make_due(&mut self, shared: &Shared) {
-        let (is_draining, batch) = (*shared.draining.borrow(), shared.tuning.batch as u64);
+        let (is_draining, batch, now) = (*shared.draining.borrow(), shared.tuning.batch as u64, shared.clock.now());
         for (slot, fresh) in self.all.iter_mut().zip(&shared.fresh) {
             if let Slot::Idle(ours) = slot {
                 // One that waits for the sink goes on waiting.
                 if ours.pause == FIRST_PAUSE && (is_draining || fresh.load(Ordering::Relaxed) >= batch) {
-                    ours.due = Tick::ZERO;
+                    ours.due = ours.due.min(now);
                 }
             }
         }
@@ -197,7 +197,7 @@ impl Slots {
         for ((number, _), said) in wanted.into_iter().zip(shared.ask_all(asks).await.unwrap_or_default()) {
             if let Ok(Said::Owned(Some((fence, cursor)))) = said {
                 shared.lock_owned().insert(number, fence);
-                self.put_back(Box::new(Ours::new(number, fence, cursor)));
+                self.put_back(Box::new(Ours::new(number, fence, cursor, now)));
             }
         }
     }
@@ -237,7 +237,7 @@ mod tests {
         let at = |millis: u64| Tick::ZERO.plus(Duration::from_millis(millis));
         let mut slots = Slots::new(5, at(0));
         for (number, due) in [(0, at(9_900)), (1, at(9_500)), (2, at(8_000)), (3, at(7_000)), (4, at(10_001))] {
-            slots.put_back(Box::new(Ours { due, ..Ours::new(number, 1, Position::START) }));
+            slots.put_back(Box::new(Ours::new(number, 1, Position::START, due)));
         }
         let taken: Vec<u16> = std::iter::from_fn(|| Some(slots.take_due(at(10_000))?.number)).collect();
         assert_eq!(taken, [3, 2, 0, 1]);
