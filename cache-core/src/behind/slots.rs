@@ -13,7 +13,7 @@ use crate::{
 /// An ownership is lengthened when such a part of it is over.
 pub(super) const RENEWALS: u32 = 3;
 /// For how long a partition that is due may wait while others are.
-const LONG: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(10);
 /// The first pause after the sink could not be reached.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -236,10 +236,10 @@ mod tests {
     fn the_first_is_taken_first_but_after_those_that_have_waited_for_long() {
         let at = |millis: u64| Tick::ZERO.plus(Duration::from_millis(millis));
         let mut slots = Slots::new(5, at(0));
-        for (number, due) in [(0, at(9_900)), (1, at(9_500)), (2, at(8_000)), (3, at(7_000)), (4, at(10_001))] {
+        for (number, due) in [(0, at(19_900)), (1, at(10_500)), (2, at(8_000)), (3, at(7_000)), (4, at(20_001))] {
             slots.put_back(Box::new(Ours::new(number, 1, Position::START, due)));
         }
-        let taken: Vec<u16> = std::iter::from_fn(|| Some(slots.take_due(at(10_000))?.number)).collect();
+        let taken: Vec<u16> = std::iter::from_fn(|| Some(slots.take_due(at(20_000))?.number)).collect();
         assert_eq!(taken, [3, 2, 0, 1]);
     }
 }
