@@ -334,7 +334,7 @@ mod tests {
     use super::*;
     use crate::{
         error::{Error, ErrorKind},
-        tier::BoxFuture,
+        tier::testing::Answering,
     };
 
     /// What waits after a primary is back in this way, an hour or a second after an eviction was confirmed.
@@ -358,44 +358,12 @@ mod tests {
         assert_eq!(waiting(healed, Duration::from_secs(61)), [Record::Tag(TagId::Namespace)]);
     }
 
-    /// A tier of which only one part answers.
-    struct Half;
-
-    impl RemoteTier for Half {
-        fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
-            let answers = |op: &Op| op.record() == Record::Control(Key::new("answers"));
-            let away = || Reply::Failed(Error::new(ErrorKind::Unreachable, "test", "away"));
-            let reply = |op: &Op| if answers(op) { Reply::Bumped { version: 1, stored: false } } else { away() };
-            Box::pin(std::future::ready(Ok(ops.iter().map(reply).collect())))
-        }
-
-        fn barrier(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
-
-        fn catch_up(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
-
-        fn settles_doubts(&self) -> bool {
-            true
-        }
-
-        fn record_name(&self, _: &Record) -> Option<String> {
-            None
-        }
-
-        fn trusts(&self, _: &[Op]) -> bool {
-            true
-        }
-
-        fn trusts_all(&self) -> bool {
-            true
-        }
-
-        fn close(&self) -> BoxFuture<'_, ()> {
-            Box::pin(std::future::ready(()))
-        }
+    /// Of which only one part answers.
+    fn half(ops: Vec<Op>) -> std::future::Ready<Result<Vec<Reply>, Error>> {
+        let answers = |op: Op| op.record() == Record::Control(Key::new("answers"));
+        let away = || Reply::Failed(Error::new(ErrorKind::Unreachable, "test", "away"));
+        let reply = |op| if answers(op) { Reply::Bumped { version: 1, stored: false } } else { away() };
+        std::future::ready(Ok(ops.into_iter().map(reply).collect()))
     }
 
     #[tokio::test]
@@ -403,9 +371,10 @@ mod tests {
         let recovery = Recovery::new();
         let away = (0..3 * BATCH as u64).map(|id| Record::Control(Key::new("away").arg(id)));
         recovery.queue(away.chain([Record::Control(Key::new("answers"))]));
-        assert!(recovery.replay(&Half, &Clock::new()).await);
+        let half = Answering(half);
+        assert!(recovery.replay(&half, &Clock::new()).await);
         assert_eq!(recovery.waiting(), 3 * BATCH);
-        assert!(!recovery.replay(&Half, &Clock::new()).await, "nothing more comes of it");
+        assert!(!recovery.replay(&half, &Clock::new()).await, "nothing more comes of it");
     }
 
     #[test]

@@ -384,6 +384,52 @@ impl RemoteTier for NullRemote {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A tier that is always trusted, and answers what it is told to.
+    pub(crate) struct Answering<F>(pub(crate) F);
+
+    impl<F, A> RemoteTier for Answering<F>
+    where
+        F: Fn(Vec<Op>) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Vec<Reply>, Error>> + Send + 'static,
+    {
+        fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
+            Box::pin((self.0)(ops))
+        }
+
+        fn barrier(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn catch_up(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn settles_doubts(&self) -> bool {
+            true
+        }
+
+        fn record_name(&self, _: &Record) -> Option<String> {
+            None
+        }
+
+        fn trusts(&self, _: &[Op]) -> bool {
+            true
+        }
+
+        fn trusts_all(&self) -> bool {
+            true
+        }
+
+        fn close(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

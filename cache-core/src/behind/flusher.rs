@@ -22,7 +22,7 @@ use super::{
     slots::{FIRST_PAUSE, Ours, RENEWALS, Slots},
 };
 use crate::{
-    cache::{Cache, Evicts, Inner},
+    cache::{Cache, Inner},
     clock::Tick,
     error::Error,
     journal::{Advance, Ask, Change, JournalEntry, Parked, Said, envelope},
@@ -65,7 +65,7 @@ enum Looked {
     /// To be looked at again then.
     Again(Box<Ours>, Tick),
     /// It is another's by now, or nobody knows what became of what was asked under this fence. To be asked for after so long.
-    Lost(u16, u64, Duration),
+    Lost { number: u16, fence: u64, after: Duration },
     /// Of those that were idle it is known now whether there is something to read.
     #[expect(clippy::vec_box, reason = "they go back into their slots")]
     Asked(Vec<Box<Ours>>),
@@ -90,20 +90,22 @@ where
             me.send_due(&mut slots, &mut lanes, now);
             let next = slots.due(lanes.len() < LANES).map_or(renew_at, |due| due.min(renew_at));
             tokio::select! {
-                Some(looked) = lanes.join_next() => match looked.expect("a lane does not panic, and nobody ends it") {
-                    Looked::Again(mut ours, due) => {
+                Some(looked) = lanes.join_next() => match looked {
+                    // A lane does not panic: the runtime is going away.
+                    Err(_) => break,
+                    Ok(Looked::Again(mut ours, due)) => {
                         ours.due = due;
                         slots.put_back(ours);
                     }
-                    Looked::Asked(all) => {
+                    Ok(Looked::Asked(all)) => {
                         let now = shared.clock.now();
                         for mut ours in all {
                             ours.due = if ours.has_entries { now } else { now.plus(shared.tuning.age) };
                             slots.put_back(ours);
                         }
                     }
-                    Looked::Lost(number, fence, pause) => {
-                        slots.lost(&shared, number, fence, shared.clock.now().plus(pause));
+                    Ok(Looked::Lost { number, fence, after }) => {
+                        slots.lost(&shared, number, fence, shared.clock.now().plus(after));
                     }
                 },
                 () = sleep(next.since(now)) => {
@@ -169,7 +171,7 @@ where
         looked.unwrap_or_else(|_| {
             shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
             tracing::error!(partition = %shared.partition(number), pause = ?AFTER_PANIC, "a sink panicked, and is tried again");
-            Looked::Lost(number, fence, AFTER_PANIC)
+            Looked::Lost { number, fence, after: AFTER_PANIC }
         })
     }
 
@@ -192,7 +194,7 @@ where
                 };
                 Looked::Again(ours, now.plus(pause))
             }
-            Err(Stopped::Lost) => Looked::Lost(number, fence, age),
+            Err(Stopped::Lost) => Looked::Lost { number, fence, after: age },
             Err(Stopped::Sink(error)) => {
                 self.shared.flushed.failures.fetch_add(1, Ordering::Relaxed);
                 let pause = ours.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
@@ -208,7 +210,7 @@ where
                     tracing::warn!(%error, partition = %self.shared.partition(number), "a journal cannot be read");
                 }
                 // Whether the cursor advanced is not known: it is read again with the ownership.
-                Looked::Lost(number, fence, age)
+                Looked::Lost { number, fence, after: age }
             }
         }
     }
@@ -223,7 +225,7 @@ where
                 let now = self.shared.clock.now();
                 Looked::Again(Box::new(Ours::new(ours.number, fence, cursor, now)), now)
             }
-            _ => Looked::Lost(ours.number, above, self.shared.tuning.age),
+            _ => Looked::Lost { number: ours.number, fence: above, after: self.shared.tuning.age },
         }
     }
 
@@ -446,7 +448,7 @@ where
         if let Some(inner) = self.cache.upgrade()
             && !keys.is_empty()
         {
-            let _told = Cache(inner).evict_now(keys, Vec::new(), Evicts::ForGood).await;
+            Cache(inner).evict_unheard(keys).await;
         }
     }
 }

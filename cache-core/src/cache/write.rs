@@ -200,6 +200,15 @@ impl Cache {
     }
 
     pub(crate) async fn evict_now(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts) -> Ack {
+        self.evict_or(keys, tags, evicts, self.0.on_l2_error).await
+    }
+
+    /// The same where nobody hears of it: what Redis does not confirm waits, whatever callers are to be told.
+    pub(crate) async fn evict_unheard(&self, keys: Vec<Key>) {
+        let _queued = self.evict_or(keys, Vec::new(), Evicts::ForGood, OnL2Error::Queue).await;
+    }
+
+    async fn evict_or(&self, keys: Vec<Key>, tags: Vec<TagId>, evicts: Evicts, on_l2_error: OnL2Error) -> Ack {
         let mut write = self.writing(keys, tags, evicts);
         if let Some(reason) = self.0.gate() {
             let ack = passed_by(reason);
@@ -208,7 +217,7 @@ impl Cache {
             return ack;
         }
         let targets = write.targets.clone();
-        let ack = self.0.evict_all(&targets, &mut write.budget, self.0.on_l2_error).await;
+        let ack = self.0.evict_all(&targets, &mut write.budget, on_l2_error).await;
         write.finished(ack, Outcome::Evict);
         ack
     }
@@ -457,53 +466,39 @@ mod tests {
     };
 
     use super::*;
-    use crate::tier::{BoxFuture, RemoteTier};
-
-    /// A server that takes a while for each operation.
-    #[derive(Default)]
-    struct Slow(Mutex<Vec<usize>>);
+    use crate::{error::ErrorKind, tier::testing::Answering};
 
     const EACH: Duration = Duration::from_micros(100);
 
-    impl RemoteTier for Slow {
-        fn run(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, Error>> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ops.len());
-            Box::pin(async move {
+    #[tokio::test(start_paused = true)]
+    async fn evictions_have_the_time_of_a_call_for_each_trip() {
+        let (mut cache, trips) = (Cache::in_memory(), Arc::new(Mutex::new(Vec::new())));
+        let count = Arc::clone(&trips);
+        Arc::get_mut(&mut cache.0).unwrap().remote = Arc::new(Answering(move |ops: Vec<Op>| {
+            count.lock().unwrap_or_else(PoisonError::into_inner).push(ops.len());
+            async move {
                 // Time itself, and it is paused: what so many operations take.
                 tokio::time::sleep(EACH * u32::try_from(ops.len()).unwrap()).await;
                 Ok(ops.iter().map(|_| Reply::Bumped { version: 1, stored: false }).collect())
-            })
-        }
-        fn barrier(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
-        fn catch_up(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), Error>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
-        fn settles_doubts(&self) -> bool {
-            true
-        }
-        fn record_name(&self, _: &Record) -> Option<String> {
-            None
-        }
-        fn trusts(&self, _: &[Op]) -> bool {
-            true
-        }
-        fn trusts_all(&self) -> bool {
-            true
-        }
-        fn close(&self) -> BoxFuture<'_, ()> {
-            Box::pin(std::future::ready(()))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn evictions_have_the_time_of_a_call_for_each_trip() {
-        let (mut cache, slow) = (Cache::in_memory(), Arc::new(Slow::default()));
-        Arc::get_mut(&mut cache.0).unwrap().remote = slow.clone();
+            }
+        }));
         let keys = (0..2_000_u64).map(|id| Key::new("product").arg(id)).collect();
         assert!(cache.evict_now(keys, Vec::new(), Evicts::ForGood).await.is_applied());
-        let trips = std::mem::take(&mut *slow.0.lock().unwrap());
+        let trips = std::mem::take(&mut *trips.lock().unwrap());
         assert_eq!((trips.iter().sum::<usize>(), trips.iter().max()), (2_000, Some(&BATCH)));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_hears_of_waits_though_callers_are_told() {
+        let mut cache = Cache::in_memory();
+        let inner = Arc::get_mut(&mut cache.0).unwrap();
+        inner.on_l2_error = OnL2Error::Fail;
+        inner.remote =
+            Arc::new(Answering(|_| std::future::ready(Err(Error::new(ErrorKind::Unreachable, "test", "away")))));
+        let key = Key::new("product").arg(7_u64);
+        assert_eq!(cache.evict(&key).await, Ack::Failed);
+        assert_eq!(cache.0.recovery.waiting(), 0);
+        cache.evict_unheard(vec![key]).await;
+        assert_eq!(cache.0.recovery.waiting(), 1);
     }
 }

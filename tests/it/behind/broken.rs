@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use cache_core::behind::Operation;
+use cache_core::{Cache, behind::Operation};
 use tests::fixtures::eventually;
 
 use super::{counter, durable, flushed, node, starting, table::Table};
@@ -36,6 +36,22 @@ async fn a_sink_that_panics_is_tried_again() {
     flushed(&behind).await;
     assert_eq!(table.product(&key(1)), Some(product(1, 1)));
     assert_eq!(behind.lag().await.unwrap().failures, 1);
+}
+
+/// What was asked of it may still be done: not under the fence of what is asked next.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_does_not_answer_is_asked_again_under_another_fence() {
+    let cache = Cache::in_memory();
+    let table = Table::shut();
+    let behind = starting(&cache, &table).start_volatile().await.unwrap();
+    behind.put(key(1), &product(1, 1)).await.unwrap();
+    eventually(Duration::from_secs(300), async || table.is_waited_for()).await;
+    let before = table.fence();
+    eventually(Duration::from_secs(300), async || table.batches_that_came() == 2).await;
+    assert!(table.fence() > before);
+    table.open();
+    flushed(&behind).await;
+    assert_eq!(table.product(&key(1)), Some(product(1, 1)));
 }
 
 /// Otherwise there is no way out: only what is flushed gives memory back.

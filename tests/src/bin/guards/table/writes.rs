@@ -179,4 +179,11 @@ pub(super) const GUARDS: &[Guard] = &[
         "Ok(Said::Standing(Standing::Free)) => { room += 1;",
         "behind::owners::partitions_are_shared_evenly_and_have_one_owner_each",
     ),
+    guard(
+        "what did not answer is asked no more under its fence",
+        "behind/flusher.rs",
+        "return Err(Stopped::Fenced(ours.fence));",
+        "return Err(Stopped::Sink(SinkError::unavailable(\"it did not answer\")));",
+        "behind::broken::a_sink_that_does_not_answer_is_asked_again_under_another_fence",
+    ),
 ];
