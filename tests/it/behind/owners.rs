@@ -49,6 +49,36 @@ async fn partitions_are_shared_evenly_and_have_one_owner_each() {
     assert!((2..=40).all(|id| table.product(&key(id)) == Some(product(id, 1))));
 }
 
+/// It would take what others are about to take, and give it up again.
+#[tokio::test]
+async fn who_has_its_share_leaves_what_is_free_to_others() {
+    let redis = durable().await;
+    let cache = built(settings(redis.url()).ensure_notifications().partitions(8)).await;
+    let owned = Duration::from_millis(300);
+    let behind = starting(&cache, &Table::new()).owned_for(owned).start().await.unwrap();
+    come_to_own(&[&behind], &[8]).await;
+    let flushers: Vec<String> = redis::from_redis_value(redis.cli(&["KEYS", "*:n:*:product"]).await).unwrap();
+    redis.cli(&["ZADD", &flushers[0], "9e15", "one that is slow to take its share"]).await;
+    let free = async || {
+        let mut free: Vec<(String, u64)> = Vec::new();
+        let states: Vec<String> = redis::from_redis_value(redis.cli(&["KEYS", "*:s:*:product"]).await).unwrap();
+        for state in states {
+            let (owner, fence): (Option<String>, u64) =
+                redis::from_redis_value(redis.cli(&["HMGET", &state, "owner", "fence"]).await).unwrap();
+            free.extend(owner.is_none().then_some((state, fence)));
+        }
+        free.sort();
+        free
+    };
+    eventually(SOON, async || free().await.len() == 4).await;
+    let before = free().await;
+    // Time itself: that of several looks at what is free.
+    tokio::time::sleep(owned * 5).await;
+    assert_eq!(free().await, before, "under a fence of its own it would have been somebody's");
+    redis.cli(&["ZREM", &flushers[0], "one that is slow to take its share"]).await;
+    come_to_own(&[&behind], &[8]).await;
+}
+
 /// What the one has under way the other must not take for its own.
 #[tokio::test]
 async fn two_flushers_of_one_process_are_two() {

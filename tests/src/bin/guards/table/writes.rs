@@ -177,7 +177,7 @@ pub(super) const GUARDS: &[Guard] = &[
         "behind/slots.rs",
         "Ok(Said::Standing(Standing::Free)) if room > 0 => {",
         "Ok(Said::Standing(Standing::Free)) => { room += 1;",
-        "behind::owners::partitions_are_shared_evenly_and_have_one_owner_each",
+        "behind::owners::who_has_its_share_leaves_what_is_free_to_others",
     ),
     guard(
         "what did not answer is asked no more under its fence",
